@@ -1,0 +1,144 @@
+/**
+ * Every change of the catalog, as a plain value that holds all it needs, ids and times included. `apply` turns one
+ * into rows deterministically; the writer numbers them. Replaying the same operations gives the same catalog.
+ */
+
+/** A chunk with the client's sums of it. */
+export interface ChunkFacts {
+  id: string;
+  sizeBytes: number;
+  sums: Uint8Array;
+  goal: number;
+}
+
+/** What a file is recorded with. */
+export interface FileFacts {
+  path: string;
+  mode: number;
+  mtimeMs: number;
+  owner: string;
+  exclusive: boolean;
+}
+
+export interface KeeperFacts {
+  id: string;
+  name: string;
+  epoch: number;
+  instance: string;
+  host: string;
+  ports: number[];
+  slots: number;
+  labels: Record<string, string>;
+}
+
+export type Operation =
+  /** A master has started: its epoch grows by one. → `{epoch}` */
+  | { kind: "master.start"; atMs: number }
+  /** A keeper registers. Throws `stale-epoch` for an epoch older than the known one. → `{number}` */
+  | { kind: "keeper.join"; keeper: KeeperFacts; atMs: number }
+  /** Opens an upload of several chunks. Throws `is-directory`, `exists` (exclusive), `not-directory` (a parent). */
+  | {
+    kind: "upload.begin";
+    upload: string;
+    file: FileFacts;
+    goal: number;
+    minCopies: number;
+    atMs: number;
+  }
+  /** Renews an upload's lease. Throws `not-found`. */
+  | { kind: "upload.touch"; upload: string; atMs: number }
+  /** Drops an upload; its chunks become unreferenced at `atMs`. Silent on an unknown one. */
+  | { kind: "upload.abort"; upload: string; atMs: number }
+  /**
+   * Switches the path to the upload's chunks: seqs 0…chunks−1 must be stored, their lengths add up to `sizeBytes`, their
+   * sums to `checksum`, else `conflict`. Missing parents are made. Idempotent: repeated after success it answers the same.
+   * → `CommittedFile`
+   */
+  | {
+    kind: "upload.commit";
+    upload: string;
+    sizeBytes: number;
+    chunks: number;
+    checksum: string;
+    atMs: number;
+  }
+  /**
+   * Verified durable replicas of a chunk. `place` puts it into an upload (silent when that is gone: the chunk is then
+   * unreferenced from `atMs`), `commit` makes a file of this one chunk. A chunk that exists must have the same size and
+   * sums, else `conflict`. → `{committed?: CommittedFile}`
+   */
+  | {
+    kind: "chunk.stored";
+    chunk: ChunkFacts;
+    keepers: string[];
+    place?: { upload: string; seq: number; offset: number };
+    commit?: { upload: string; file: FileFacts };
+    atMs: number;
+  }
+  /** Replicas that are no more (missing, corrupt, or deleted by command). Unknown ones are ignored. */
+  | { kind: "replica.gone"; keeper: string; chunks: string[]; atMs: number }
+  /** A page of a keeper's inventory: see `reportInventory`. Unknown chunks become unreferenced ones. → `{unknown, missing}` */
+  | {
+    kind: "keeper.inventory";
+    keeper: string;
+    after: string;
+    chunks: [string, number][];
+    last: boolean;
+    atMs: number;
+  }
+  /** Forgets unreferenced chunks that have no replica left and became unreferenced before `beforeMs`. */
+  | { kind: "chunk.forget"; chunks: string[]; beforeMs: number }
+  /** Makes a directory. Throws `exists`, `not-found` (parent), `not-directory`. → `{made}` */
+  | {
+    kind: "dir.make";
+    path: string;
+    parents: boolean;
+    owner: string;
+    mode: number;
+    atMs: number;
+  }
+  /** Moves a path into the trash. Throws `not-found`, `not-empty`, `invalid` (the root). → `{files, directories}` */
+  | { kind: "file.remove"; path: string; recursive: boolean; atMs: number }
+  /** Moves a path. An existing file is replaced when `replace` (the old one goes to the trash). Throws as `file.rename` says. */
+  | { kind: "file.rename"; from: string; to: string; replace: boolean; atMs: number }
+  /** Purges trash entries removed before `beforeMs`, at most `limit`; their chunks may become unreferenced. → `{purged}` */
+  | { kind: "trash.purge"; beforeMs: number; limit: number; atMs: number };
+
+export type OperationKind = Operation["kind"];
+
+/** A file as an operation committed it. */
+export interface CommittedFile {
+  path: string;
+  version: number;
+  sizeBytes: number;
+  checksum: string;
+  /** The smallest number of replicas of any of its chunks. */
+  copies: number;
+  goal: number;
+  /** It took the place of an older version. */
+  replaced: boolean;
+}
+
+/** What applying an operation answers, by kind; kinds that are not listed answer `{}`. */
+export interface OperationResults {
+  "master.start": { epoch: number };
+  "keeper.join": { number: number };
+  "upload.commit": CommittedFile;
+  "chunk.stored": { committed?: CommittedFile };
+  "keeper.inventory": { unknown: number; missing: number };
+  "dir.make": { made: boolean };
+  "file.remove": { files: number; directories: number };
+  "trash.purge": { purged: number };
+}
+
+export type ResultOf<K extends OperationKind> = K extends keyof OperationResults
+  ? OperationResults[K]
+  : Record<string, never>;
+
+/** How master threads change the catalog: the writer thread's end of it commits before it answers. */
+export interface Journal {
+  /** Applies one operation durably; throws what `apply` threw (nothing was changed then). */
+  submit<K extends OperationKind>(
+    operation: Extract<Operation, { kind: K }>,
+  ): Promise<ResultOf<K>>;
+}

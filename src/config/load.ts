@@ -1,0 +1,145 @@
+/**
+ * Where settings come from: flags before environment before `tydfs.toml` before defaults. Malformed values and unknown
+ * keys are errors that name the place. The one door to the environment and to smol-toml.
+ */
+import { readFileSync } from "node:fs";
+import { parse as parseToml, TomlError } from "smol-toml";
+import { formatDuration, formatSize, parseDuration, parseSize } from "../base/bytes.ts";
+import { envName, flagName, type OptionKey, OPTIONS, type Settings } from "./options.ts";
+
+/** A setting that can't be used; `message` is whole and for the user. */
+export class ConfigError extends Error {
+  override name = "ConfigError";
+}
+
+export interface ConfigSources {
+  /** Flags as they were given, by key. */
+  flags: Partial<Record<OptionKey, string>>;
+  env: Record<string, string | undefined>;
+  /** The path of a `tydfs.toml`. */
+  file?: string;
+}
+
+/** The settings, and for each where it came from (`flag`, `env`, `file`, `default`). */
+export interface LoadedConfig {
+  settings: Settings;
+  origin: Record<OptionKey, string>;
+}
+
+/** Loads all settings. Throws `ConfigError` on the first that is malformed, out of bounds or unknown. */
+export function loadConfig(sources: ConfigSources): LoadedConfig {
+  const file = sources.file === undefined ? {} : readConfigFile(sources.file);
+  const settings: Record<string, unknown> = {};
+  const origin: Record<string, string> = {};
+  for (const key of Object.keys(OPTIONS) as OptionKey[]) {
+    const found: [string | undefined, string][] = [
+      [sources.flags[key], `flag ${flagName(key)}`],
+      [sources.env[envName(key)], `environment ${envName(key)}`],
+      [file[key], `file ${sources.file}`],
+      [OPTIONS[key].default, "default"],
+    ];
+    const [text = "", place = ""] = found.find(([value]) => value !== undefined && value !== "") ??
+      ["", "default"];
+    settings[key] = parseOption(key, text, place);
+    origin[key] = place;
+  }
+  return { settings: settings as Settings, origin: origin as Record<OptionKey, string> };
+}
+
+/** Parses one setting; `place` is named in the error. */
+export function parseOption(key: OptionKey, text: string, place: string): unknown {
+  const option = OPTIONS[key];
+  const fail = (reason: string) =>
+    new ConfigError(`Cannot use "${text}" for "${key}" (${place}): ${reason}`);
+  switch (option.type) {
+    case "text": {
+      const words: readonly string[] | undefined = "words" in option ? option.words : undefined;
+      if (words !== undefined && !words.includes(text)) {
+        throw fail(`it must be one of ${words.join(", ")}`);
+      }
+      return text;
+    }
+    case "list":
+      return text.split(",").map((item) => item.trim()).filter((item) => item !== "");
+    case "labels":
+      return parseLabels(text, fail);
+    case "number":
+      if (text === "") return undefined;
+      return inBounds(key, /^\d+$/.test(text) ? Number(text) : undefined, fail, String);
+    case "size":
+      return inBounds(key, parseSize(text), fail, formatSize);
+    case "duration":
+      return inBounds(key, parseDuration(text), fail, formatDuration);
+  }
+}
+
+function inBounds(
+  key: OptionKey,
+  value: number | undefined,
+  fail: (reason: string) => ConfigError,
+  show: (value: number) => string,
+): number {
+  const option: { type: string; min?: number; max?: number } = OPTIONS[key];
+  if (value === undefined) throw fail(`it is no ${option.type}`);
+  if (option.min !== undefined && value < option.min) {
+    throw fail(`the least is ${show(option.min)}`);
+  }
+  if (option.max !== undefined && value > option.max) {
+    throw fail(`the most is ${show(option.max)}`);
+  }
+  return value;
+}
+
+function parseLabels(
+  text: string,
+  fail: (reason: string) => ConfigError,
+): Record<string, string> {
+  const labels: Record<string, string> = {};
+  for (const pair of text.split(",").filter((part) => part.trim() !== "")) {
+    const match = /^\s*([\w.-]{1,63})=([\w.-]{1,63})\s*$/.exec(pair);
+    if (match === null) throw fail(`"${pair}" is not KEY=VALUE`);
+    labels[match[1] ?? ""] = match[2] ?? "";
+  }
+  return labels;
+}
+
+/** Reads a flat `tydfs.toml`: every value as the text it would be on the command line. */
+function readConfigFile(path: string): Partial<Record<OptionKey, string>> {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new ConfigError(`Cannot read the configuration "${path}": ${reason}`);
+  }
+  let table: Record<string, unknown>;
+  try {
+    table = parseToml(text);
+  } catch (cause) {
+    if (!(cause instanceof TomlError)) throw cause;
+    const reason = cause.message.split("\n")[0];
+    throw new ConfigError(`Cannot read "${path}", line ${cause.line}: ${reason}`);
+  }
+  const values: Partial<Record<OptionKey, string>> = {};
+  for (const [key, value] of Object.entries(table)) {
+    if (!(key in OPTIONS)) {
+      throw new ConfigError(`Unknown key "${key}" in "${path}", line ${lineOf(text, key)}`);
+    }
+    values[key as OptionKey] = asText(value, `"${path}", line ${lineOf(text, key)}`, key);
+  }
+  return values;
+}
+
+function asText(value: unknown, place: string, key: string): string {
+  if (typeof value === "string" || typeof value === "number") return String(value);
+  if (Array.isArray(value)) return value.map((item) => asText(item, place, key)).join(",");
+  if (typeof value === "object" && value !== null) {
+    return Object.entries(value).map(([label, word]) => `${label}=${String(word)}`).join(",");
+  }
+  throw new ConfigError(`Cannot use the value of "${key}" in ${place}`);
+}
+
+function lineOf(text: string, key: string): number {
+  const pattern = new RegExp(`^\\s*\\[?["']?${key}["']?\\s*[=\\].]`);
+  return text.split("\n").findIndex((line) => pattern.test(line)) + 1;
+}

@@ -1,0 +1,215 @@
+/**
+ * The bus over NATS: the one door to @nats-io. Reconnects for ever, notices a silent partition in
+ * seconds, bounds what a subscription holds, and reports permission violations instead of hiding them.
+ */
+import type {
+  Msg,
+  NatsConnection,
+  Subscription as NatsSubscription,
+} from "@nats-io/transport-node";
+import {
+  AuthorizationError,
+  connect,
+  NoRespondersError,
+  PermissionViolationError,
+  RequestError,
+  TimeoutError,
+} from "@nats-io/transport-node";
+import { Limiter } from "../base/limit.ts";
+import type { Log } from "../base/log.ts";
+import type { Bus, BusMessage, RequestOptions, SubscribeOptions, Subscription } from "./bus.ts";
+import { TydfsError } from "./errors.ts";
+import type { ClusterUrl } from "./url.ts";
+
+/** Messages that a subscription may hold while its handlers are busy; more are refused by name. */
+const WAITING_MAX = 4096;
+const CONCURRENCY_DEFAULT = 64;
+
+export interface NatsBusOptions {
+  url: ClusterUrl;
+  /** Names the connection in NATS's own listings, e.g. `tracker-0`. */
+  name: string;
+  log: Log;
+  /** Time for the first connection in ms; after that it fails with `no-master`. */
+  connectMs: number;
+  /** Keep trying when the first connection fails for want of a server (roles), or fail at once (commands). */
+  waitOnFirstConnect?: boolean;
+}
+
+/** Connects to NATS. Throws `no-master` when no server answers, `denied` on a wrong secret. */
+export async function connectNats(options: NatsBusOptions): Promise<Bus> {
+  const { url } = options;
+  try {
+    const connection = await connect({
+      servers: `${url.host}:${url.port}`,
+      user: url.role,
+      pass: url.secret,
+      name: options.name,
+      inboxPrefix: inboxPrefix(url.role),
+      timeout: options.connectMs,
+      maxReconnectAttempts: -1,
+      reconnectTimeWait: 500,
+      pingInterval: 5_000,
+      maxPingOut: 2,
+      waitOnFirstConnect: options.waitOnFirstConnect ?? false,
+      ignoreClusterUpdates: false,
+    });
+    return new NatsBus(connection, options.log);
+  } catch (cause) {
+    throw connectFailure(url, cause);
+  }
+}
+
+/** Each role listens for replies under a prefix of its own, so that roles can't read each other's. */
+export function inboxPrefix(role: string): string {
+  return `_INBOX_${role}`;
+}
+
+class NatsBus implements Bus {
+  readonly #connection: NatsConnection;
+  readonly #log: Log;
+  readonly #onReconnect: (() => void)[] = [];
+
+  constructor(connection: NatsConnection, log: Log) {
+    this.#connection = connection;
+    this.#log = log;
+    void this.#watchStatus();
+  }
+
+  async request(
+    subject: string,
+    payload: Uint8Array,
+    options: RequestOptions,
+  ): Promise<Uint8Array> {
+    options.signal?.throwIfAborted();
+    const answer = this.#connection.request(subject, payload, { timeout: options.timeoutMs });
+    try {
+      const message = await orAbort(answer, options.signal);
+      return message.data;
+    } catch (error) {
+      throw requestFailure(subject, options.timeoutMs, error);
+    }
+  }
+
+  publish(subject: string, payload: Uint8Array): void {
+    if (this.#connection.isClosed()) return;
+    this.#connection.publish(subject, payload);
+  }
+
+  subscribe(
+    subject: string,
+    options: SubscribeOptions,
+    handler: (message: BusMessage) => void | Promise<void>,
+  ): Subscription {
+    const subscription = this.#connection.subscribe(
+      subject,
+      options.queue === undefined ? {} : { queue: options.queue },
+    );
+    const limiter = new Limiter(options.concurrency ?? CONCURRENCY_DEFAULT);
+    const running = new Set<Promise<void>>();
+    const done = this.#pump(subscription, running, (message) =>
+      limiter.run(async () => {
+        await handler({
+          subject: message.subject,
+          payload: message.data,
+          respond: (reply) => void (this.#connection.isClosed() || message.respond(reply)),
+        });
+      }));
+    return {
+      stop: async () => {
+        // drain() alone returns while handlers still run: they are awaited here.
+        if (!this.#connection.isClosed()) await subscription.drain();
+        await done;
+        await Promise.allSettled(running);
+      },
+    };
+  }
+
+  flush(): Promise<void> {
+    return this.#connection.flush();
+  }
+
+  onReconnect(callback: () => void): void {
+    this.#onReconnect.push(callback);
+  }
+
+  async close(): Promise<void> {
+    if (this.#connection.isClosed()) return;
+    await this.#connection.drain();
+  }
+
+  async #pump(
+    subscription: NatsSubscription,
+    running: Set<Promise<void>>,
+    handle: (message: Msg) => Promise<void>,
+  ): Promise<void> {
+    try {
+      for await (const message of subscription) {
+        if (running.size >= WAITING_MAX) {
+          this.#log.warn("Dropped a message: too many wait", { subject: message.subject });
+          continue;
+        }
+        const task = handle(message).catch((error) => {
+          this.#log.error("A message handler failed", { subject: message.subject, error });
+        }).finally(() => running.delete(task));
+        running.add(task);
+      }
+    } catch (error) {
+      this.#log.error("A subscription ended", { subject: subscription.getSubject(), error });
+    }
+  }
+
+  async #watchStatus(): Promise<void> {
+    for await (const status of this.#connection.status()) {
+      if (status.type === "reconnect") {
+        this.#log.info("Connected to NATS again", { server: status.server });
+        for (const callback of this.#onReconnect) callback();
+      } else if (status.type === "disconnect") {
+        this.#log.warn("Lost the connection to NATS", { server: status.server });
+      } else if (status.type === "error") {
+        this.#log.warn("NATS reports an error", { error: status.error });
+      }
+    }
+  }
+}
+
+function orAbort<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise;
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason);
+    signal.addEventListener("abort", onAbort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+  });
+}
+
+function requestFailure(subject: string, timeoutMs: number, error: unknown): unknown {
+  const cause = error instanceof RequestError && error.cause !== undefined ? error.cause : error;
+  if (
+    cause instanceof NoRespondersError || (error instanceof RequestError && error.isNoResponders())
+  ) {
+    return new TydfsError("unavailable", `Nobody answers "${subject}" now`, { cause: error });
+  }
+  if (cause instanceof TimeoutError) {
+    const message = `No answer to "${subject}" within ${timeoutMs} ms`;
+    return new TydfsError("timeout", message, { cause: error });
+  }
+  if (cause instanceof PermissionViolationError) {
+    return new TydfsError("denied", `This role may not send "${subject}"`, { cause: error });
+  }
+  if (error instanceof TydfsError) return error;
+  if (error instanceof DOMException) return error;
+  return new TydfsError("unavailable", `Cannot send "${subject}"`, { cause: error });
+}
+
+function connectFailure(url: ClusterUrl, cause: unknown): TydfsError {
+  const place = `${url.host}:${url.port}`;
+  const words = cause instanceof Error ? cause.message : String(cause);
+  if (cause instanceof AuthorizationError || /authorization/i.test(words)) {
+    const message = `Cannot join ${place}: the secret of role "${url.role}" is wrong; ` +
+      `take the join line that the master printed`;
+    return new TydfsError("denied", message, { cause });
+  }
+  const message = `Cannot reach a master at ${place}: ${words}; ` +
+    `is it running, and is the URL (--url or TYDFS_URL) right?`;
+  return new TydfsError("no-master", message, { cause });
+}

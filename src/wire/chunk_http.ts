@@ -1,0 +1,155 @@
+/**
+ * The data plane: chunks over HTTP/1.1, zero-copy where the kernel can (`sendfile`). `ChunkTransport` is what clients
+ * and keepers stream with; a simulator may take its place.
+ *
+ * `PUT /chunk/<id>` with header `x-tydfs-ticket` (body: the whole chunk) → 200 and a `PutAnswer` as JSON.
+ * `GET /chunk/<id>` with the same header or `?ticket=`, and `Range: bytes=a-b` → 200 or 206 and the bytes.
+ * Errors: the HTTP status of the code (see `ERROR_CODES`) and `{ok: false, code, message}` as JSON.
+ */
+import * as v from "valibot";
+import type { Schema } from "./codec.ts";
+import { validate } from "./codec.ts";
+import { decodeError, ERROR_CODES, TydfsError } from "./errors.ts";
+import { Id } from "./ids.ts";
+import { ReplyEnvelope } from "./rpc.ts";
+import { Committed } from "./upload.ts";
+
+export const TICKET_HEADER = "x-tydfs-ticket";
+/** Set by a keeper that forwards: copies that it still needs before it can answer. Absent on a client's PUT. */
+export const NEED_HEADER = "x-tydfs-need";
+
+/** A streamer's address. */
+export interface PortAddress {
+  host: string;
+  port: number;
+}
+
+/** The answer to a PUT: who has the chunk durably now, and for a file of one chunk the commit. */
+export const PutAnswer = v.object({
+  ok: v.literal(true),
+  /** Keepers whose copies are durable. */
+  keepers: v.array(Id),
+  committed: v.optional(Committed),
+});
+export type PutAnswer = v.InferOutput<typeof PutAnswer>;
+
+export interface PutChunkRequest {
+  chunk: string;
+  ticket: string;
+  /** A slice of a file is sent by the kernel; bytes are sent as they are. */
+  body: Blob | Uint8Array;
+  /** Set by keepers only. */
+  need?: number;
+  signal: AbortSignal;
+}
+
+export interface GetChunkRequest {
+  chunk: string;
+  ticket: string;
+  offset: number;
+  length: number;
+  signal: AbortSignal;
+}
+
+/** Streams chunks to and from streamers. Every call ends by its signal at the latest. */
+export interface ChunkTransport {
+  /** Sends a whole chunk. Throws what the keeper says, `unavailable` when it can't be reached. */
+  put(address: PortAddress, request: PutChunkRequest): Promise<PutAnswer>;
+  /** Reads a range in pieces of any size; the pieces add up to exactly `length` bytes or it throws. */
+  get(address: PortAddress, request: GetChunkRequest): Promise<AsyncIterable<Uint8Array>>;
+}
+
+/** The real transport: `fetch` over TCP, connections kept alive by Bun. */
+export const httpTransport: ChunkTransport = {
+  async put(address, request) {
+    const headers: Record<string, string> = { [TICKET_HEADER]: request.ticket };
+    if (request.need !== undefined) headers[NEED_HEADER] = String(request.need);
+    const response = await fetchChunk(address, request, {
+      method: "PUT",
+      headers,
+      body: request.body as BodyInit,
+    });
+    return readAnswer(PutAnswer, response, address);
+  },
+
+  async get(address, request) {
+    const { offset, length } = request;
+    const response = await fetchChunk(address, request, {
+      headers: {
+        [TICKET_HEADER]: request.ticket,
+        range: `bytes=${offset}-${offset + length - 1}`,
+      },
+    });
+    if (response.status !== 206 || response.body === null) throw await readError(response, address);
+    return exactly(response.body, length, address);
+  },
+};
+
+async function fetchChunk(
+  address: PortAddress,
+  request: { chunk: string; signal: AbortSignal },
+  init: RequestInit,
+): Promise<Response> {
+  const url = `http://${address.host}:${address.port}/chunk/${request.chunk}`;
+  try {
+    return await fetch(url, { ...init, signal: request.signal, redirect: "error" });
+  } catch (cause) {
+    throw streamFailure(address, request.signal, cause);
+  }
+}
+
+async function readAnswer<T>(
+  schema: Schema<T>,
+  response: Response,
+  address: PortAddress,
+): Promise<T> {
+  if (!response.ok) throw await readError(response, address);
+  return validate(schema, await response.json(), `the answer of ${address.host}:${address.port}`);
+}
+
+async function readError(response: Response, address: PortAddress): Promise<TydfsError> {
+  const place = `${address.host}:${address.port}`;
+  try {
+    const reply = validate(ReplyEnvelope, await response.json(), `the answer of ${place}`);
+    if (!reply.ok) return decodeError(reply);
+  } catch (cause) {
+    const message = `Keeper at ${place} answers ${response.status} without saying why`;
+    return new TydfsError("unavailable", message, { cause });
+  }
+  return new TydfsError("unavailable", `Keeper at ${place} answers ${response.status}`);
+}
+
+/** Passes pieces on and throws unless they add up to `length`: a short or long body is never silent. */
+async function* exactly(
+  body: ReadableStream<Uint8Array>,
+  length: number,
+  address: PortAddress,
+): AsyncIterable<Uint8Array> {
+  const place = `${address.host}:${address.port}`;
+  let seen = 0;
+  try {
+    for await (const piece of body) {
+      seen += piece.length;
+      if (seen > length) break;
+      yield piece;
+    }
+  } catch (cause) {
+    throw new TydfsError("unavailable", `The stream from ${place} broke`, { cause });
+  }
+  if (seen !== length) {
+    const message = `The stream from ${place} has ${seen} bytes where ${length} are due`;
+    throw new TydfsError("unavailable", message);
+  }
+}
+
+function streamFailure(address: PortAddress, signal: AbortSignal, cause: unknown): unknown {
+  if (signal.aborted && signal.reason instanceof TydfsError) return signal.reason;
+  const message = `Cannot reach the keeper at ${address.host}:${address.port}`;
+  return new TydfsError("unavailable", message, { cause });
+}
+
+/** An error as a keeper answers it over HTTP. */
+export function errorResponse(error: TydfsError): Response {
+  const { code, message, data } = error;
+  return Response.json({ ok: false, code, message, data }, { status: ERROR_CODES[code].http });
+}

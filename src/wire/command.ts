@@ -1,0 +1,46 @@
+/** Commands from the master to one keeper. Each carries the master's epoch and can be repeated without harm. */
+import * as v from "valibot";
+import { Id, Natural } from "./ids.ts";
+import { Holder } from "./file.ts";
+import { Done, rpc } from "./rpc.ts";
+import { Sums } from "./sums.ts";
+
+/** The master's epoch: a keeper that has heard a newer one refuses with `stale-epoch`. */
+const epoch = Natural;
+
+/** `keeper.<id>.replicate`: fetch a chunk from one of `sources`, verify it, make it durable; the answer is given after that. */
+export const commandReplicate = rpc(
+  "replicate",
+  v.object({
+    epoch,
+    chunk: Id,
+    sizeBytes: Natural,
+    sums: Sums,
+    sources: v.pipe(v.array(Holder), v.minLength(1), v.maxLength(16)),
+    ticket: v.string(),
+  }),
+  Done,
+);
+
+/** `keeper.<id>.delete`: remove these chunks; the answer names those that are gone (also if they never were there). */
+export const commandDelete = rpc(
+  "delete",
+  v.object({ epoch, chunks: v.pipe(v.array(Id), v.maxLength(1024)) }),
+  v.object({ gone: v.array(Id) }),
+);
+
+/** `keeper.<id>.verify`: read a chunk again; a bad copy is put aside and reported `lost`. */
+export const commandVerify = rpc(
+  "verify",
+  v.object({ epoch, chunk: Id }),
+  v.object({ state: v.picklist(["good", "corrupt", "missing"]) }),
+);
+
+/** `keeper.<id>.inventory`: send the inventory now. */
+export const commandInventory = rpc("inventory", v.object({ epoch }), Done);
+
+/** `keeper.<id>.register`: this master does not know you (any more): report `joined` again. */
+export const commandRegister = rpc("register", v.object({ epoch }), Done);
+
+/** `keeper.<id>.retire`: stop when you are this instance: a newer process has your id. */
+export const commandRetire = rpc("retire", v.object({ epoch, keeperEpoch: Natural }), Done);

@@ -1,0 +1,74 @@
+/**
+ * Remote paths: absolute, `/`-parted, UTF-8 parts of 1–255 bytes; `.`, `..` and NUL are refused, never
+ * resolved, so that a path means one thing everywhere.
+ */
+import * as v from "valibot";
+import { TydfsError } from "./errors.ts";
+
+export const PART_BYTES_MAX = 255;
+export const PATH_BYTES_MAX = 4096;
+export const ROOT = "/";
+
+/**
+ * Brings a path to its one form: a leading slash, no trailing or doubled ones. Throws `invalid` with the
+ * reason on a path that can't be a name.
+ */
+export function parsePath(text: string): string {
+  const reason = whyNotPath(text);
+  if (reason !== undefined) {
+    throw new TydfsError("invalid", `Cannot use ${quotePath(text)} as a remote name: ${reason}`);
+  }
+  return "/" + text.split("/").filter((part) => part !== "").join("/");
+}
+
+/** The parts of a path in its one form; the root has none. */
+export function splitPath(path: string): string[] {
+  return path === ROOT ? [] : path.slice(1).split("/");
+}
+
+/** The directory that holds `path`; the root's own is the root. */
+export function parentPath(path: string): string {
+  const end = path.lastIndexOf("/");
+  return end <= 0 ? ROOT : path.slice(0, end);
+}
+
+/** The last part of `path`; empty for the root. */
+export function baseName(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
+}
+
+/** `name` inside `directory`. */
+export function joinPath(directory: string, name: string): string {
+  return directory === ROOT ? ROOT + name : `${directory}/${name}`;
+}
+
+/** A path as messages show it: quoted, control characters escaped, cut when overlong. */
+export function quotePath(path: string): string {
+  const quoted = JSON.stringify(path);
+  return quoted.length <= 200 ? quoted : `${quoted.slice(0, 120)}…"`;
+}
+
+/** The schema of a path on the wire: already in its one form. */
+export const RemotePath = v.pipe(
+  v.string(),
+  v.check(
+    (text) => whyNotPath(text) === undefined && parsePath(text) === text,
+    "not a remote path",
+  ),
+);
+
+function whyNotPath(text: string): string | undefined {
+  if (text === "") return "it is empty";
+  if (!text.isWellFormed()) return "it is not UTF-8";
+  if (Buffer.byteLength(text) > PATH_BYTES_MAX) return `it is over ${PATH_BYTES_MAX} bytes`;
+  // deno-lint-ignore no-control-regex
+  if (/\x00/.test(text)) return "it has a NUL character";
+  for (const part of text.split("/")) {
+    if (part === "." || part === "..") return `"${part}" is not a name`;
+    const partBytes = Buffer.byteLength(part);
+    if (partBytes > PART_BYTES_MAX) {
+      return `a part has ${partBytes} bytes, ${PART_BYTES_MAX} are the most`;
+    }
+  }
+  return undefined;
+}

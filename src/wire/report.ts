@@ -1,0 +1,91 @@
+/** Reports: what keepers tell the master's writer. All of them can be repeated without harm. */
+import * as v from "valibot";
+import { Host, Id, Label, Natural, PortNumber } from "./ids.ts";
+import { Done, rpc } from "./rpc.ts";
+import { Sums } from "./sums.ts";
+import { Committed } from "./upload.ts";
+
+/** `report.<keeper>.joined`: a keeper registers, at its start and whenever the master asks. */
+export const reportJoined = rpc(
+  "joined",
+  v.object({
+    keeper: Id,
+    name: Label,
+    epoch: Natural,
+    /** Made anew by each process: tells two processes with one id apart. */
+    instance: Id,
+    protocol: Natural,
+    version: v.string(),
+    host: Host,
+    ports: v.pipe(v.array(PortNumber), v.minLength(1), v.maxLength(8)),
+    slots: Natural,
+    labels: v.record(Label, Label),
+    totalBytes: Natural,
+    freeBytes: Natural,
+  }),
+  v.object({
+    /** The keeper's number in this cluster: its row in the tables. */
+    number: Natural,
+    masterEpoch: Natural,
+    beatMs: Natural,
+    chunkBytes: Natural,
+  }),
+);
+export type JoinedRequest = v.InferOutput<typeof reportJoined.request>;
+export type JoinedReply = v.InferOutput<typeof reportJoined.reply>;
+
+/**
+ * `report.<keeper>.stored`: copies of a chunk are verified and on disk. The head of a chain reports for those that
+ * answered it; it sends the ticket along, from which the master takes the client's own sums and, for a file of one
+ * chunk, the commit.
+ */
+export const reportStored = rpc(
+  "stored",
+  v.object({
+    chunk: Id,
+    sizeBytes: Natural,
+    sums: Sums,
+    /** The keepers whose copies are durable. */
+    keepers: v.pipe(v.array(Id), v.minLength(1), v.maxLength(16)),
+    /** The client's PUT ticket, as it came; undefined for a copy made by the replicator. */
+    ticket: v.optional(v.string()),
+    /** The reporter is the head of the chain: its report may commit. */
+    head: v.boolean(),
+  }),
+  v.object({ committed: v.optional(Committed) }),
+);
+export type StoredRequest = v.InferOutput<typeof reportStored.request>;
+
+/** `report.<keeper>.lost`: replicas that this keeper does not have, or has found corrupt and put aside. */
+export const reportLost = rpc(
+  "lost",
+  v.object({
+    chunks: v.pipe(v.array(Id), v.maxLength(4096)),
+    reason: v.picklist(["missing", "corrupt"]),
+  }),
+  Done,
+);
+
+/** Chunks in one page of an inventory, at most. */
+export const INVENTORY_PAGE_MAX = 4096;
+
+/**
+ * `report.<keeper>.inventory`: all chunks on the keeper's disk in id order, by pages. `after` is the last id of the
+ * page before (empty at first); with `last` everything behind the page's end is known to be absent.
+ */
+export const reportInventory = rpc(
+  "inventory",
+  v.object({
+    after: v.union([v.literal(""), Id]),
+    chunks: v.pipe(
+      v.array(v.tuple([Id, Natural])),
+      v.maxLength(INVENTORY_PAGE_MAX),
+    ),
+    last: v.boolean(),
+  }),
+  v.object({ unknown: Natural, missing: Natural }),
+);
+export type InventoryRequest = v.InferOutput<typeof reportInventory.request>;
+
+/** The area of all reports, by name; the master answers each. */
+export const REPORTS = [reportJoined, reportStored, reportLost, reportInventory] as const;
