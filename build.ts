@@ -35,8 +35,8 @@ Options:
                       The result is dist/tydfs-TARGET. Without it: this machine, dist/tydfs
   --outfile FILE      where to write the executable (one target only)
   --nats-server FILE  the nats-server to embed (one target only); it must be made for the target.
-                      Without it, for this machine: $TYDFS_NATS_SERVER, else .build/nats-server,
-                      else nats-server on PATH. For another target: none is embedded, and tydfs
+                      Without it, for this machine: $TYDFS_NATS_SERVER, else nats-server on PATH,
+                      else .build/nats-server. For another target: none is embedded, and tydfs
                       then needs --nats, or a nats-server on PATH
   --help              this text
 
@@ -193,10 +193,10 @@ async function findNatsServer(
   if (fromEnvironment !== undefined && fromEnvironment !== "") {
     return await readNatsServer(fromEnvironment, target);
   }
-  const built = join(root, ".build", "nats-server");
-  if (await Bun.file(built).exists()) return await readNatsServer(built, target);
   const onPath = Bun.which("nats-server");
   if (onPath !== null) return await readNatsServer(onPath, target);
+  const fetched = join(root, ".build", "nats-server");
+  if (await Bun.file(fetched).exists()) return await readNatsServer(fetched, target);
   throw new BuildError(
     "Cannot find a nats-server to embed: run ./cluster.sh build, which fetches one, " +
       "or name yours with --nats-server or TYDFS_NATS_SERVER",

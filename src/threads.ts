@@ -1,0 +1,118 @@
+/**
+ * The one list of worker files, and how threads live: spawned, ready, stopped in order. A thread's death is the process's:
+ * any close that nobody asked for goes to `onDeath`, and there is no half-alive node.
+ */
+import { systemClock, withTimeout } from "./base/clock.ts";
+import { decodeError, encodeError, TydfsError } from "./wire/errors.ts";
+import type { FromWorker, ToWorker } from "./wire/thread.ts";
+
+const WORKER_FILES = {
+  tracker: "workers/tracker.ts",
+  writer: "workers/writer.ts",
+  sentinel: "workers/sentinel.ts",
+  replicator: "workers/replicator.ts",
+  streamer: "workers/streamer.ts",
+} as const;
+
+export type WorkerKind = keyof typeof WORKER_FILES;
+
+// Compiled, worker files lie beside the binary's root inside its virtual file system; uncompiled, in the checkout.
+const ROOT = import.meta.dir.startsWith("/$bunfs") || import.meta.dir.includes("~BUN")
+  ? "./"
+  : new URL("../", import.meta.url).href;
+
+const READY_MS = 30_000;
+
+export interface SpawnOptions<Start> {
+  /** How the log and errors call this thread, e.g. `tracker-0`. */
+  name: string;
+  start: Start;
+  /** MessagePorts that go over to the thread. */
+  transfer?: MessagePort[];
+  /** The thread has ended though nobody stopped it, or has failed: the process must end. */
+  onDeath: (error: TydfsError) => void;
+}
+
+/** A running thread. */
+export interface Thread<Ready> {
+  readonly name: string;
+  /** What it learned at its start, e.g. its port. */
+  readonly ready: Ready;
+  /** Asks it to stop in good order and waits for that, no longer than `withinMs`; then ends it. */
+  stop(withinMs: number): Promise<void>;
+}
+
+/** Starts a thread and waits until it is ready. Throws what it threw at its start. */
+export async function spawnThread<Start, Ready>(
+  kind: WorkerKind,
+  options: SpawnOptions<Start>,
+): Promise<Thread<Ready>> {
+  const worker = new Worker(ROOT + WORKER_FILES[kind], { name: options.name });
+  const ready = Promise.withResolvers<Ready>();
+  const stopped = Promise.withResolvers<void>();
+  let stopping = false;
+
+  function die(error: TydfsError): void {
+    if (stopping) return stopped.resolve();
+    ready.reject(error);
+    options.onDeath(error);
+  }
+  worker.onmessage = (event: MessageEvent) => {
+    const message = event.data as FromWorker<Ready>;
+    if (message.kind === "ready") ready.resolve(message.ready);
+    else if (message.kind === "stopped") stopped.resolve();
+    else die(decodeError(message.error));
+  };
+  worker.onerror = (event: ErrorEvent) => {
+    die(new TydfsError("internal", `Thread ${options.name} failed: ${event.message}`));
+  };
+  worker.addEventListener("close", () => {
+    die(new TydfsError("internal", `Thread ${options.name} ended without being asked to`));
+  });
+
+  const start: ToWorker<Start> = { kind: "start", start: options.start };
+  worker.postMessage(start, options.transfer ?? []);
+  const late = () => new TydfsError("internal", `Thread ${options.name} was not ready in time`);
+  return {
+    name: options.name,
+    ready: await withTimeout(systemClock, ready.promise, READY_MS, late),
+    async stop(withinMs) {
+      stopping = true;
+      worker.postMessage({ kind: "stop" } satisfies ToWorker<Start>);
+      try {
+        const slow = () => new TydfsError("timeout", `Thread ${options.name} did not stop in time`);
+        await withTimeout(systemClock, stopped.promise, withinMs, slow);
+      } finally {
+        worker.terminate();
+      }
+    },
+  };
+}
+
+/** What a worker file hands to `runThread`: how it starts, and how what it started stops. */
+export interface Running<Ready> {
+  ready: Ready;
+  stop: () => Promise<void>;
+}
+
+/** The body of every worker file: waits for its start message, says ready, stops when asked. */
+export function runThread<Start, Ready>(
+  start: (start: Start) => Promise<Running<Ready>>,
+): void {
+  let running: Promise<Running<Ready>> | undefined;
+  const post = (message: FromWorker<Ready>) => self.postMessage(message);
+  self.onmessage = async (event: MessageEvent) => {
+    const message = event.data as ToWorker<Start>;
+    try {
+      if (message.kind === "start") {
+        running = start(message.start);
+        post({ kind: "ready", ready: (await running).ready });
+      } else {
+        await (await running)?.stop();
+        post({ kind: "stopped" });
+      }
+    } catch (error) {
+      post({ kind: "failed", error: encodeError(error) });
+    }
+  };
+}
