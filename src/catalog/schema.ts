@@ -1,0 +1,186 @@
+/**
+ * The catalog's tables. A file version is an inode that never changes; a path is switched from one to the next. Counted
+ * columns (`refs`, `copies`, the counters in `meta`) repeat what rows say, so that nothing large is ever counted: `apply`
+ * keeps them, `check` compares them. Foreign keys are not enforced: `apply` is the only writer, and `check` finds dangling rows.
+ */
+import type { Database } from "bun:sqlite";
+import { TydfsError } from "../wire/errors.ts";
+import { CATALOG_FORMAT_VERSION } from "../wire/version.ts";
+
+/** The inode of "/". */
+export const ROOT_INODE = 1;
+
+/** Marks the file as a tydfs catalog ("tydf"), for `file` and for us. */
+const APPLICATION_ID = 0x74796466;
+
+/** Counters in `meta`; all others than the generation equal a count or a sum of rows. */
+export const COUNTERS = [
+  "files",
+  "directories",
+  "bytes",
+  "chunks",
+  "chunks_short",
+  "chunks_lost",
+  "keepers_generation",
+] as const;
+export type Counter = (typeof COUNTERS)[number];
+
+const FORMAT_1 = `
+  CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
+
+  -- A committed file version, or a directory. checksum and goal are those of files; replaced: it took an older one's place.
+  CREATE TABLE inode (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL CHECK (kind IN ('file', 'directory')),
+    size INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    mtime_ms INTEGER NOT NULL,
+    mode INTEGER NOT NULL,
+    owner TEXT NOT NULL,
+    checksum TEXT NOT NULL,
+    goal INTEGER NOT NULL,
+    replaced INTEGER NOT NULL
+  ) STRICT;
+
+  -- key: the name of a file, the name and "/" of a directory: key order is the byte order of depth-first paths.
+  CREATE TABLE dentry (
+    parent INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    inode INTEGER NOT NULL,
+    PRIMARY KEY (parent, key)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE extent (
+    inode INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    offset INTEGER NOT NULL,
+    length INTEGER NOT NULL,
+    chunk INTEGER NOT NULL,
+    chunk_offset INTEGER NOT NULL,
+    PRIMARY KEY (inode, seq)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX extent_chunk ON extent (chunk);
+
+  -- refs: rows of extent and upload_chunk; copies: rows of replica; orphaned_ms: NULL while refs > 0;
+  -- committed: 1 once the chunk's own report made a file of it, so that no late repetition makes another.
+  CREATE TABLE chunk (
+    no INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    size INTEGER NOT NULL,
+    sums BLOB NOT NULL,
+    goal INTEGER NOT NULL,
+    refs INTEGER NOT NULL CHECK (refs >= 0),
+    copies INTEGER NOT NULL CHECK (copies >= 0),
+    orphaned_ms INTEGER,
+    committed INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX chunk_short ON chunk (no) WHERE copies < goal AND refs > 0;
+  CREATE INDEX chunk_surplus ON chunk (no) WHERE copies > goal AND refs > 0;
+  CREATE INDEX chunk_orphan ON chunk (orphaned_ms, no) WHERE refs = 0;
+
+  CREATE TABLE replica (
+    chunk INTEGER NOT NULL,
+    keeper INTEGER NOT NULL,
+    PRIMARY KEY (chunk, keeper)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX replica_keeper ON replica (keeper, chunk);
+
+  -- Numbers start at 0 and are never used again. ports and labels are JSON.
+  CREATE TABLE keeper (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL UNIQUE,
+    host TEXT NOT NULL,
+    ports TEXT NOT NULL,
+    slots INTEGER NOT NULL,
+    labels TEXT NOT NULL,
+    epoch INTEGER NOT NULL,
+    instance TEXT NOT NULL,
+    joined_ms INTEGER NOT NULL
+  ) STRICT;
+
+  -- Uploads under way, and the chunks that they have stored.
+  CREATE TABLE upload (
+    id TEXT PRIMARY KEY,
+    path TEXT NOT NULL,
+    mode INTEGER NOT NULL,
+    mtime_ms INTEGER NOT NULL,
+    owner TEXT NOT NULL,
+    exclusive INTEGER NOT NULL,
+    goal INTEGER NOT NULL,
+    min_copies INTEGER NOT NULL,
+    started_ms INTEGER NOT NULL,
+    touched_ms INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX upload_path ON upload (path);
+  CREATE INDEX upload_touched ON upload (touched_ms);
+
+  CREATE TABLE upload_chunk (
+    upload TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    offset INTEGER NOT NULL,
+    length INTEGER NOT NULL,
+    chunk INTEGER NOT NULL,
+    PRIMARY KEY (upload, seq)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX upload_chunk_chunk ON upload_chunk (chunk);
+
+  -- The answers of the latest commits, for those who ask again.
+  CREATE TABLE committed (
+    no INTEGER PRIMARY KEY AUTOINCREMENT,
+    upload TEXT NOT NULL UNIQUE,
+    path TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    checksum TEXT NOT NULL,
+    copies INTEGER NOT NULL,
+    goal INTEGER NOT NULL,
+    replaced INTEGER NOT NULL
+  ) STRICT;
+
+  CREATE TABLE trash (
+    inode INTEGER PRIMARY KEY,
+    path TEXT NOT NULL,
+    removed_ms INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX trash_removed ON trash (removed_ms, inode);
+
+  INSERT INTO inode VALUES (${ROOT_INODE}, 'directory', 0, 0, 0, 493, '', '', 0, 0);
+  INSERT INTO meta VALUES ('epoch', 0), ('sequence', 0), ('hash', zeroblob(32));
+  INSERT INTO meta VALUES ${COUNTERS.map((counter) => `('${counter}', 0)`).join(", ")};
+`;
+
+/** What leads from each format version to the next; the first makes an empty catalog. */
+const MIGRATIONS: readonly string[] = [FORMAT_1];
+
+/**
+ * Brings a catalog to this version's format; the root and zeroed counters are in it then. Throws `invalid` for a catalog of a
+ * newer tydfs and for a database that is something else.
+ */
+export function migrate(database: Database, path: string): void {
+  const from = readPragma(database, "user_version");
+  if (from > CATALOG_FORMAT_VERSION) {
+    throw new TydfsError(
+      "invalid",
+      `Cannot open the catalog "${path}": it was made by a newer tydfs (format ${from}, this one ` +
+        `knows ${CATALOG_FORMAT_VERSION}); use that version`,
+    );
+  }
+  const tables = database.prepare("SELECT count(*) AS n FROM sqlite_master").get() as { n: number };
+  if (from === 0 ? tables.n > 0 : readPragma(database, "application_id") !== APPLICATION_ID) {
+    throw new TydfsError("invalid", `Cannot open the catalog "${path}": it is another database`);
+  }
+  if (from === CATALOG_FORMAT_VERSION) return;
+  database.transaction(() => {
+    for (const migration of MIGRATIONS.slice(from)) database.run(migration);
+    database.run("INSERT OR REPLACE INTO meta VALUES ('format', ?)", [CATALOG_FORMAT_VERSION]);
+    database.run(`PRAGMA application_id = ${APPLICATION_ID}`);
+    database.run(`PRAGMA user_version = ${CATALOG_FORMAT_VERSION}`);
+  }).immediate();
+}
+
+/** The value of a pragma that answers one number. */
+export function readPragma(database: Database, name: string): number {
+  const [[value] = []] = database.prepare(`PRAGMA ${name}`).values();
+  return Number(value);
+}

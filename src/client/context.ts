@@ -1,0 +1,31 @@
+/** What every operation of the client stands on: its effects and its limits, as one value. */
+import type { Clock } from "../base/clock.ts";
+import type { Log } from "../base/log.ts";
+import type { Random } from "../base/random.ts";
+import type { ChunkTransport } from "../wire/chunk_http.ts";
+import type { Trackers, WaitNotice } from "./trackers.ts";
+
+export interface ClientContext {
+  trackers: Trackers;
+  transport: ChunkTransport;
+  clock: Clock;
+  random: Random;
+  log: Log;
+  /** Recorded as the owner of files that are put. */
+  owner: string;
+  /** Time to wait while all ports are busy. */
+  waitMs: number;
+  /** Chunks or ranges in transfer at once. */
+  parallel: number;
+  onWait: (notice: WaitNotice) => void;
+}
+
+/** How far a transfer is. */
+export interface Progress {
+  doneBytes: number;
+  /** Undefined where the end is not known (standard input). */
+  totalBytes: number | undefined;
+}
+
+/** Hears the progress of a transfer; it is called often, and must be quick. */
+export type ProgressListener = (progress: Progress) => void;

@@ -1,0 +1,53 @@
+/** Remote paths: one form each, and nothing that could mean another place. */
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import { hasCode } from "../../src/wire/errors.ts";
+import { baseName, joinPath, parentPath, parsePath, splitPath } from "../../src/wire/names.ts";
+
+const GOOD: [string, string][] = [
+  ["/", "/"],
+  ["a", "/a"],
+  ["/a/", "/a"],
+  ["//a///b", "/a/b"],
+  ["with space/ümlaut/日本", "/with space/ümlaut/日本"],
+  ["x".repeat(255), "/" + "x".repeat(255)],
+];
+
+test.each(GOOD)("parsePath brings %p to its one form", (text, path) => {
+  expect(parsePath(text)).toBe(path);
+});
+
+const BAD: [string, string][] = [
+  ["", "empty"],
+  ["a/../b", '".."'],
+  ["..", '".."'],
+  ["./a", '"."'],
+  ["a\0b", "NUL"],
+  ["x".repeat(300), "300 bytes"],
+  ["ü".repeat(128), "256 bytes"],
+  ["a/".repeat(3000), "4096"],
+  ["\ud800", "UTF-8"],
+];
+
+test.each(BAD)("parsePath refuses %p", (text, words) => {
+  try {
+    parsePath(text);
+    throw new Error("accepted");
+  } catch (error) {
+    expect(hasCode(error, "invalid")).toBe(true);
+    expect((error as Error).message).toContain(words);
+  }
+});
+
+const part = fc.string({ minLength: 1, maxLength: 40, unit: "grapheme" })
+  .filter((text) => !/[/\0]/.test(text) && text !== "." && text !== "..")
+  .filter((text) => text.isWellFormed() && Buffer.byteLength(text) <= 255);
+
+test("splitPath, joinPath, parentPath and baseName agree", () => {
+  fc.assert(fc.property(fc.array(part, { minLength: 1, maxLength: 10 }), (parts) => {
+    const path = parsePath(parts.join("/"));
+    expect(splitPath(path)).toEqual(parts);
+    expect(joinPath(parentPath(path), baseName(path))).toBe(path);
+    expect(parsePath(path)).toBe(path);
+  }));
+});
