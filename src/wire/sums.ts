@@ -12,13 +12,11 @@ export const SUM_BYTES = 8;
 export const CHUNK_BYTES_MAX = 256 * MIB;
 
 /** The schema of a chunk's sums. */
-export const Sums = v.pipe(
-  v.instance(Uint8Array),
-  v.check(
-    (sums) =>
-      sums.length % SUM_BYTES === 0 && sums.length <= SUM_BYTES * CHUNK_BYTES_MAX / BLOCK_BYTES,
-    "sums have 8 bytes a block",
-  ),
+export const Sums = v.custom<Uint8Array>(
+  (value) =>
+    value instanceof Uint8Array && value.length % SUM_BYTES === 0 &&
+    value.length <= SUM_BYTES * CHUNK_BYTES_MAX / BLOCK_BYTES,
+  "sums have 8 bytes a block",
 );
 
 /** XXH3-64 of `bytes`. */
