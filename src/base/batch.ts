@@ -52,9 +52,9 @@ export class Batcher<In, Out> {
   }
 
   async #loop(): Promise<void> {
-    // One turn of the event loop lets callers that are ready now join the first batch.
-    await Promise.resolve();
     while (this.#waiting.length > 0) {
+      // A whole turn of the event loop: messages that came in while the last batch ran join this one.
+      await new Promise((resolve) => setImmediate(resolve));
       const items = this.#waiting.splice(0, this.#options.batchMax);
       try {
         await this.#options.run(items);

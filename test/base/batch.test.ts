@@ -31,8 +31,7 @@ test("Batcher refuses what exceeds its room and goes on", async () => {
     },
   });
   const first = batcher.submit(1);
-  await Promise.resolve();
-  await Promise.resolve();
+  await new Promise((resolve) => setImmediate(resolve));
   const more = [batcher.submit(2), batcher.submit(3)];
   expect(batcher.submit(4)).rejects.toThrow("full");
   gate.resolve();

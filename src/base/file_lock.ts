@@ -1,0 +1,62 @@
+/**
+ * A lock on a file that dies with its holder: flock(2) through libc, so that a crash leaves nothing to clean up. It
+ * excludes processes on one machine; it guards nothing that other machines reach over a network file system.
+ */
+import { dlopen, ptr } from "bun:ffi";
+
+/** A lock that is held; `release` is idempotent. */
+export interface FileLock {
+  release(): void;
+}
+
+/** The C library by platform; the first that opens is taken (glibc, then musl). */
+const LIBRARIES: Record<string, readonly string[]> = {
+  linux: ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1", "libc.so"],
+  darwin: ["libSystem.B.dylib"],
+};
+
+const LOCK_EXCLUSIVE = 2;
+const LOCK_NON_BLOCKING = 4;
+
+/**
+ * Locks the file at `path` (made when absent) until `release` or the death of this process. Returns undefined when
+ * someone else holds it. Throws when the file can't be opened, or where this platform knows no such lock.
+ */
+export function takeFileLock(path: string): FileLock | undefined {
+  const libc = openLibrary();
+  // fopen, not open(2): that one has variable arguments, which the FFI can't pass on every platform. "e" is O_CLOEXEC.
+  const stream = libc.fopen(ptr(cString(path)), ptr(cString("ae")));
+  if (stream === null) throw new Error(`Cannot lock "${path}": it can't be opened for writing`);
+  if (libc.flock(libc.fileno(stream), LOCK_EXCLUSIVE | LOCK_NON_BLOCKING) !== 0) {
+    libc.fclose(stream);
+    return undefined;
+  }
+  let held = true;
+  return {
+    release() {
+      if (held) libc.fclose(stream);
+      held = false;
+    },
+  };
+}
+
+function openLibrary() {
+  const names = LIBRARIES[process.platform] ?? [];
+  for (const name of names) {
+    try {
+      return dlopen(name, {
+        fopen: { args: ["ptr", "ptr"], returns: "ptr" },
+        fileno: { args: ["ptr"], returns: "i32" },
+        flock: { args: ["i32", "i32"], returns: "i32" },
+        fclose: { args: ["ptr"], returns: "i32" },
+      }).symbols;
+    } catch {
+      // Not this C library: the next one.
+    }
+  }
+  throw new Error(`Cannot lock files on ${process.platform}: no C library with flock was found`);
+}
+
+function cString(text: string): Uint8Array {
+  return new TextEncoder().encode(text + "\0");
+}
