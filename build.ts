@@ -1,8 +1,10 @@
 /**
- * Compiles tydfs: src/main.ts and every thread of workers/ become one executable, with a real nats-server inside.
+ * Compiles tydfs: src/main.ts and every thread of workers/ become one executable, with a real
+ * nats-server inside.
  *
- * The source finds what was put in by two names, and by nothing else: the constant TYDFS_BUILD_INFO, and the
- * embedded file "nats-server". A binary for another platform carries no nats-server unless one is given.
+ * The source finds what was put in by two names, and by nothing else: the constant
+ * TYDFS_BUILD_INFO, and the embedded file "nats-server". A binary for another platform carries no
+ * nats-server unless one is given.
  */
 import { chmod, copyFile, mkdir, mkdtemp, open, rename, rm } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
@@ -119,7 +121,7 @@ function hostTarget(): Target {
   throw new BuildError(`Cannot build on "${name}": name a target of ${targets.join(", ")}`);
 }
 
-/** Bundles and compiles in a directory of its own, and renames at the end: a running tydfs keeps its old file. */
+/** Works in a directory of its own and renames at the end: a running tydfs keeps its old file. */
 async function compile(
   target: Target,
   outfile: string,
@@ -164,7 +166,7 @@ async function compile(
   }
 }
 
-/** cbor-x would look for a native addon at run time; an executable that is to be copied around has none. */
+/** cbor-x would look for a native addon at run time; an executable to be copied has none. */
 const cborWithoutNativePart: Bun.BunPlugin = {
   name: "cbor-x without its native part",
   setup(build) {
@@ -219,7 +221,7 @@ async function readNatsServer(path: string, target: Target): Promise<NatsServer>
   return { path, version };
 }
 
-/** Tells what an executable is made for by its first bytes; undefined when it is none that we know. */
+/** Tells by its first bytes what an executable is made for; undefined when that is unknown. */
 async function readPlatform(path: string): Promise<Target | undefined> {
   const head = Buffer.alloc(64);
   const file = await open(path, "r").catch((cause: unknown) => {

@@ -86,7 +86,8 @@ install_nats_server_with_go() {
   go=$(find_go)
   [ -n "$go" ] || return 1
   say "Building nats-server $nats_server_version (go install)"
-  GOBIN=$root/.build CGO_ENABLED=0 "$go" install -trimpath "github.com/nats-io/nats-server/v2@$nats_server_version"
+  GOBIN=$root/.build CGO_ENABLED=0 "$go" install -trimpath -ldflags "-s -w" \
+    "github.com/nats-io/nats-server/v2@$nats_server_version"
 }
 
 install_nats_server_with_apt() {
@@ -207,8 +208,8 @@ start_master() {
   (
     unset TYDFS_URL
     # Fewer keepers than the usual copies: ask for what is possible.
-    if [ "$1" -lt 3 ]; then export TYDFS_REPLICAS="${TYDFS_REPLICAS:-$1}"; fi
-    if [ "$1" -lt 2 ]; then export TYDFS_MIN_COPIES="${TYDFS_MIN_COPIES:-$1}"; fi
+    if [ "$1" -gt 0 ] && [ "$1" -lt 3 ]; then export TYDFS_REPLICAS="${TYDFS_REPLICAS:-$1}"; fi
+    if [ "$1" = 1 ]; then export TYDFS_MIN_COPIES="${TYDFS_MIN_COPIES:-$1}"; fi
     launch master master --data "$dir/master" --host 127.0.0.1 --port "$port"
   )
   wait_ready master is_master_ready

@@ -1,7 +1,7 @@
 /**
  * The one door to time. Code takes a `Clock` as a constructor argument, so that tests and the simulated
  * cluster can run on virtual time. Wall time is for people and records; every lease, time-out and
- * death is measured in monotonic time, which all threads of a machine share (CLOCK_MONOTONIC).
+ * death is measured in monotonic time, on which all threads of a process agree.
  */
 
 /** A running timer; `stop` is idempotent. */
@@ -12,7 +12,7 @@ export interface Timer {
 export interface Clock {
   /** Wall time in ms since the epoch. It may jump. */
   wallMs(): number;
-  /** Monotonic time in ms (fractional), equal in all threads and processes of this machine. */
+  /** Monotonic time in ms (fractional), equal in all threads of this process. */
   monotonicMs(): number;
   /** Resolves after `ms`; rejects with the signal's reason as soon as the signal aborts. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
@@ -25,7 +25,9 @@ export interface Clock {
 /** The machine's own clock. */
 export const systemClock: Clock = {
   wallMs: () => Date.now(),
-  monotonicMs: () => Number(process.hrtime.bigint()) / 1e6,
+  // Bun counts hrtime() and performance.now() from each thread's own start; with the origin added they agree. Threads start
+  // together, so that a step of the wall clock, which sets the origins, does not come between them.
+  monotonicMs: () => performance.timeOrigin + performance.now(),
   sleep(ms, signal) {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason);

@@ -1,5 +1,7 @@
 /** The log: one line per event on stderr, readable on a terminal, JSON otherwise. Not for users' output. */
 
+import { systemClock } from "./clock.ts";
+
 export type LogLevel = "debug" | "info" | "warn" | "error";
 export type LogFormat = "text" | "json";
 
@@ -67,7 +69,7 @@ export class Log {
 export function stderrLog(role: string, options: Pick<LogOptions, "level" | "format">): Log {
   return new Log(role, {
     ...options,
-    nowMs: () => Date.now(),
+    nowMs: () => systemClock.wallMs(),
     write: (line) => process.stderr.write(line + "\n"),
   });
 }
