@@ -1,6 +1,7 @@
 /**
  * `npm run bench`: the numbers that tydfs holds itself to, each beside its limit measured in the same run on the same
- * machine, disk and files. Prints one table; `--json` prints the figures; `--quick` takes smaller files.
+ * machine, disk and files. Prints one table; `--json` prints the figures; `--quick` takes smaller
+ * files.
  */
 import { parseArgs } from "node:util";
 import { cpus, totalmem } from "node:os";

@@ -1,4 +1,7 @@
-/** The catalog alone: how its operations and reads cost as it grows to a million files, and the memory of it. */
+/**
+ * The catalog alone: how its operations and reads cost as it grows to a million files, and the
+ * memory of it.
+ */
 import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -14,7 +17,10 @@ import { median, timed } from "./figure.ts";
 const DIRECTORY_FILES = 1000;
 const STEP = 10_000;
 
-/** Fills a catalog with `files` files of one chunk and three replicas, and compares its first steps with its last. */
+/**
+ * Fills a catalog with `files` files of one chunk and three replicas, and compares its first steps
+ * with its last.
+ */
 export async function benchCatalog(files: number): Promise<Figure[]> {
   const directory = mkdtempSync(join(tmpdir(), "tydfs-bench-"));
   const path = join(directory, "catalog.db");

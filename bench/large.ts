@@ -1,4 +1,7 @@
-/** Large files: put and get of one against `cp` + fsync and `curl`, and memory while much more streams. */
+/**
+ * Large files: put and get of one against `cp` + fsync and `curl`, and memory while much more
+ * streams.
+ */
 import { closeSync, fsyncSync, openSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { GIB, MIB } from "../src/base/bytes.ts";
@@ -101,7 +104,10 @@ async function fetchByCurl(url: string, target: string): Promise<void> {
   if (await curl.exited !== 0) throw new Error("curl failed: is it installed?");
 }
 
-/** Waits until the kernel has written back what the last step left, so that each starts on a quiet disk. */
+/**
+ * Waits until the kernel has written back what the last step left, so that each starts on a quiet
+ * disk.
+ */
 async function settleDisk(cluster: TestCluster): Promise<void> {
   const sync = Bun.spawn(["sync", "-f", cluster.dir]);
   await sync.exited;

@@ -1,4 +1,7 @@
-/** Small files: whole commands, process start included, and many single puts and gets through the library. */
+/**
+ * Small files: whole commands, process start included, and many single puts and gets through the
+ * library.
+ */
 import { forEachLimited } from "../src/base/limit.ts";
 import { TydfsClient } from "../src/client/client.ts";
 import { join } from "node:path";
@@ -9,7 +12,10 @@ import { median, timed } from "./figure.ts";
 const FILES = 2_000;
 const CLIENTS = 16;
 
-/** A single put and stat through the binary, and the rate of single puts and gets at 16 clients in one process. */
+/**
+ * A single put and stat through the binary, and the rate of single puts and gets at 16 clients in
+ * one process.
+ */
 export async function benchSmall(cluster: TestCluster, rounds: number): Promise<Figure[]> {
   const source = cluster.file("small.bin", 4096);
   const puts: number[] = [];

@@ -1,6 +1,6 @@
 /**
- * What `build.ts` has put into the binary: facts of the build and a nats-server. Uncompiled there is neither, and the
- * facts are those of the checkout.
+ * What `build.ts` has put into the binary: facts of the build and a nats-server. Uncompiled there
+ * is neither, and the facts are those of the checkout.
  */
 import packageJson from "../package.json" with { type: "json" };
 

@@ -1,6 +1,7 @@
 /**
- * The one list of worker files, and how threads live: spawned, ready, stopped in order. A thread's death is the process's:
- * any close that nobody asked for goes to `onDeath`, and there is no half-alive node.
+ * The one list of worker files, and how threads live: spawned, ready, stopped in order. A thread's
+ * death is the process's: any close that nobody asked for goes to `onDeath`, and there is no
+ * half-alive node.
  */
 import { systemClock, withTimeout } from "./base/clock.ts";
 import { decodeError, encodeError, TydfsError } from "./wire/errors.ts";
@@ -16,7 +17,8 @@ const WORKER_FILES = {
 
 export type WorkerKind = keyof typeof WORKER_FILES;
 
-// Compiled, worker files lie beside the binary's root inside its virtual file system; uncompiled, in the checkout.
+// Compiled, worker files lie beside the binary's root inside its virtual file system; uncompiled,
+// in the checkout.
 const ROOT = import.meta.dir.startsWith("/$bunfs") || import.meta.dir.includes("~BUN")
   ? "./"
   : new URL("../", import.meta.url).href;

@@ -38,7 +38,9 @@ export class ManualClock implements Clock {
     return this.#add({ atMs: this.#nowMs + ms, everyMs: ms, callback });
   }
 
-  /** Moves time on by `ms`, firing what falls due, in order, and lets promises settle in between. */
+  /**
+   * Moves time on by `ms`, firing what falls due, in order, and lets promises settle in between.
+   */
   async advance(ms: number): Promise<void> {
     const endMs = this.#nowMs + ms;
     for (;;) {

@@ -1,9 +1,13 @@
 /**
- * Assertions. They stay on in production: a broken invariant stops the process instead of spreading.
- * Assertions are for programmer errors only; bad input and operating faults are `TydfsError`s.
+ * Assertions. They stay on in production: a broken invariant stops the process instead of
+ * spreading. Assertions are for programmer errors only; bad input and operating faults are
+ * `TydfsError`s.
  */
 
-/** Thrown by a failed assertion; nothing catches it, so the process dies and says which invariant broke. */
+/**
+ * Thrown by a failed assertion; nothing catches it, so the process dies and says which invariant
+ * broke.
+ */
 export class AssertionError extends Error {
   override name = "AssertionError";
 }

@@ -53,7 +53,8 @@ export class Batcher<In, Out> {
 
   async #loop(): Promise<void> {
     while (this.#waiting.length > 0) {
-      // A whole turn of the event loop: messages that came in while the last batch ran join this one.
+      // A whole turn of the event loop: messages that came in while the last batch ran join this
+      // one.
       await new Promise((resolve) => setImmediate(resolve));
       const items = this.#waiting.splice(0, this.#options.batchMax);
       try {

@@ -1,4 +1,7 @@
-/** Sizes and durations as people write them: `64MiB`, `1.5 GiB`, `30s`, `24h`. Inside they are bytes and ms. */
+/**
+ * Sizes and durations as people write them: `64MiB`, `1.5 GiB`, `30s`, `24h`. Inside they are bytes
+ * and ms.
+ */
 
 export const KIB = 1024;
 export const MIB = 1024 * KIB;
@@ -36,7 +39,10 @@ export function parseSize(text: string): number | undefined {
   return parseQuantity(text, SIZE_UNITS);
 }
 
-/** Parses a duration (`500ms`, `30s`, `5m`, `24h`, `7d`; a bare number is seconds) to ms; undefined when it is none. */
+/**
+ * Parses a duration (`500ms`, `30s`, `5m`, `24h`, `7d`; a bare number is seconds) to ms; undefined
+ * when it is none.
+ */
 export function parseDuration(text: string): number | undefined {
   return parseQuantity(text, DURATION_UNITS);
 }

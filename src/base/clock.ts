@@ -1,7 +1,7 @@
 /**
- * The one door to time. Code takes a `Clock` as a constructor argument, so that tests and the simulated
- * cluster can run on virtual time. Wall time is for people and records; every lease, time-out and
- * death is measured in monotonic time, on which all threads of a process agree.
+ * The one door to time. Code takes a `Clock` as a constructor argument, so that tests and the
+ * simulated cluster can run on virtual time. Wall time is for people and records; every lease,
+ * time-out and death is measured in monotonic time, on which all threads of a process agree.
  */
 
 /** A running timer; `stop` is idempotent. */
@@ -25,8 +25,9 @@ export interface Clock {
 /** The machine's own clock. */
 export const systemClock: Clock = {
   wallMs: () => Date.now(),
-  // Bun counts hrtime() and performance.now() from each thread's own start; with the origin added they agree. Threads start
-  // together, so that a step of the wall clock, which sets the origins, does not come between them.
+  // Bun counts hrtime() and performance.now() from each thread's own start; with the origin added
+  // they agree. Threads start together, so that a step of the wall clock, which sets the origins,
+  // does not come between them.
   monotonicMs: () => performance.timeOrigin + performance.now(),
   sleep(ms, signal) {
     return new Promise((resolve, reject) => {

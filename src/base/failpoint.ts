@@ -1,7 +1,7 @@
 /**
  * Named points at which tests inject a fault into a running process. Off unless `TYDFS_FAILPOINTS`
- * is set: `name=kill`, `name=throw`, `name=hang` or `name=delay:250`, several parted by commas, each
- * optionally `name=2*kill` (at the second passing). After FreeBSD's fail(9).
+ * is set: `name=kill`, `name=throw`, `name=hang` or `name=delay:250`, several parted by commas,
+ * each optionally `name=2*kill` (at the second passing). After FreeBSD's fail(9).
  */
 
 interface Failpoint {
@@ -25,7 +25,10 @@ export async function failpoint(name: string): Promise<void> {
   }
 }
 
-/** Parses a list of failpoints. Throws on an entry that it does not know, so that a test can't arm nothing. */
+/**
+ * Parses a list of failpoints. Throws on an entry that it does not know, so that a test can't arm
+ * nothing.
+ */
 export function parseFailpoints(text: string): Map<string, Failpoint> {
   const parsed = new Map<string, Failpoint>();
   for (const entry of text.split(",").filter((part) => part !== "")) {

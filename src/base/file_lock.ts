@@ -1,6 +1,7 @@
 /**
- * A lock on a file that dies with its holder: flock(2) through libc, so that a crash leaves nothing to clean up. It
- * excludes processes on one machine; it guards nothing that other machines reach over a network file system.
+ * A lock on a file that dies with its holder: flock(2) through libc, so that a crash leaves nothing
+ * to clean up. It excludes processes on one machine; it guards nothing that other machines reach
+ * over a network file system.
  */
 import { dlopen, ptr } from "bun:ffi";
 
@@ -19,12 +20,14 @@ const LOCK_EXCLUSIVE = 2;
 const LOCK_NON_BLOCKING = 4;
 
 /**
- * Locks the file at `path` (made when absent) until `release` or the death of this process. Returns undefined when
- * someone else holds it. Throws when the file can't be opened, or where this platform knows no such lock.
+ * Locks the file at `path` (made when absent) until `release` or the death of this process. Returns
+ * undefined when someone else holds it. Throws when the file can't be opened, or where this
+ * platform knows no such lock.
  */
 export function takeFileLock(path: string): FileLock | undefined {
   const libc = openLibrary();
-  // fopen, not open(2): that one has variable arguments, which the FFI can't pass on every platform. "e" is O_CLOEXEC.
+  // fopen, not open(2): that one has variable arguments, which the FFI can't pass on every
+  // platform. "e" is O_CLOEXEC.
   const stream = libc.fopen(ptr(cString(path)), ptr(cString("ae")));
   if (stream === null) throw new Error(`Cannot lock "${path}": it can't be opened for writing`);
   if (libc.flock(libc.fileno(stream), LOCK_EXCLUSIVE | LOCK_NON_BLOCKING) !== 0) {

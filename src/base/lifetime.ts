@@ -1,4 +1,7 @@
-/** Owners and what they own: parts are started in order and stopped in reverse, each within a deadline. */
+/**
+ * Owners and what they own: parts are started in order and stopped in reverse, each within a
+ * deadline.
+ */
 import type { Clock } from "./clock.ts";
 import { withTimeout } from "./clock.ts";
 import type { Log } from "./log.ts";

@@ -1,4 +1,7 @@
-/** Limits on work that runs at once, and pauses between tries. Every queue here is bounded by its callers. */
+/**
+ * Limits on work that runs at once, and pauses between tries. Every queue here is bounded by its
+ * callers.
+ */
 import type { Clock } from "./clock.ts";
 import type { Random } from "./random.ts";
 
@@ -65,7 +68,8 @@ export interface BackoffOptions {
 
 /**
  * The pause before try number `attempt` (0 is the first repetition): exponential with full jitter
- * (Brooker, "Exponential Backoff And Jitter", AWS 2015), so that many waiters do not return at once.
+ * (Brooker, "Exponential Backoff And Jitter", AWS 2015), so that many waiters do not return at
+ * once.
  */
 export function backoffMs(attempt: number, options: BackoffOptions, random: Random): number {
   const ceiling = Math.min(options.maxMs, options.firstMs * 2 ** Math.min(attempt, 30));
@@ -82,7 +86,9 @@ export interface RetryOptions extends BackoffOptions {
   signal?: AbortSignal;
 }
 
-/** Tries `task` until it succeeds, fails for good, or the time is up; then throws its last failure. */
+/**
+ * Tries `task` until it succeeds, fails for good, or the time is up; then throws its last failure.
+ */
 export async function retry<T>(
   task: (attempt: number) => Promise<T>,
   options: RetryOptions,

@@ -1,4 +1,7 @@
-/** The log: one line per event on stderr, readable on a terminal, JSON otherwise. Not for users' output. */
+/**
+ * The log: one line per event on stderr, readable on a terminal, JSON otherwise. Not for users'
+ * output.
+ */
 
 import { systemClock } from "./clock.ts";
 

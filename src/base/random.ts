@@ -16,7 +16,10 @@ export const systemRandom: Random = {
   bytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
 };
 
-/** A replayable source (mulberry32 by Tommy Ettinger, public domain): for tests and simulation, never for secrets. */
+/**
+ * A replayable source (mulberry32 by Tommy Ettinger, public domain): for tests and simulation,
+ * never for secrets.
+ */
 export function seededRandom(seed: number): Random {
   let state = seed >>> 0;
   function next(): number {

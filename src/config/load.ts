@@ -1,6 +1,7 @@
 /**
- * Where settings come from: flags before environment before `tydfs.toml` before defaults. Malformed values and unknown
- * keys are errors that name the place. The one door to the environment and to smol-toml.
+ * Where settings come from: flags before environment before `tydfs.toml` before defaults. Malformed
+ * values and unknown keys are errors that name the place. The one door to the environment and to
+ * smol-toml.
  */
 import { readFileSync } from "node:fs";
 import { parse as parseToml, TomlError } from "smol-toml";
@@ -26,7 +27,10 @@ export interface LoadedConfig {
   origin: Record<OptionKey, string>;
 }
 
-/** Loads all settings. Throws `ConfigError` on the first that is malformed, out of bounds or unknown. */
+/**
+ * Loads all settings. Throws `ConfigError` on the first that is malformed, out of bounds or
+ * unknown.
+ */
 export function loadConfig(sources: ConfigSources): LoadedConfig {
   const file = sources.file === undefined ? {} : readConfigFile(sources.file);
   const settings: Record<string, unknown> = {};

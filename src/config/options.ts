@@ -1,6 +1,7 @@
 /**
- * The one table of settings: from it come the flags, the environment names (`TYDFS_<KEY>`), the keys of `tydfs.toml`,
- * the help texts, the reference in the README and the types. To add a setting, add a row.
+ * The one table of settings: from it come the flags, the environment names (`TYDFS_<KEY>`), the
+ * keys of `tydfs.toml`, the help texts, the reference in the README and the types. To add a
+ * setting, add a row.
  */
 
 /** How a setting is written; sizes are bytes inside, durations ms. */

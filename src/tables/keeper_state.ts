@@ -10,8 +10,8 @@ export interface Silence {
 export const KEEPER_STATES = ["NONE", "JOINING", "ALIVE", "SUSPECT", "DEAD", "DRAINING"] as const;
 
 /**
- * The state after `silentMs` without a heartbeat. A keeper that has not beaten since this master started is JOINING
- * until the same silence makes it DEAD.
+ * The state after `silentMs` without a heartbeat. A keeper that has not beaten since this master
+ * started is JOINING until the same silence makes it DEAD.
  */
 export function decideKeeperState(
   state: KeeperState,

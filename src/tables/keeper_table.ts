@@ -1,6 +1,7 @@
 /**
- * KeeperTable: who is alive, with how much room. Written by the sentinel alone; read by trackers and the replicator.
- * A keeper's row is its number in the catalog.
+ * KeeperTable: who is alive, with how much room. Written by the sentinel alone (but for who has
+ * joined: that the writer notes); read by trackers and the replicator. A keeper's row is its number
+ * in the catalog.
  */
 import { must } from "../base/assert.ts";
 import type { KeeperState } from "../wire/cluster.ts";
@@ -16,6 +17,7 @@ const TOTAL = 6;
 const CHUNKS = 8;
 const FLAGS = 10;
 const DEAD_SINCE = 11;
+const JOINED_EPOCH = 13;
 const ROW_WORDS = 16;
 const READ_ONLY = 1;
 const LEFT = 2;
@@ -79,5 +81,15 @@ export class KeeperTable {
     this.#rows.set(number, FLAGS, (row.readOnly ? READ_ONLY : 0) | (row.left ? LEFT : 0));
     this.#rows.set(number, EPOCH, row.epoch);
     this.#rows.set(number, STATE, KEEPER_STATES.indexOf(row.state));
+  }
+
+  /** Notes that a keeper has registered with this master. Only the writer calls it. */
+  markJoined(number: number, epoch: number): void {
+    this.#rows.set(number, JOINED_EPOCH, epoch + 1);
+  }
+
+  /** Whether the keeper's process of this epoch has registered since this master's start. */
+  hasJoined(number: number, epoch: number): boolean {
+    return this.#rows.get(number, JOINED_EPOCH) === epoch + 1;
   }
 }

@@ -1,10 +1,12 @@
 /**
- * PortTable: which port of which keeper has room for a stream. The master's trackers take slots in it by compare-and-swap
- * and never wait; the keeper's own table, of the same class, holds what its streamers really carry. A slot is given back by
- * a report, by its lease running out, by the keeper's next heartbeat, or by the keeper's death: no path leaks one.
+ * PortTable: which port of which keeper has room for a stream. The master's trackers take slots in
+ * it by compare-and-swap and never wait; the keeper's own table, of the same class, holds what its
+ * streamers really carry. A slot is given back by a report, by its lease running out, by the
+ * keeper's next heartbeat, or by the keeper's death: no path leaks one.
  *
- * A taken slot is named by its *grant*, one word: row (13 bits), slot (6 bits), generation (13 bits, never 0). The
- * generation changes with every taking, so that a late release can't free a slot that someone else has by now.
+ * A taken slot is named by its *grant*, one word: row (13 bits), slot (6 bits), generation (13
+ * bits, never 0). The generation changes with every taking, so that a late release can't free a
+ * slot that someone else has by now.
  */
 import type { PortState } from "../wire/cluster.ts";
 import { readWide, Rows, writeWide } from "./rows.ts";
@@ -12,7 +14,10 @@ import { readWide, Rows, writeWide } from "./rows.ts";
 /** Ports of one keeper; a keeper's ports have the rows `keeper number × PORTS_MAX + index`. */
 export const PORTS_MAX = 8;
 export const KEEPERS_MAX = 1024;
-/** Slots of one port's row. A streamer holds the grants of a whole chain, so this exceeds the `slots` setting. */
+/**
+ * Slots of one port's row. A streamer holds the grants of a whole chain, so this exceeds the
+ * `slots` setting.
+ */
 export const SLOTS_MAX = 64;
 
 const PORT = 0;
@@ -26,8 +31,9 @@ const FIRST_SLOT = 16;
 const FIRST_HELD = FIRST_SLOT + SLOTS_MAX;
 const ROW_WORDS = FIRST_HELD + SLOTS_MAX;
 
-// A slot is one word, so that a single compare-and-swap takes it: lease end (19 bits, 0: free), generation (13 bits).
-// Lease ends count eighths of a second in a circle of 18 hours; `mirror` clears old ones long before half a turn.
+// A slot is one word, so that a single compare-and-swap takes it: lease end (19 bits, 0: free),
+// generation (13 bits). Lease ends count eighths of a second in a circle of 18 hours; `mirror`
+// clears old ones long before half a turn.
 const GENERATION_BITS = 13;
 const GENERATIONS = 2 ** GENERATION_BITS;
 const CIRCLE = 2 ** 19 - 1;
@@ -75,8 +81,8 @@ export class PortTable {
   }
 
   /**
-   * Takes a slot until `nowMs + leaseMs` (monotonic ms). Returns its grant, or undefined when the port is offline or
-   * has no room: never waits.
+   * Takes a slot until `nowMs + leaseMs` (monotonic ms). Returns its grant, or undefined when the
+   * port is offline or has no room: never waits.
    */
   take(row: number, nowMs: number, leaseMs: number): number | undefined {
     if (this.#rows.get(row, ONLINE) === 0) return undefined;
@@ -110,7 +116,9 @@ export class PortTable {
     return this.#rows.swap(found.row, FIRST_SLOT + found.slot, found.word, renewed);
   }
 
-  /** Notes a foreign grant in any free place of `row` (a keeper's own table); whether there was one. */
+  /**
+   * Notes a foreign grant in any free place of `row` (a keeper's own table); whether there was one.
+   */
   hold(row: number, grant: number): boolean {
     for (let slot = 0; slot < SLOTS_MAX; slot++) {
       if (this.#rows.swap(row, FIRST_HELD + slot, 0, grant)) return true;
@@ -135,7 +143,10 @@ export class PortTable {
     return held;
   }
 
-  /** Mirrors a heartbeat: `readers` are streams that no grant of this table stands for. Clears leases that have run out. */
+  /**
+   * Mirrors a heartbeat: `readers` are streams that no grant of this table stands for. Clears
+   * leases that have run out.
+   */
   mirror(
     row: number,
     counts: Omit<PortCounts, "inUse"> & { readers: number },

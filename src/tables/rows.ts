@@ -1,7 +1,13 @@
-/** Fixed-width rows of 32-bit words over a SharedArrayBuffer, touched with atomics only: the base of every table. */
+/**
+ * Fixed-width rows of 32-bit words over a SharedArrayBuffer, touched with atomics only: the base of
+ * every table.
+ */
 import { assert } from "../base/assert.ts";
 
-/** A SharedArrayBuffer seen as `rowsMax` rows of `rowWords` words. All threads that hold the buffer see one table. */
+/**
+ * A SharedArrayBuffer seen as `rowsMax` rows of `rowWords` words. All threads that hold the buffer
+ * see one table.
+ */
 export class Rows {
   readonly buffer: SharedArrayBuffer;
   readonly rowsMax: number;
@@ -44,7 +50,10 @@ export class Rows {
   }
 }
 
-/** A 53-bit count kept in two words, low first. Readers may see the halves of two writes: for statistics only. */
+/**
+ * A 53-bit count kept in two words, low first. Readers may see the halves of two writes: for
+ * statistics only.
+ */
 export function readWide(rows: Rows, row: number, word: number): number {
   return rows.get(row, word + 1) * 2 ** 32 + rows.get(row, word);
 }

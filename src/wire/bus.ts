@@ -1,6 +1,7 @@
 /**
  * The bus: requests, heartbeats, commands and events between processes, as an interface that a
- * simulator can take over. Bytes and subjects only; `call` and `serve` add schemas and typed errors.
+ * simulator can take over. Bytes and subjects only; `call` and `serve` add schemas and typed
+ * errors.
  */
 import { decode, encode, validate } from "./codec.ts";
 import { decodeError, encodeError } from "./errors.ts";
@@ -16,7 +17,9 @@ export interface RequestOptions {
 export interface SubscribeOptions {
   /** Members of one queue share the messages; without it every subscriber hears all. */
   queue?: string;
-  /** Messages of this subscription that are handled at once; more of them wait (bounded by the bus). */
+  /**
+   * Messages of this subscription that are handled at once; more of them wait (bounded by the bus).
+   */
   concurrency?: number;
 }
 

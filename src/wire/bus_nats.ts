@@ -1,6 +1,7 @@
 /**
  * The bus over NATS: the one door to @nats-io. Reconnects for ever, notices a silent partition in
- * seconds, bounds what a subscription holds, and reports permission violations instead of hiding them.
+ * seconds, bounds what a subscription holds, and reports permission violations instead of hiding
+ * them.
  */
 import type {
   Msg,
@@ -32,7 +33,10 @@ export interface NatsBusOptions {
   log: Log;
   /** Time for the first connection in ms; after that it fails with `no-master`. */
   connectMs: number;
-  /** Keep trying when the first connection fails for want of a server (roles), or fail at once (commands). */
+  /**
+   * Keep trying when the first connection fails for want of a server (roles), or fail at once
+   * (commands).
+   */
   waitOnFirstConnect?: boolean;
 }
 
@@ -60,7 +64,9 @@ export async function connectNats(options: NatsBusOptions): Promise<Bus> {
   }
 }
 
-/** Each role listens for replies under a prefix of its own, so that roles can't read each other's. */
+/**
+ * Each role listens for replies under a prefix of its own, so that roles can't read each other's.
+ */
 export function inboxPrefix(role: string): string {
   return `_INBOX_${role}`;
 }

@@ -1,6 +1,6 @@
 /**
- * The data plane: chunks over HTTP/1.1, zero-copy where the kernel can (`sendfile`). `ChunkTransport` is what clients
- * and keepers stream with; a simulator may take its place.
+ * The data plane: chunks over HTTP/1.1, zero-copy where the kernel can (`sendfile`).
+ * `ChunkTransport` is what clients and keepers stream with; a simulator may take its place.
  *
  * `PUT /chunk/<id>` with header `x-tydfs-ticket` (body: the whole chunk) → 200 and a `PutAnswer` as JSON.
  * `GET /chunk/<id>` with the same header or `?ticket=`, and `Range: bytes=a-b` → 200 or 206 and the bytes.
@@ -15,7 +15,10 @@ import { ReplyEnvelope } from "./rpc.ts";
 import { Committed } from "./upload.ts";
 
 export const TICKET_HEADER = "x-tydfs-ticket";
-/** Set by a keeper that forwards: copies that it still needs before it can answer. Absent on a client's PUT. */
+/**
+ * Set by a keeper that forwards: copies that it still needs before it can answer. Absent on a
+ * client's PUT.
+ */
 export const NEED_HEADER = "x-tydfs-need";
 
 /** A streamer's address. */
@@ -55,7 +58,9 @@ export interface GetChunkRequest {
 export interface ChunkTransport {
   /** Sends a whole chunk. Throws what the keeper says, `unavailable` when it can't be reached. */
   put(address: PortAddress, request: PutChunkRequest): Promise<PutAnswer>;
-  /** Reads a range in pieces of any size; the pieces add up to exactly `length` bytes or it throws. */
+  /**
+   * Reads a range in pieces of any size; the pieces add up to exactly `length` bytes or it throws.
+   */
   get(address: PortAddress, request: GetChunkRequest): Promise<AsyncIterable<Uint8Array>>;
 }
 
@@ -119,7 +124,9 @@ async function readError(response: Response, address: PortAddress): Promise<Tydf
   return new TydfsError("unavailable", `Keeper at ${place} answers ${response.status}`);
 }
 
-/** Passes pieces on and throws unless they add up to `length`: a short or long body is never silent. */
+/**
+ * Passes pieces on and throws unless they add up to `length`: a short or long body is never silent.
+ */
 async function* exactly(
   body: ReadableStream<Uint8Array>,
   length: number,

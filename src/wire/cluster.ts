@@ -1,4 +1,7 @@
-/** Remote calls about the cluster as a whole. The reply is what `status --json` prints (DESIGN.md §9). */
+/**
+ * Remote calls about the cluster as a whole. The reply is what `status --json` prints (DESIGN.md
+ * §9).
+ */
 import * as v from "valibot";
 import { Natural } from "./ids.ts";
 import { rpc } from "./rpc.ts";

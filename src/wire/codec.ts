@@ -1,6 +1,6 @@
 /**
- * CBOR (RFC 8949) for every message: plain maps, limits on size and depth, and a schema check before
- * anything is used. The one door to cbor-x.
+ * CBOR (RFC 8949) for every message: plain maps, limits on size and depth, and a schema check
+ * before anything is used. The one door to cbor-x.
  */
 import { Encoder } from "cbor-x";
 import * as v from "valibot";
@@ -26,8 +26,8 @@ export function encode(value: unknown): Uint8Array {
 }
 
 /**
- * Decodes and checks a message. Throws `invalid` on what is not CBOR, too large, too deep, or not of the
- * schema; `what` names the message in the error.
+ * Decodes and checks a message. Throws `invalid` on what is not CBOR, too large, too deep, or not
+ * of the schema; `what` names the message in the error.
  */
 export function decode<T>(schema: Schema<T>, bytes: Uint8Array, what: string): T {
   if (bytes.length > MESSAGE_BYTES_MAX) {

@@ -1,4 +1,7 @@
-/** Commands from the master to one keeper. Each carries the master's epoch and can be repeated without harm. */
+/**
+ * Commands from the master to one keeper. Each carries the master's epoch and can be repeated
+ * without harm.
+ */
 import * as v from "valibot";
 import { Id, Natural } from "./ids.ts";
 import { Holder } from "./file.ts";
@@ -8,7 +11,10 @@ import { Sums } from "./sums.ts";
 /** The master's epoch: a keeper that has heard a newer one refuses with `stale-epoch`. */
 const epoch = Natural;
 
-/** `keeper.<id>.replicate`: fetch a chunk from one of `sources`, verify it, make it durable; the answer is given after that. */
+/**
+ * `keeper.<id>.replicate`: fetch a chunk from one of `sources`, verify it, make it durable; the
+ * answer is given after that.
+ */
 export const commandReplicate = rpc(
   "replicate",
   v.object({
@@ -22,7 +28,10 @@ export const commandReplicate = rpc(
   Done,
 );
 
-/** `keeper.<id>.delete`: remove these chunks; the answer names those that are gone (also if they never were there). */
+/**
+ * `keeper.<id>.delete`: remove these chunks; the answer names those that are gone (also if they
+ * never were there).
+ */
 export const commandDelete = rpc(
   "delete",
   v.object({ epoch, chunks: v.pipe(v.array(Id), v.maxLength(1024)) }),

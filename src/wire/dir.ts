@@ -25,7 +25,10 @@ export const dirList = rpc(
   v.object({ entries: v.array(Entry), next: v.optional(v.string()) }),
 );
 
-/** `dir.make`: makes a directory. With `parents` the missing ones above it too, and an existing one is no error. Errors: `exists`, `not-found` (parent), `not-directory`. */
+/**
+ * `dir.make`: makes a directory. With `parents` the missing ones above it too, and an existing one
+ * is no error. Errors: `exists`, `not-found` (parent), `not-directory`.
+ */
 export const dirMake = rpc(
   "dir.make",
   v.object({ path: RemotePath, parents: v.boolean() }),

@@ -9,7 +9,9 @@ export interface ErrorCodeFacts {
   exit: number;
   /** The HTTP status with which a keeper says it. */
   http: number;
-  /** `never`: the same request fails again. `later`: it may pass. `unknown`: it may have been done. */
+  /**
+   * `never`: the same request fails again. `later`: it may pass. `unknown`: it may have been done.
+   */
   retry: "never" | "later" | "unknown";
   /** What it means, for the documentation. */
   sentence: string;
@@ -94,13 +96,18 @@ export function encodeError(error: unknown): ErrorReply {
   return { ok: false, code: known.code, message: known.message, data: known.data };
 }
 
-/** Makes the error that a peer has said. A code that this version does not know becomes `internal`. */
+/**
+ * Makes the error that a peer has said. A code that this version does not know becomes `internal`.
+ */
 export function decodeError(reply: ErrorReply): TydfsError {
   const code = reply.code in ERROR_CODES ? reply.code as ErrorCode : "internal";
   return new TydfsError(code, reply.message, reply.data === undefined ? {} : { data: reply.data });
 }
 
-/** A `TydfsError` as it is; anything else wrapped as `internal`. Assertions are never wrapped: they end the process. */
+/**
+ * A `TydfsError` as it is; anything else wrapped as `internal`. Assertions are never wrapped: they
+ * end the process.
+ */
 export function wrapError(error: unknown): TydfsError {
   if (error instanceof TydfsError) return error;
   if (error instanceof AssertionError) throw error;

@@ -1,4 +1,7 @@
-/** Events that the master publishes for anyone who listens. They tell; nothing depends on their arrival. */
+/**
+ * Events that the master publishes for anyone who listens. They tell; nothing depends on their
+ * arrival.
+ */
 import * as v from "valibot";
 import { Natural } from "./ids.ts";
 

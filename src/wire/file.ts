@@ -91,7 +91,10 @@ export const ChunkLocation = v.object({
 });
 export type ChunkLocation = v.InferOutput<typeof ChunkLocation>;
 
-/** `file.stat`: what is known of a path; with `fromSeq` also a page of its chunks. Errors: `not-found`. */
+/**
+ * `file.stat`: what is known of a path; with `fromSeq` also a page of its chunks. Errors:
+ * `not-found`.
+ */
 export const fileStat = rpc(
   "file.stat",
   v.object({ path: RemotePath, fromSeq: v.optional(Natural), inode: v.optional(Natural) }),
@@ -106,14 +109,20 @@ export const fileStat = rpc(
   }),
 );
 
-/** `file.remove`: takes a path away (into the trash). Errors: `not-found`, `not-empty` (a directory, not recursive). */
+/**
+ * `file.remove`: takes a path away (into the trash). Errors: `not-found`, `not-empty` (a directory,
+ * not recursive).
+ */
 export const fileRemove = rpc(
   "file.remove",
   v.object({ path: RemotePath, recursive: v.boolean() }),
   v.object({ files: Natural, directories: Natural }),
 );
 
-/** `file.rename`: moves a path; an existing file is replaced when `replace`. Errors: `not-found`, `exists`, `is-directory`, `not-directory`, `not-empty`, `invalid`. */
+/**
+ * `file.rename`: moves a path; an existing file is replaced when `replace`. Errors: `not-found`,
+ * `exists`, `is-directory`, `not-directory`, `not-empty`, `invalid`.
+ */
 export const fileRename = rpc(
   "file.rename",
   v.object({ from: RemotePath, to: RemotePath, replace: v.boolean() }),

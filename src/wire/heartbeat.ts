@@ -1,4 +1,6 @@
-/** The heartbeat that a keeper publishes each second: its own truth about its ports and its disk. */
+/**
+ * The heartbeat that a keeper publishes each second: its own truth about its ports and its disk.
+ */
 import * as v from "valibot";
 import { Id, Natural, PortNumber } from "./ids.ts";
 

@@ -1,9 +1,13 @@
-/** Ids and the patterns that every id from outside must match before it is used, above all in paths. */
+/**
+ * Ids and the patterns that every id from outside must match before it is used, above all in paths.
+ */
 import * as v from "valibot";
 import type { Random } from "../base/random.ts";
 import { randomHex } from "../base/random.ts";
 
-/** Chunks, uploads and keepers are named by 16 random bytes in hexadecimal; ids are never reused. */
+/**
+ * Chunks, uploads and keepers are named by 16 random bytes in hexadecimal; ids are never reused.
+ */
 const ID_PATTERN = /^[0-9a-f]{32}$/;
 
 /** The schema of chunk, upload and keeper ids. */
@@ -31,7 +35,9 @@ export const Natural = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 /** A TCP port. */
 export const PortNumber = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65535));
 
-/** A network host as a keeper advertises it: a name or an address, nothing that could alter a URL. */
+/**
+ * A network host as a keeper advertises it: a name or an address, nothing that could alter a URL.
+ */
 export const Host = v.pipe(
   v.string(),
   v.regex(/^(?:[a-zA-Z0-9.-]{1,253}|\[[0-9a-fA-F:.]{2,45}\])$/, "not a host name"),

@@ -1,6 +1,6 @@
 /**
- * Remote paths: absolute, `/`-parted, UTF-8 parts of 1–255 bytes; `.`, `..` and NUL are refused, never
- * resolved, so that a path means one thing everywhere.
+ * Remote paths: absolute, `/`-parted, UTF-8 parts of 1–255 bytes; `.`, `..` and NUL are refused,
+ * never resolved, so that a path means one thing everywhere.
  */
 import * as v from "valibot";
 import { TydfsError } from "./errors.ts";
@@ -10,8 +10,8 @@ export const PATH_BYTES_MAX = 4096;
 export const ROOT = "/";
 
 /**
- * Brings a path to its one form: a leading slash, no trailing or doubled ones. Throws `invalid` with the
- * reason on a path that can't be a name.
+ * Brings a path to its one form: a leading slash, no trailing or doubled ones. Throws `invalid`
+ * with the reason on a path that can't be a name.
  */
 export function parsePath(text: string): string {
   const reason = whyNotPath(text);

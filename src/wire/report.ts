@@ -36,8 +36,8 @@ export type JoinedReply = v.InferOutput<typeof reportJoined.reply>;
 
 /**
  * `report.<keeper>.stored`: copies of a chunk are verified and on disk. The head of a chain reports for those that
- * answered it; it sends the ticket along, from which the master takes the client's own sums and, for a file of one
- * chunk, the commit.
+ * answered it; it sends the ticket along, from which the master takes the client's own sums and,
+ * for a file of one chunk, the commit.
  */
 export const reportStored = rpc(
   "stored",
@@ -56,7 +56,10 @@ export const reportStored = rpc(
 );
 export type StoredRequest = v.InferOutput<typeof reportStored.request>;
 
-/** `report.<keeper>.lost`: replicas that this keeper does not have, or has found corrupt and put aside. */
+/**
+ * `report.<keeper>.lost`: replicas that this keeper does not have, or has found corrupt and put
+ * aside.
+ */
 export const reportLost = rpc(
   "lost",
   v.object({

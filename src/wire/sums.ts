@@ -1,6 +1,6 @@
 /**
- * Checksums: XXH3-64 (Collet) of each block of 1 MiB, 8 bytes big-endian a block, in one array a chunk.
- * Made by the writer, checked by the keeper on landing, by scrubs, and by every reader.
+ * Checksums: XXH3-64 (Collet) of each block of 1 MiB, 8 bytes big-endian a block, in one array a
+ * chunk. Made by the writer, checked by the keeper on landing, by scrubs, and by every reader.
  */
 import * as v from "valibot";
 import { MIB } from "../base/bytes.ts";
@@ -8,7 +8,9 @@ import { MIB } from "../base/bytes.ts";
 export const BLOCK_BYTES = MIB;
 export const SUM_BYTES = 8;
 
-/** The largest chunk size that can be configured: its sums must fit into a ticket (an HTTP header). */
+/**
+ * The largest chunk size that can be configured: its sums must fit into a ticket (an HTTP header).
+ */
 export const CHUNK_BYTES_MAX = 256 * MIB;
 
 /** The schema of a chunk's sums. */
@@ -67,8 +69,8 @@ export function sameSums(left: Uint8Array, right: Uint8Array): boolean {
 }
 
 /**
- * The checksum of a whole file: XXH3-64 over the sums of its blocks in order, as 16 hexadecimal digits.
- * Chunks end at block borders (but for the last), so it does not depend on the chunk size.
+ * The checksum of a whole file: XXH3-64 over the sums of its blocks in order, as 16 hexadecimal
+ * digits. Chunks end at block borders (but for the last), so it does not depend on the chunk size.
  */
 export function fileChecksum(chunkSums: Iterable<Uint8Array>): string {
   return hashBlock(Buffer.concat([...chunkSums])).toString(16).padStart(16, "0");

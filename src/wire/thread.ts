@@ -1,4 +1,7 @@
-/** Messages between a process's main thread and its workers, and requests between two workers over a MessagePort. */
+/**
+ * Messages between a process's main thread and its workers, and requests between two workers over a
+ * MessagePort.
+ */
 import type { Clock } from "../base/clock.ts";
 import { withTimeout } from "../base/clock.ts";
 import type { ErrorReply } from "./errors.ts";
@@ -7,7 +10,10 @@ import { decodeError, encodeError, TydfsError } from "./errors.ts";
 /** What main sends to a worker. `start` comes first and once. */
 export type ToWorker<Start> = { kind: "start"; start: Start } | { kind: "stop" };
 
-/** What a worker sends to main: `ready` (with what it learned at start), then `stopped`; or `failed` instead of either. */
+/**
+ * What a worker sends to main: `ready` (with what it learned at start), then `stopped`; or `failed`
+ * instead of either.
+ */
 export type FromWorker<Ready> =
   | { kind: "ready"; ready: Ready }
   | { kind: "stopped" }

@@ -10,7 +10,9 @@ import { Host, Id, Natural, PortNumber } from "./ids.ts";
 import { RemotePath } from "./names.ts";
 import { Sums } from "./sums.ts";
 
-/** One keeper of a chain: where it listens, and the port slot that was taken for this stream there. */
+/**
+ * One keeper of a chain: where it listens, and the port slot that was taken for this stream there.
+ */
 export const Hop = v.object({
   keeper: Id,
   host: Host,
@@ -20,7 +22,10 @@ export const Hop = v.object({
 });
 export type Hop = v.InferOutput<typeof Hop>;
 
-/** What a chunk was written for; the sidecar keeps it, so that files can be rescued without a master. */
+/**
+ * What a chunk was written for; the sidecar keeps it, so that files can be rescued without a
+ * master.
+ */
 export const ChunkOrigin = v.object({
   path: RemotePath,
   upload: Id,

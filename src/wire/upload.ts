@@ -43,7 +43,10 @@ export const UploadBeginRequest = v.object({
 });
 export type UploadBeginRequest = v.InferOutput<typeof UploadBeginRequest>;
 
-/** `upload.begin`: opens an upload. Errors: `invalid`, `is-directory`, `exists`, `busy`, `no-keepers`, `no-space`. */
+/**
+ * `upload.begin`: opens an upload. Errors: `invalid`, `is-directory`, `exists`, `busy`,
+ * `no-keepers`, `no-space`.
+ */
 export const uploadBegin = rpc(
   "upload.begin",
   UploadBeginRequest,
@@ -58,7 +61,10 @@ export const uploadBegin = rpc(
 );
 export type UploadBeginReply = v.InferOutput<typeof uploadBegin.reply>;
 
-/** `upload.extend`: places one more chunk, or with no offer renews the lease. Errors: `not-found`, `busy`, `no-keepers`, `no-space`. */
+/**
+ * `upload.extend`: places one more chunk, or with no offer renews the lease. Errors: `not-found`,
+ * `busy`, `no-keepers`, `no-space`.
+ */
 export const uploadExtend = rpc(
   "upload.extend",
   v.object({ upload: Id, offer: v.optional(ChunkOffer) }),
@@ -79,7 +85,8 @@ export type Committed = v.InferOutput<typeof Committed>;
 
 /**
  * `upload.commit`: switches the path to the uploaded chunks in one transaction; repeating it answers the same.
- * Errors: `not-found` (unknown upload), `conflict` (chunks missing or sums differ), `exists`, `is-directory`.
+ * Errors: `not-found` (unknown upload), `conflict` (chunks missing or sums differ), `exists`,
+ * `is-directory`.
  */
 export const uploadCommit = rpc(
   "upload.commit",
@@ -87,5 +94,8 @@ export const uploadCommit = rpc(
   Committed,
 );
 
-/** `upload.abort`: drops an upload; its chunks are removed after the grace period. Never fails on an unknown one. */
+/**
+ * `upload.abort`: drops an upload; its chunks are removed after the grace period. Never fails on an
+ * unknown one.
+ */
 export const uploadAbort = rpc("upload.abort", v.object({ upload: Id }), Done);

@@ -15,7 +15,9 @@ export interface ClusterUrl {
 export const PORT_DEFAULT = 4222;
 export const CLUSTER_DEFAULT = "main";
 
-/** Parses a join URL. Throws `invalid` that says which part is wrong, and never repeats the secret. */
+/**
+ * Parses a join URL. Throws `invalid` that says which part is wrong, and never repeats the secret.
+ */
 export function parseClusterUrl(text: string): ClusterUrl {
   const match =
     /^tydfs:\/\/(?:([^:@/]+):([^@/]+)@)?(\[[0-9a-fA-F:.]+\]|[^:@/[\]]+)(?::(\d+))?(?:\/([^/]*))?$/

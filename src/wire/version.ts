@@ -1,6 +1,9 @@
 /** Versions that two parties compare before they trust each other's words. */
 
-/** The version of messages and tickets. It grows with every change of a schema that old peers can't read. */
+/**
+ * The version of messages and tickets. It grows with every change of a schema that old peers can't
+ * read.
+ */
 export const PROTOCOL_VERSION = 1;
 
 /** The version of a keeper's data directory. */

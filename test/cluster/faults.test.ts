@@ -1,4 +1,7 @@
-/** Faults against real processes: what was acknowledged stays, what dies is worked round, what was taken is given back. */
+/**
+ * Faults against real processes: what was acknowledged stays, what dies is worked round, what was
+ * taken is given back.
+ */
 import { afterEach, expect, test } from "bun:test";
 import { cpSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { connect } from "node:net";
@@ -80,7 +83,8 @@ test(
   async () => {
     const c = await start({ env: { TYDFS_SLOTS: "1", TYDFS_STREAMERS: "1" } });
     const letGo = await holdPut(c);
-    // The held stream outlives several leases: its keeper's heartbeats renew all slots of the chain.
+    // The held stream outlives several leases: its keeper's heartbeats renew all slots of the
+    // chain.
     await until("all ports are busy", async () => (await streamsInUse(c)) === 3);
     const source = c.file("a.bin", MIB);
     const outcome = await c.run(["put", "--wait", "3s", source, "/a"]);
@@ -261,7 +265,8 @@ test("a keeper's directory can't be used twice, and a copy of it is refused by n
   const twin = await c.run([
     ...["keeper", "--data", copy, "--name", "keeper-1", "--port", "0", "--url", c.keeperUrl],
   ], { timeoutMs: 20_000, env: { TYDFS_RESERVE: "64MiB" } });
-  // Either the newer epoch has won and the older process has retired, or the twin was refused: never both.
+  // Either the newer epoch has won and the older process has retired, or the twin was refused:
+  // never both.
   await c.untilStatus("one keeper-1 at most", (status) => {
     const named = status.keepers.filter((keeper) => keeper.name === "keeper-1");
     return named.length === 1;

@@ -1,6 +1,6 @@
 /**
- * A real cluster of processes from the compiled binary, on free ports, in a temporary directory of its own. Everything
- * that it starts it ends, by the process it holds.
+ * A real cluster of processes from the compiled binary, on free ports, in a temporary directory of
+ * its own. Everything that it starts it ends, by the process it holds.
  */
 import {
   closeSync,
@@ -92,6 +92,14 @@ export class TestCluster {
 
   get masterDir(): string {
     return join(this.dir, "master");
+  }
+
+  get masterPid(): number {
+    return this.#master?.pid ?? 0;
+  }
+
+  keeperPid(k: number): number {
+    return this.#keepers.get(k)?.pid ?? 0;
   }
 
   keeperDir(k: number): string {

@@ -1,4 +1,7 @@
-/** Hostile peers: forged tickets, tricks in ids, malformed messages. Refused with a code, and the processes live on. */
+/**
+ * Hostile peers: forged tickets, tricks in ids, malformed messages. Refused with a code, and the
+ * processes live on.
+ */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { connect } from "node:net";

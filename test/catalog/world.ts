@@ -1,0 +1,284 @@
+/**
+ * A catalog in a temporary directory, and a small language in which tests say operations and read verdicts: one line of
+ * text each, so that a table of them reads like a session.
+ */
+import type { Database } from "bun:sqlite";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { apply } from "../../src/catalog/apply.ts";
+import { checkCatalog } from "../../src/catalog/check.ts";
+import { openCatalog } from "../../src/catalog/open.ts";
+import type {
+  CommittedFile,
+  FileFacts,
+  Operation,
+  OperationKind,
+  ResultOf,
+} from "../../src/catalog/operation.ts";
+import { CatalogReader } from "../../src/catalog/reader.ts";
+import { Tx } from "../../src/catalog/transaction.ts";
+import { chainHash } from "../../src/catalog/writer.ts";
+import { wrapError } from "../../src/wire/errors.ts";
+import { fileChecksum, sumsOf } from "../../src/wire/sums.ts";
+
+/** The id that a short label stands for; ids sort as their labels do. */
+export function idOf(label: string): string {
+  return Buffer.from(label).toString("hex").padEnd(32, "0");
+}
+
+/** What the chunk with this label contains. */
+export function bytesOf(label: string, sizeBytes: number): Uint8Array {
+  return new Uint8Array(sizeBytes).fill(label.charCodeAt(0) + label.length);
+}
+
+export function sumsFor(label: string, sizeBytes: number): Uint8Array {
+  return sumsOf(bytesOf(label, sizeBytes));
+}
+
+export function fileAt(path: string, exclusive = false): FileFacts {
+  return { path, mode: 0o644, mtimeMs: 7, owner: "ann", exclusive };
+}
+
+/** Applies operations without the writer: each in a transaction of its own, not synced, so that thousands are quick. */
+export class World {
+  readonly directory = mkdtempSync(join(tmpdir(), "catalog-"));
+  readonly path = join(this.directory, "catalog.db");
+  readonly database: Database = openCatalog(this.path);
+  readonly tx = new Tx(this.database);
+  readonly reader = new CatalogReader(this.path);
+  sequence = 0;
+  hash: Uint8Array = new Uint8Array(32);
+  /** The time of the next operation; each takes 1 ms. */
+  nowMs = 1000;
+  #chunks = 0;
+
+  constructor() {
+    this.database.run("PRAGMA synchronous = OFF");
+  }
+
+  [Symbol.dispose](): void {
+    this.reader.close();
+    this.tx.finalize();
+    this.database.close();
+    rmSync(this.directory, { recursive: true });
+  }
+
+  /** Applies one operation; throws what it throws, with nothing changed. */
+  apply<K extends OperationKind>(operation: Extract<Operation, { kind: K }>): ResultOf<K> {
+    this.nowMs++;
+    this.tx.run("BEGIN");
+    try {
+      const result = apply(this.tx, operation, this.sequence + 1);
+      const hash = chainHash(this.hash, operation);
+      this.tx.keep();
+      this.tx.flush(this.sequence + 1, hash);
+      this.tx.run("COMMIT");
+      this.sequence++;
+      this.hash = hash;
+      return result as ResultOf<K>;
+    } catch (error) {
+      this.tx.run("ROLLBACK");
+      this.tx.drop();
+      throw error;
+    }
+  }
+
+  /** Registers keepers named and labelled `k0`, `k1`, … */
+  joinKeepers(count: number): void {
+    for (let number = 0; number < count; number++) this.do(`join k${number} 1`);
+  }
+
+  /** Broken invariants. */
+  check(): string[] {
+    return checkCatalog(this.database);
+  }
+
+  /** Does what a line says. Returns the verdict: `ok`, a short result, or `code: message`. */
+  do(line: string): string {
+    try {
+      return this.#run(line.split(" "));
+    } catch (error) {
+      const known = wrapError(error);
+      return `${known.code}: ${known.message}`;
+    }
+  }
+
+  #run(words: string[]): string {
+    const [verb = "", ...rest] = words;
+    const atMs = this.nowMs;
+    const flags = rest.filter((word) => word.startsWith("-"));
+    const [first = "", second = "", ...others] = rest.filter((word) => !word.startsWith("-"));
+    switch (verb) {
+      case "put":
+        return this.#put(first, second, flags.includes("-x"));
+      case "mkdir": {
+        const facts = { owner: "ann", mode: 0o755, atMs };
+        const parents = flags.includes("-p");
+        const { made } = this.apply({ kind: "dir.make", path: first, parents, ...facts });
+        return made ? "made" : "there";
+      }
+      case "rm": {
+        const recursive = flags.includes("-r");
+        const removed = this.apply({ kind: "file.remove", path: first, recursive, atMs });
+        return `${removed.files} files, ${removed.directories} directories`;
+      }
+      case "mv": {
+        const replace = !flags.includes("-n");
+        this.apply({ kind: "file.rename", from: first, to: second, replace, atMs });
+        return "ok";
+      }
+      case "ls":
+        return this.reader.list(first, {
+          recursive: flags.includes("-r"),
+          after: undefined,
+          limit: 1000,
+        }).entries.map(({ path, kind }) => kind === "directory" ? path + "/" : path).join(" ");
+      case "purge":
+        return `${
+          this.apply({ kind: "trash.purge", beforeMs: atMs, limit: Number(first), atMs }).purged
+        } purged`;
+      case "chunk":
+        return this.#showChunk(first);
+      case "join":
+        return this.#join(first, Number(second), others);
+      default:
+        return this.#runUpload(verb, first, second, others, flags);
+    }
+  }
+
+  #runUpload(
+    verb: string,
+    first: string,
+    second: string,
+    others: string[],
+    flags: string[],
+  ): string {
+    const atMs = this.nowMs;
+    const upload = idOf(first);
+    switch (verb) {
+      case "begin": {
+        const file = fileAt(second, flags.includes("-x"));
+        this.apply({ kind: "upload.begin", upload, file, goal: 3, minCopies: 2, atMs });
+        return "ok";
+      }
+      case "touch":
+        this.apply({ kind: "upload.touch", upload, atMs });
+        return "ok";
+      case "abort":
+        this.apply({ kind: "upload.abort", upload, atMs });
+        return "ok";
+      case "place": {
+        // place UPLOAD SEQ OFFSET CHUNK SIZE KEEPERS
+        const [offset = "", chunk = "", size = "", keepers = ""] = others;
+        const place = { upload, seq: Number(second), offset: Number(offset) };
+        this.store(chunk, Number(size), keepers.split(","), { place });
+        return "ok";
+      }
+      case "commit": {
+        // commit UPLOAD CHUNK=SIZE,…
+        const chunks = second === "" ? [] : second.split(",").map((pair) => pair.split("="));
+        const sums = chunks.map(([label = "", size]) => sumsFor(label, Number(size)));
+        const sizeBytes = chunks.reduce((sum, [, size]) => sum + Number(size), 0);
+        const checksum = fileChecksum(sums);
+        const facts = { upload, sizeBytes, chunks: chunks.length, checksum, atMs };
+        return describe(this.apply({ kind: "upload.commit", ...facts }));
+      }
+      default:
+        return this.#runChunk(verb, first, second, others);
+    }
+  }
+
+  #runChunk(verb: string, first: string, second: string, others: string[]): string {
+    const atMs = this.nowMs;
+    switch (verb) {
+      case "stored":
+        // stored CHUNK SIZE KEEPERS
+        this.store(first, Number(second), (others[0] ?? "").split(","), {});
+        return "ok";
+      case "gone":
+        this.apply({
+          kind: "replica.gone",
+          keeper: idOf(first),
+          chunks: second.split(",").map(idOf),
+          atMs,
+        });
+        return "ok";
+      case "forget":
+        this.apply({ kind: "chunk.forget", chunks: [idOf(first)], beforeMs: Number(second) });
+        return "ok";
+      case "inventory": {
+        // inventory KEEPER AFTER CHUNK=SIZE,… [last]
+        const chunks = (others[0] ?? "").split(",").filter((pair) => pair.includes("="))
+          .map((pair): [string, number] => {
+            const [label = "", size] = pair.split("=");
+            return [idOf(label), Number(size)];
+          });
+        const after = second === "*" ? "" : idOf(second);
+        const last = others.includes("last");
+        const facts = { keeper: idOf(first), after, chunks, last, atMs };
+        const found = this.apply({ kind: "keeper.inventory", ...facts });
+        return `${found.unknown} unknown, ${found.missing} missing`;
+      }
+      default:
+        throw new Error(`No such line: ${verb}`);
+    }
+  }
+
+  /** Reports a chunk stored. */
+  store(
+    label: string,
+    sizeBytes: number,
+    keepers: string[],
+    use: Pick<Extract<Operation, { kind: "chunk.stored" }>, "place" | "commit">,
+  ): CommittedFile | undefined {
+    const chunk = { id: idOf(label), sizeBytes, sums: sumsFor(label, sizeBytes), goal: 3 };
+    const facts = { chunk, keepers: keepers.map(idOf), ...use, atMs: this.nowMs };
+    return this.apply({ kind: "chunk.stored", ...facts }).committed;
+  }
+
+  #put(path: string, label: string, exclusive: boolean): string {
+    const chunk = label === "" ? `c${++this.#chunks}` : label;
+    const commit = { upload: idOf(`u-${chunk}`), file: fileAt(path, exclusive) };
+    const committed = this.store(chunk, 10, ["k0", "k1"], { commit });
+    return committed === undefined ? "not committed" : describe(committed);
+  }
+
+  #join(label: string, epoch: number, options: string[]): string {
+    const [name = label, instance = `${label}-${epoch}`] = options;
+    const facts = { host: "localhost", ports: [7000, 7001], slots: 8, labels: { zone: "a" } };
+    const keeper = { id: idOf(label), name, epoch, instance: idOf(instance), ...facts };
+    return `number ${this.apply({ kind: "keeper.join", keeper, atMs: this.nowMs }).number}`;
+  }
+
+  #showChunk(label: string): string {
+    const chunk = this.reader.chunk(idOf(label));
+    if (chunk === undefined) return "unknown";
+    const { refs, copies, goal, orphanedMs, keepers } = chunk;
+    const state = orphanedMs === null ? "" : ` orphan since ${orphanedMs}`;
+    return `${refs} refs, ${copies}/${goal} copies on ${keepers.join(",")}${state}`;
+  }
+}
+
+/** A commit's answer in short. */
+export function describe(file: CommittedFile): string {
+  const words =
+    `${file.path} v${file.version}, ${file.sizeBytes} bytes, ${file.copies}/${file.goal}`;
+  return file.replaced ? `${words}, replaced` : words;
+}
+
+/** All rows of all tables, SQLite's own counters included, as text. */
+export function dump(database: Database): string {
+  const tables = database.prepare(
+    "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name",
+  ).values();
+  return tables.map(([table]) => {
+    const columns = database.prepare(`PRAGMA table_info(${table})`).values().map(([, name]) =>
+      name
+    );
+    const rows = database.prepare(
+      `SELECT ${columns.map((name) => `quote(${name})`).join(", ")} FROM ${table} ORDER BY 1, 2`,
+    ).values();
+    return `${table}\n${rows.map((row) => "  " + row.join(" | ")).join("\n")}`;
+  }).join("\n");
+}
