@@ -120,6 +120,14 @@ export function discard(tx: Tx, inode: number, path: string, atMs: number): void
 
 const CHILDREN = "SELECT key, inode FROM dentry WHERE parent = ? ORDER BY key LIMIT 512";
 
+interface Branch {
+  parent: number;
+  key: string;
+  inode: number;
+  path: string;
+  children: { key: string; inode: number }[];
+}
+
 /**
  * Removes a directory and all below it; files go to the trash. Memory is bounded by the depth, not by the number of
  * entries. Returns what was removed, the directory itself included.
@@ -131,26 +139,24 @@ export function removeTree(
   atMs: number,
 ): { files: number; directories: number } {
   const removed = { files: 0, directories: 0 };
-  const stack = [{ parent: top.parent, name: top.name, inode: top.inode, path }];
+  const { parent, inode } = top;
+  const stack: Branch[] = [{ parent, key: top.name + "/", inode, path, children: [] }];
   for (let here = stack.at(-1); here !== undefined; here = stack.at(-1)) {
-    const children = tx.all<{ key: string; inode: number }>(CHILDREN, here.inode);
-    const below = children.find((child) => child.key.endsWith("/"));
-    for (const { key, inode } of children) {
-      if (key.endsWith("/")) continue;
-      unlink(tx, here.inode, key);
-      discard(tx, inode, joinPath(here.path, key), atMs);
-      removed.files++;
-    }
-    if (below !== undefined) {
-      const name = below.key.slice(0, -1);
-      const inner = joinPath(here.path, name);
-      stack.push({ parent: here.inode, name, inode: below.inode, path: inner });
-    } else if (children.length === 0) {
-      unlink(tx, here.parent, dentryKey(here.name, "directory"));
+    if (here.children.length === 0) here.children = tx.all(CHILDREN, here.inode);
+    const child = here.children.pop();
+    if (child === undefined) {
+      unlink(tx, here.parent, here.key);
       tx.run("DELETE FROM inode WHERE id = ?", here.inode);
       tx.count("directories", -1);
       removed.directories++;
       stack.pop();
+    } else if (child.key.endsWith("/")) {
+      const inner = joinPath(here.path, child.key.slice(0, -1));
+      stack.push({ ...child, parent: here.inode, path: inner, children: [] });
+    } else {
+      unlink(tx, here.inode, child.key);
+      discard(tx, child.inode, joinPath(here.path, child.key), atMs);
+      removed.files++;
     }
   }
   return removed;

@@ -106,11 +106,13 @@ export async function receiveBlocks(
       await assembler.add(piece.value, take);
     }
     assembler.finish();
+  } catch (error) {
+    // The connection is dropped, not awaited: the stream may be stuck.
+    ended.abort(error);
+    pieces?.return?.().catch(() => {});
+    throw error;
   } finally {
     watch.stop();
-    // The connection is dropped, not awaited: the stream may be stuck.
-    ended.abort();
-    pieces?.return?.().catch(() => {});
     await assembler.settled();
   }
 }

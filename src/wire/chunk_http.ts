@@ -2,8 +2,10 @@
  * The data plane: chunks over HTTP/1.1, zero-copy where the kernel can (`sendfile`).
  * `ChunkTransport` is what clients and keepers stream with; a simulator may take its place.
  *
- * `PUT /chunk/<id>` with header `x-tydfs-ticket` (body: the whole chunk) → 200 and a `PutAnswer` as JSON.
- * `GET /chunk/<id>` with the same header or `?ticket=`, and `Range: bytes=a-b` → 200 or 206 and the bytes.
+ * `PUT /chunk/<id>` with header `x-tydfs-ticket` (body: the whole chunk) → 200 and a
+ * `PutAnswer` as JSON.
+ * `GET /chunk/<id>` with the same header or `?ticket=`, and `Range: bytes=a-b` → 200 or 206
+ * and the bytes.
  * Errors: the HTTP status of the code (see `ERROR_CODES`) and `{ok: false, code, message}` as JSON.
  */
 import * as v from "valibot";

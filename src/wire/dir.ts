@@ -9,8 +9,8 @@ import { rpc } from "./rpc.ts";
 export const LIST_PAGE_MAX = 1000;
 
 /**
- * `dir.list`: the entries of a directory in byte order (a directory sorts as `name/`), or the one file that `path`
- * names. Pages follow while `next` is set. Errors: `not-found`, `invalid`.
+ * `dir.list`: the entries of a directory in byte order (a directory sorts as `name/`), or the one
+ * file that `path` names. Pages follow while `next` is set. Errors: `not-found`, `invalid`.
  */
 export const dirList = rpc(
   "dir.list",

@@ -51,8 +51,8 @@ export type LocatedExtent = v.InferOutput<typeof LocatedExtent>;
 export const LOCATE_PAGE_MAX = 256;
 
 /**
- * `file.locate`: where the bytes of a file lie. A reader pins the version that it opened by asking further pages
- * with the `inode` of the first reply. Errors: `not-found`, `is-directory`.
+ * `file.locate`: where the bytes of a file lie. A reader pins the version that it opened by asking
+ * further pages with the `inode` of the first reply. Errors: `not-found`, `is-directory`.
  */
 export const fileLocate = rpc(
   "file.locate",

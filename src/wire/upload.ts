@@ -84,7 +84,8 @@ export const Committed = v.object({
 export type Committed = v.InferOutput<typeof Committed>;
 
 /**
- * `upload.commit`: switches the path to the uploaded chunks in one transaction; repeating it answers the same.
+ * `upload.commit`: switches the path to the uploaded chunks in one transaction; repeating it
+ * answers the same.
  * Errors: `not-found` (unknown upload), `conflict` (chunks missing or sums differ), `exists`,
  * `is-directory`.
  */
