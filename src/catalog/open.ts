@@ -1,10 +1,10 @@
 /**
- * Opens the catalog's file: settings that make a commit durable, each read back, and a check of the file itself. Nothing
- * is repaired here: a damaged catalog is refused.
+ * Opens the catalog's file: settings that make a commit durable, each read back, and a check of the
+ * file itself. Nothing is repaired here: a damaged catalog is refused.
  */
 import { Database, SQLiteError } from "bun:sqlite";
 import { TydfsError } from "../wire/errors.ts";
-import { migrate, readPragma } from "./schema.ts";
+import { migrate, readPragma, readValue } from "./schema.ts";
 
 /** How long a connection waits for another one's lock: checkpoints and the writer's own start. */
 const BUSY_MS = 10_000;
@@ -17,8 +17,8 @@ const READER_CACHE_KIB = 16_384;
 const SYNCHRONOUS_FULL = 2;
 
 /**
- * Opens the catalog for its one writer; makes or migrates it where needed. Throws `invalid` for a catalog of a newer tydfs,
- * `corrupt` for a damaged one, naming the check that failed.
+ * Opens the catalog for its one writer; makes or migrates it where needed. Throws `invalid` for a
+ * catalog of a newer tydfs, `corrupt` for a damaged one, naming the check that failed.
  */
 export function openCatalog(path: string): Database {
   return guarded(path, () => {
@@ -35,7 +35,9 @@ export function openCatalog(path: string): Database {
   });
 }
 
-/** Opens an existing catalog for reading only. Throws `corrupt` or `invalid` as `openCatalog` does. */
+/**
+ * Opens an existing catalog for reading only. Throws `corrupt` or `invalid` as `openCatalog` does.
+ */
 export function openCatalogForReading(path: string): Database {
   return guarded(path, () => {
     const database = new Database(path, { readonly: true, strict: true });
@@ -48,13 +50,14 @@ export function openCatalogForReading(path: string): Database {
 
 function setPragmas(database: Database, path: string): void {
   database.run(`PRAGMA busy_timeout = ${BUSY_MS}`);
-  const [[mode] = []] = database.prepare("PRAGMA journal_mode = WAL").values();
+  const mode = readValue(database, "PRAGMA journal_mode = WAL");
   database.run("PRAGMA synchronous = FULL");
   database.run("PRAGMA foreign_keys = OFF");
   database.run("PRAGMA temp_store = MEMORY");
   database.run(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
   database.run(`PRAGMA cache_size = -${WRITER_CACHE_KIB}`);
-  // Read back: a setting that SQLite has silently refused would cost acknowledged writes at a power loss.
+  // Read back: a setting that SQLite has silently refused would cost acknowledged writes at a power
+  // loss.
   const durable = mode === "wal" && readPragma(database, "synchronous") === SYNCHRONOUS_FULL &&
     readPragma(database, "busy_timeout") === BUSY_MS;
   if (durable) return;
@@ -66,7 +69,7 @@ function setPragmas(database: Database, path: string): void {
 
 /** Throws `corrupt` when SQLite's own quick check finds the file damaged. */
 function verifyCatalog(database: Database, path: string): void {
-  const [[verdict] = []] = database.prepare("PRAGMA quick_check(1)").values();
+  const verdict = readValue(database, "PRAGMA quick_check(1)");
   if (verdict !== "ok") throw damaged(path, String(verdict));
 }
 

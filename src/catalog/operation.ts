@@ -1,6 +1,7 @@
 /**
- * Every change of the catalog, as a plain value that holds all it needs, ids and times included. `apply` turns one
- * into rows deterministically; the writer numbers them. Replaying the same operations gives the same catalog.
+ * Every change of the catalog, as a plain value that holds all it needs, ids and times included.
+ * `apply` turns one into rows deterministically; the writer numbers them. Replaying the same
+ * operations gives the same catalog.
  */
 
 /** A chunk with the client's sums of it. */
@@ -34,9 +35,15 @@ export interface KeeperFacts {
 export type Operation =
   /** A master has started: its epoch grows by one. → `{epoch}` */
   | { kind: "master.start"; atMs: number }
-  /** A keeper registers. Throws `stale-epoch` for an epoch older than the known one. → `{number}` */
+  /**
+   * A keeper registers. Throws `stale-epoch` for an epoch older than the known one, `conflict` for
+   * another instance of the same epoch or a name that another keeper has, `limit`. → `{number}`
+   */
   | { kind: "keeper.join"; keeper: KeeperFacts; atMs: number }
-  /** Opens an upload of several chunks. Throws `is-directory`, `exists` (exclusive), `not-directory` (a parent). */
+  /**
+   * Opens an upload of several chunks; the same again does nothing. Throws `is-directory`, `exists`
+   * (exclusive), `not-directory` (a parent), `conflict` (the id was used for another).
+   */
   | {
     kind: "upload.begin";
     upload: string;
@@ -50,8 +57,10 @@ export type Operation =
   /** Drops an upload; its chunks become unreferenced at `atMs`. Silent on an unknown one. */
   | { kind: "upload.abort"; upload: string; atMs: number }
   /**
-   * Switches the path to the upload's chunks: seqs 0…chunks−1 must be stored, their lengths add up to `sizeBytes`, their
-   * sums to `checksum`, else `conflict`. Missing parents are made. Idempotent: repeated after success it answers the same.
+   * Switches the path to the upload's chunks: seqs 0…chunks−1 must be stored, their lengths add up
+   * to `sizeBytes`, their sums to `checksum`, else `conflict`; each must have the upload's
+   * `minCopies` replicas, else `no-keepers` (it may pass). Throws what `upload.begin` throws, and
+   * `not-found`. Missing parents are made. Idempotent: repeated after success it answers the same.
    * → `CommittedFile`
    */
   | {
@@ -63,9 +72,11 @@ export type Operation =
     atMs: number;
   }
   /**
-   * Verified durable replicas of a chunk. `place` puts it into an upload (silent when that is gone: the chunk is then
-   * unreferenced from `atMs`), `commit` makes a file of this one chunk. A chunk that exists must have the same size and
-   * sums, else `conflict`. → `{committed?: CommittedFile}`
+   * Verified durable replicas of a chunk; keepers that are not known are left out. `place` puts it
+   * into an upload (silent when that is gone: the chunk is then unreferenced from `atMs`), `commit`
+   * makes a file of this one chunk, once: the same chunk again answers the same version, or
+   * `conflict` when that was purged. A chunk that exists must have the same size and sums, else
+   * `conflict`. → `{committed?: CommittedFile}`
    */
   | {
     kind: "chunk.stored";
@@ -75,9 +86,15 @@ export type Operation =
     commit?: { upload: string; file: FileFacts };
     atMs: number;
   }
-  /** Replicas that are no more (missing, corrupt, or deleted by command). Unknown ones are ignored. */
+  /**
+   * Replicas that are no more (missing, corrupt, or deleted by command). Unknown ones are ignored.
+   */
   | { kind: "replica.gone"; keeper: string; chunks: string[]; atMs: number }
-  /** A page of a keeper's inventory: see `reportInventory`. Unknown chunks become unreferenced ones. → `{unknown, missing}` */
+  /**
+   * A page of a keeper's inventory: see `reportInventory`. Unknown chunks become unreferenced ones;
+   * a replica of another length is none. Throws `not-found` (the keeper), `invalid` (not in id
+   * order). → `{unknown, missing}`
+   */
   | {
     kind: "keeper.inventory";
     keeper: string;
@@ -86,7 +103,7 @@ export type Operation =
     last: boolean;
     atMs: number;
   }
-  /** Forgets unreferenced chunks that have no replica left and became unreferenced before `beforeMs`. */
+  /** Forgets unreferenced chunks without replicas that became unreferenced before `beforeMs`. */
   | { kind: "chunk.forget"; chunks: string[]; beforeMs: number }
   /** Makes a directory. Throws `exists`, `not-found` (parent), `not-directory`. → `{made}` */
   | {
@@ -97,11 +114,21 @@ export type Operation =
     mode: number;
     atMs: number;
   }
-  /** Moves a path into the trash. Throws `not-found`, `not-empty`, `invalid` (the root). → `{files, directories}` */
+  /**
+   * Moves a path into the trash. Throws `not-found`, `not-empty`, `invalid` (the root).
+   * → `{files, directories}`
+   */
   | { kind: "file.remove"; path: string; recursive: boolean; atMs: number }
-  /** Moves a path. An existing file is replaced when `replace` (the old one goes to the trash). Throws as `file.rename` says. */
+  /**
+   * Moves a path; missing parents of `to` are made. An existing file is replaced when `replace`
+   * (the old one goes to the trash). Throws `not-found`, `exists` (a directory, or a file without
+   * `replace`), `is-directory`, `not-directory`, `invalid` (the root, or into itself).
+   */
   | { kind: "file.rename"; from: string; to: string; replace: boolean; atMs: number }
-  /** Purges trash entries removed before `beforeMs`, at most `limit`; their chunks may become unreferenced. → `{purged}` */
+  /**
+   * Purges trash entries removed before `beforeMs`, at most `limit`, the oldest first; their chunks
+   * may become unreferenced. → `{purged}`
+   */
   | { kind: "trash.purge"; beforeMs: number; limit: number; atMs: number };
 
 export type OperationKind = Operation["kind"];
@@ -135,7 +162,9 @@ export type ResultOf<K extends OperationKind> = K extends keyof OperationResults
   ? OperationResults[K]
   : Record<string, never>;
 
-/** How master threads change the catalog: the writer thread's end of it commits before it answers. */
+/**
+ * How master threads change the catalog: the writer thread's end of it commits before it answers.
+ */
 export interface Journal {
   /** Applies one operation durably; throws what `apply` threw (nothing was changed then). */
   submit<K extends OperationKind>(

@@ -1,7 +1,8 @@
 /**
- * The catalog's tables. A file version is an inode that never changes; a path is switched from one to the next. Counted
- * columns (`refs`, `copies`, the counters in `meta`) repeat what rows say, so that nothing large is ever counted: `apply`
- * keeps them, `check` compares them. Foreign keys are not enforced: `apply` is the only writer, and `check` finds dangling rows.
+ * The catalog's tables. A file version is an inode that never changes; a path is switched from one
+ * to the next. Counted columns (`refs`, `copies`, the counters in `meta`) repeat what rows say, so
+ * that nothing large is ever counted: `apply` keeps them, `check` compares them. Foreign keys are
+ * not enforced: `apply` is the only writer, and `check` finds dangling rows.
  */
 import type { Database } from "bun:sqlite";
 import { TydfsError } from "../wire/errors.ts";
@@ -28,7 +29,8 @@ export type Counter = (typeof COUNTERS)[number];
 const FORMAT_1 = `
   CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
 
-  -- A committed file version, or a directory. checksum and goal are those of files; replaced: it took an older one's place.
+  -- A committed file version, or a directory. checksum and goal are those of files; replaced: it
+  -- took an older one's place.
   CREATE TABLE inode (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     kind TEXT NOT NULL CHECK (kind IN ('file', 'directory')),
@@ -42,7 +44,8 @@ const FORMAT_1 = `
     replaced INTEGER NOT NULL
   ) STRICT;
 
-  -- key: the name of a file, the name and "/" of a directory: key order is the byte order of depth-first paths.
+  -- key: the name of a file, the name and "/" of a directory: key order is the byte order of
+  -- depth-first paths.
   CREATE TABLE dentry (
     parent INTEGER NOT NULL,
     key TEXT NOT NULL,
@@ -61,8 +64,9 @@ const FORMAT_1 = `
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX extent_chunk ON extent (chunk);
 
-  -- refs: rows of extent and upload_chunk; copies: rows of replica; orphaned_ms: NULL while refs > 0;
-  -- committed: 1 once the chunk's own report made a file of it, so that no late repetition makes another.
+  -- refs: rows of extent and upload_chunk; copies: rows of replica; orphaned_ms: NULL while refs >
+  -- 0; committed: 1 once the chunk's own report made a file of it, so that no late repetition makes
+  -- another.
   CREATE TABLE chunk (
     no INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,
@@ -154,8 +158,8 @@ const FORMAT_1 = `
 const MIGRATIONS: readonly string[] = [FORMAT_1];
 
 /**
- * Brings a catalog to this version's format; the root and zeroed counters are in it then. Throws `invalid` for a catalog of a
- * newer tydfs and for a database that is something else.
+ * Brings a catalog to this version's format; the root and zeroed counters are in it then. Throws
+ * `invalid` for a catalog of a newer tydfs and for a database that is something else.
  */
 export function migrate(database: Database, path: string): void {
   const from = readPragma(database, "user_version");
@@ -166,8 +170,8 @@ export function migrate(database: Database, path: string): void {
         `knows ${CATALOG_FORMAT_VERSION}); use that version`,
     );
   }
-  const tables = database.prepare("SELECT count(*) AS n FROM sqlite_master").get() as { n: number };
-  if (from === 0 ? tables.n > 0 : readPragma(database, "application_id") !== APPLICATION_ID) {
+  const tables = Number(readValue(database, "SELECT count(*) FROM sqlite_master"));
+  if (from === 0 ? tables > 0 : readPragma(database, "application_id") !== APPLICATION_ID) {
     throw new TydfsError("invalid", `Cannot open the catalog "${path}": it is another database`);
   }
   if (from === CATALOG_FORMAT_VERSION) return;
@@ -181,6 +185,15 @@ export function migrate(database: Database, path: string): void {
 
 /** The value of a pragma that answers one number. */
 export function readPragma(database: Database, name: string): number {
-  const [[value] = []] = database.prepare(`PRAGMA ${name}`).values();
-  return Number(value);
+  return Number(readValue(database, `PRAGMA ${name}`));
+}
+
+/**
+ * The first value of the first row, from a statement that is used once: one left open would keep
+ * the file open.
+ */
+export function readValue(database: Database, sql: string): unknown {
+  using statement = database.prepare(sql);
+  const [[value] = []] = statement.values();
+  return value;
 }

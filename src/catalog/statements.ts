@@ -1,4 +1,7 @@
-/** Prepared statements over one connection, made once for each text. Row types are the callers' word: the tables are STRICT. */
+/**
+ * Prepared statements over one connection, made once for each text. Row types are the callers'
+ * word: the tables are STRICT.
+ */
 import type { Database, Statement } from "bun:sqlite";
 
 /** What a parameter may be. */

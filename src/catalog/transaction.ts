@@ -1,6 +1,6 @@
 /**
- * The writer's transaction as `apply` sees it: statements and counters. Counts of an operation that fails are dropped with its
- * rows; those of a batch are written once, at its end.
+ * The writer's transaction as `apply` sees it: statements and counters. Counts of an operation that
+ * fails are dropped with its rows; those of a batch are written once, at its end.
  */
 import type { Counter } from "./schema.ts";
 import { Statements } from "./statements.ts";
@@ -25,7 +25,10 @@ export class Tx extends Statements {
     this.#operation.clear();
   }
 
-  /** Writes what the batch counted, and how far the history goes. `hash` is of all operations up to `sequence`. */
+  /**
+   * Writes what the batch counted, and how far the history goes. `hash` is of all operations up to
+   * `sequence`.
+   */
   flush(sequence: number, hash: Uint8Array): void {
     for (const [counter, delta] of this.#batch) {
       this.run("UPDATE meta SET value = value + ? WHERE key = ?", delta, counter);

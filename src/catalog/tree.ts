@@ -1,4 +1,7 @@
-/** Paths over dentries: the walk from the root to a name, and the few ways in which names are set and taken away. */
+/**
+ * Paths over dentries: the walk from the root to a name, and the few ways in which names are set
+ * and taken away.
+ */
 import { assert } from "../base/assert.ts";
 import { joinPath, ROOT, splitPath } from "../wire/names.ts";
 import { ROOT_INODE } from "./schema.ts";
@@ -19,7 +22,10 @@ export interface Found {
 /** Where a path leads. */
 export type Place =
   | Found
-  /** `parent` is the last directory that exists, `parts` what is missing below it, the name itself last. */
+  /**
+   * `parent` is the last directory that exists, `parts` what is missing below it, the name itself
+   * last.
+   */
   | { kind: "missing"; parent: number; parts: string[] }
   /** A part above the name is a file: `by` is its path. */
   | { kind: "blocked"; by: string };
@@ -129,8 +135,8 @@ interface Branch {
 }
 
 /**
- * Removes a directory and all below it; files go to the trash. Memory is bounded by the depth, not by the number of
- * entries. Returns what was removed, the directory itself included.
+ * Removes a directory and all below it; files go to the trash. Memory is bounded by the depth, not
+ * by the number of entries. Returns what was removed, the directory itself included.
  */
 export function removeTree(
   tx: Tx,

@@ -1,6 +1,6 @@
 /**
- * A catalog in a temporary directory, and a small language in which tests say operations and read verdicts: one line of
- * text each, so that a table of them reads like a session.
+ * A catalog in a temporary directory, and a small language in which tests say operations and read
+ * verdicts: one line of text each, so that a table of them reads like a session.
  */
 import type { Database } from "bun:sqlite";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -40,7 +40,10 @@ export function fileAt(path: string, exclusive = false): FileFacts {
   return { path, mode: 0o644, mtimeMs: 7, owner: "ann", exclusive };
 }
 
-/** Applies operations without the writer: each in a transaction of its own, not synced, so that thousands are quick. */
+/**
+ * Applies operations without the writer: each in a transaction of its own, not synced, so that
+ * thousands are quick.
+ */
 export class World {
   readonly directory = mkdtempSync(join(tmpdir(), "catalog-"));
   readonly path = join(this.directory, "catalog.db");

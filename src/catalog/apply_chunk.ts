@@ -1,0 +1,163 @@
+/** Chunks that keepers have made durable, and chunks that are forgotten. */
+import { must } from "../base/assert.ts";
+import { TydfsError } from "../wire/errors.ts";
+import { quotePath } from "../wire/names.ts";
+import { blockCount, fileChecksum, sameSums, SUM_BYTES } from "../wire/sums.ts";
+import {
+  addChunk,
+  addReplicas,
+  changeChunk,
+  type ChunkRow,
+  findChunk,
+  getChunk,
+  releaseChunk,
+  removeChunk,
+} from "./chunk_rows.ts";
+import { checkTarget, switchFile, type Target } from "./commit.ts";
+import { keeperNumber } from "./apply_keeper.ts";
+import type { ChunkFacts, CommittedFile, Operation, ResultOf } from "./operation.ts";
+import type { Tx } from "./transaction.ts";
+
+type Of<K extends Operation["kind"]> = Extract<Operation, { kind: K }>;
+type Stored = Of<"chunk.stored">;
+
+/** What is to be done with a stored chunk besides its replicas. */
+type Use =
+  | { kind: "none" }
+  | { kind: "place"; place: NonNullable<Stored["place"]>; displaced: number | undefined }
+  | { kind: "commit"; commit: NonNullable<Stored["commit"]>; target: Target }
+  /** The commit was done before: `inode` is its file version. */
+  | { kind: "repeated"; commit: NonNullable<Stored["commit"]>; inode: number };
+
+const INSERT_EXTENT = `INSERT INTO extent (inode, seq, offset, length, chunk, chunk_offset)
+  VALUES (?, 0, 0, ?, ?, 0)`;
+const PLACE = `INSERT OR REPLACE INTO upload_chunk (upload, seq, offset, length, chunk)
+  VALUES (?, ?, ?, ?, ?)`;
+const FIRST_FILE = "SELECT inode FROM extent WHERE chunk = ? ORDER BY inode LIMIT 1";
+
+export function storeChunk(
+  tx: Tx,
+  operation: Stored,
+  sequence: number,
+): ResultOf<"chunk.stored"> {
+  const { chunk, atMs } = operation;
+  const row = findChunk(tx, chunk.id);
+  checkFacts(chunk, row);
+  const use = chooseUse(tx, operation, row);
+  const keepers = operation.keepers.map((keeper) => keeperNumber(tx, keeper))
+    .filter((number) => number !== undefined);
+
+  const no = recordChunk(tx, operation, row, { keepers: [...new Set(keepers)], use });
+  switch (use.kind) {
+    case "none":
+      return {};
+    case "place": {
+      const { upload, seq, offset } = use.place;
+      if (use.displaced !== undefined) releaseChunk(tx, use.displaced, atMs);
+      tx.run(PLACE, upload, seq, offset, chunk.sizeBytes, no);
+      tx.run("UPDATE upload SET touched_ms = max(touched_ms, ?) WHERE id = ?", atMs, upload);
+      return {};
+    }
+    case "commit": {
+      const { sizeBytes, goal } = chunk;
+      const checksum = fileChecksum([chunk.sums]);
+      const facts = { sizeBytes, checksum, goal, atMs, sequence };
+      const { inode } = switchFile(tx, use.target, use.commit.file, facts);
+      tx.run(INSERT_EXTENT, inode, sizeBytes, no);
+      return { committed: describeCommit(tx, use.commit.file.path, inode, no) };
+    }
+    case "repeated":
+      return { committed: describeCommit(tx, use.commit.file.path, use.inode, no) };
+  }
+}
+
+export function forgetChunks(tx: Tx, operation: Of<"chunk.forget">): Record<string, never> {
+  for (const id of operation.chunks) {
+    const row = findChunk(tx, id);
+    if (row === undefined || row.refs > 0 || row.copies > 0) continue;
+    if (must(row.orphaned_ms, "the time of an orphan") < operation.beforeMs) removeChunk(tx, row);
+  }
+  return {};
+}
+
+/** Decides, and throws what forbids it, before anything changes. */
+function chooseUse(tx: Tx, operation: Stored, row: ChunkRow | undefined): Use {
+  const { place, commit } = operation;
+  if (commit !== undefined) {
+    const path = quotePath(commit.file.path);
+    const first = row && tx.get<{ inode: number }>(FIRST_FILE, row.no);
+    if (row?.committed === 1 && first !== undefined) {
+      return { kind: "repeated", commit, inode: first.inode };
+    }
+    if (row?.committed === 1) {
+      const state = "it was committed before, and removed since";
+      throw new TydfsError("conflict", `Cannot commit ${path}: ${state}`);
+    }
+    return { kind: "commit", commit, target: checkTarget(tx, commit.file, "commit") };
+  }
+  if (place === undefined) return { kind: "none" };
+  const live = tx.get<{ id: string }>("SELECT id FROM upload WHERE id = ?", place.upload);
+  if (live === undefined) return { kind: "none" };
+  const there = tx.get<{ chunk: number; offset: number }>(
+    "SELECT chunk, offset FROM upload_chunk WHERE upload = ? AND seq = ?",
+    place.upload,
+    place.seq,
+  );
+  if (there?.chunk === row?.no && there?.offset === place.offset) return { kind: "none" };
+  return { kind: "place", place, displaced: there?.chunk };
+}
+
+/** Writes the chunk's own row and its replicas. Returns its number. */
+function recordChunk(
+  tx: Tx,
+  operation: Stored,
+  row: ChunkRow | undefined,
+  { keepers, use }: { keepers: number[]; use: Use },
+): number {
+  const { chunk, atMs } = operation;
+  const gained = use.kind === "place" || use.kind === "commit" ? 1 : 0;
+  const committed = use.kind === "commit" ? 1 : row?.committed ?? 0;
+  if (row === undefined) {
+    const counts = { refs: gained, copies: keepers.length, committed };
+    const no = addChunk(tx, chunk, counts, atMs);
+    addReplicas(tx, no, keepers);
+    return no;
+  }
+  const copies = row.copies + addReplicas(tx, row.no, keepers);
+  const refs = row.refs + gained;
+  // What an inventory or a stray report recorded gets its true goal with its first use.
+  const goal = row.refs === 0 && gained === 1 ? chunk.goal : row.goal;
+  const sums = sameSums(row.sums, chunk.sums) ? row.sums : chunk.sums;
+  changeChunk(tx, row, { refs, copies, goal, sums, committed }, atMs);
+  return row.no;
+}
+
+/**
+ * Throws `invalid` for sums that don't fit the size, `conflict` when the chunk is known as another.
+ */
+function checkFacts(chunk: ChunkFacts, row: ChunkRow | undefined): void {
+  const cannot = `Cannot record chunk "${chunk.id}"`;
+  if (chunk.sums.length !== blockCount(chunk.sizeBytes) * SUM_BYTES) {
+    const state = `${chunk.sums.length} bytes of sums are wrong for ${chunk.sizeBytes} bytes`;
+    throw new TydfsError("invalid", `${cannot}: ${state}`);
+  }
+  if (row === undefined) return;
+  if (row.size !== chunk.sizeBytes) {
+    const state = `it has ${row.size} bytes, not ${chunk.sizeBytes}`;
+    throw new TydfsError("conflict", `${cannot}: ${state}`);
+  }
+  // A chunk that only an inventory has told of has no sums yet.
+  if (row.sums.length > 0 && !sameSums(row.sums, chunk.sums)) {
+    throw new TydfsError("conflict", `${cannot}: it is known with other sums`);
+  }
+}
+
+function describeCommit(tx: Tx, path: string, inode: number, no: number): CommittedFile {
+  const sql = `SELECT version, size AS sizeBytes, checksum, goal, replaced
+    FROM inode WHERE id = ?`;
+  const row = must(
+    tx.get<Omit<CommittedFile, "replaced"> & { replaced: number }>(sql, inode),
+    "the inode of an extent",
+  );
+  return { ...row, path, copies: getChunk(tx, no).copies, replaced: row.replaced === 1 };
+}

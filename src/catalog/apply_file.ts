@@ -1,0 +1,140 @@
+/** Names: directories made, paths removed and moved, the trash emptied. */
+import { TydfsError } from "../wire/errors.ts";
+import { quotePath, ROOT } from "../wire/names.ts";
+import { releaseChunk } from "./chunk_rows.ts";
+import { makeParents } from "./commit.ts";
+import type { Operation, ResultOf } from "./operation.ts";
+import {
+  dentryKey,
+  discard,
+  type Found,
+  link,
+  makeDirectories,
+  removeTree,
+  unlink,
+  walk,
+} from "./tree.ts";
+import type { Tx } from "./transaction.ts";
+
+type Of<K extends Operation["kind"]> = Extract<Operation, { kind: K }>;
+
+/** Entries that an error counts; more are "over" this. */
+const COUNTED_MAX = 1000;
+
+export function makeDir(
+  tx: Tx,
+  operation: Of<"dir.make">,
+  sequence: number,
+): ResultOf<"dir.make"> {
+  const { path, parents, mode, owner, atMs } = operation;
+  const cannot = `Cannot make directory ${quotePath(path)}`;
+  const place = walk(tx, path);
+  if (place.kind === "blocked") {
+    throw new TydfsError("not-directory", `${cannot}: ${quotePath(place.by)} is a file`);
+  }
+  if (place.kind === "found") {
+    if (parents && place.inodeKind === "directory") return { made: false };
+    throw new TydfsError("exists", `${cannot}: a ${place.inodeKind} is there already`);
+  }
+  if (place.parts.length > 1 && !parents) {
+    const state = `the directory above it does not exist; use --parents`;
+    throw new TydfsError("not-found", `${cannot}: ${state}`);
+  }
+  makeDirectories(tx, place.parent, place.parts, { mode, owner, atMs, sequence });
+  return { made: true };
+}
+
+export function removePath(tx: Tx, operation: Of<"file.remove">): ResultOf<"file.remove"> {
+  const { path, recursive, atMs } = operation;
+  if (path === ROOT) {
+    throw new TydfsError("invalid", `Cannot remove ${quotePath(path)}: it is the root`);
+  }
+  const found = mustFind(tx, path, "remove");
+  if (found.inodeKind === "file") {
+    unlink(tx, found.parent, found.name);
+    discard(tx, found.inode, path, atMs);
+    return { files: 1, directories: 0 };
+  }
+  if (!recursive) {
+    const entries = describeEntries(tx, found.inode);
+    if (entries !== undefined) {
+      const state = `the directory has ${entries}; use --recursive`;
+      throw new TydfsError("not-empty", `Cannot remove ${quotePath(path)}: ${state}`);
+    }
+  }
+  return removeTree(tx, found, path, atMs);
+}
+
+export function renamePath(
+  tx: Tx,
+  operation: Of<"file.rename">,
+  sequence: number,
+): Record<string, never> {
+  const { from, to, replace, atMs } = operation;
+  const refuse = (code: "invalid" | "exists" | "is-directory" | "not-directory", state: string) =>
+    new TydfsError(code, `Cannot move ${quotePath(from)} to ${quotePath(to)}: ${state}`);
+  if (from === ROOT || to === ROOT) throw refuse("invalid", "the root can't be moved or replaced");
+  const source = mustFind(tx, from, "move");
+  if (from === to) return {};
+  if (source.inodeKind === "directory" && to.startsWith(from + "/")) {
+    throw refuse("invalid", "a directory can't be moved into itself");
+  }
+  const target = walk(tx, to);
+  if (target.kind === "blocked") {
+    throw refuse("not-directory", `${quotePath(target.by)} is a file`);
+  }
+  if (target.kind === "found") {
+    if (target.inodeKind !== source.inodeKind) {
+      const there = target.inodeKind;
+      throw refuse(there === "file" ? "not-directory" : "is-directory", `a ${there} is there`);
+    }
+    if (target.inodeKind === "directory") throw refuse("exists", "a directory is there already");
+    if (!replace) throw refuse("exists", "a file is there already");
+    unlink(tx, target.parent, target.name);
+    discard(tx, target.inode, to, atMs);
+  }
+  unlink(tx, source.parent, dentryKey(source.name, source.inodeKind));
+  const { parent, name } = target.kind === "found"
+    ? target
+    : makeParents(tx, target, ownerOf(tx, source.inode), { atMs, sequence });
+  link(tx, parent, dentryKey(name, source.inodeKind), source.inode);
+  return {};
+}
+
+export function purgeTrash(tx: Tx, operation: Of<"trash.purge">): ResultOf<"trash.purge"> {
+  const { beforeMs, limit, atMs } = operation;
+  const sql = "SELECT inode FROM trash WHERE removed_ms < ? ORDER BY removed_ms, inode LIMIT ?";
+  const due = tx.all<{ inode: number }>(sql, beforeMs, limit);
+  for (const { inode } of due) {
+    const extents = "SELECT chunk FROM extent WHERE inode = ? ORDER BY seq";
+    for (const { chunk } of tx.all<{ chunk: number }>(extents, inode)) {
+      releaseChunk(tx, chunk, atMs);
+    }
+    tx.run("DELETE FROM extent WHERE inode = ?", inode);
+    tx.run("DELETE FROM trash WHERE inode = ?", inode);
+    tx.run("DELETE FROM inode WHERE id = ?", inode);
+  }
+  return { purged: due.length };
+}
+
+/** Throws `not-found` when nothing has this path. */
+function mustFind(tx: Tx, path: string, doing: string): Found {
+  const place = walk(tx, path);
+  if (place.kind === "found") return place;
+  const state = place.kind === "blocked"
+    ? `${quotePath(place.by)} is a file`
+    : "no such file or directory";
+  throw new TydfsError("not-found", `Cannot ${doing} ${quotePath(path)}: ${state}`);
+}
+
+function describeEntries(tx: Tx, directory: number): string | undefined {
+  const sql = "SELECT count(*) AS n FROM (SELECT 1 FROM dentry WHERE parent = ? LIMIT ?)";
+  const entries = tx.get<{ n: number }>(sql, directory, COUNTED_MAX + 1)?.n ?? 0;
+  if (entries === 0) return undefined;
+  if (entries > COUNTED_MAX) return `over ${COUNTED_MAX} entries`;
+  return entries === 1 ? "1 entry" : `${entries} entries`;
+}
+
+function ownerOf(tx: Tx, inode: number): string {
+  return tx.get<{ owner: string }>("SELECT owner FROM inode WHERE id = ?", inode)?.owner ?? "";
+}

@@ -1,0 +1,159 @@
+/** Keepers as they register, and what they say of the replicas on their disks. */
+import { TydfsError } from "../wire/errors.ts";
+import {
+  addChunk,
+  addReplicas,
+  changeChunk,
+  dropReplica,
+  findChunk,
+  getChunk,
+} from "./chunk_rows.ts";
+import type { KeeperFacts, Operation, ResultOf } from "./operation.ts";
+import type { Tx } from "./transaction.ts";
+
+type Of<K extends Operation["kind"]> = Extract<Operation, { kind: K }>;
+
+/** The largest number of a keeper: the rows of the tables end there. */
+const KEEPER_NUMBER_MAX = 1023;
+
+/** The goal of a chunk that only an inventory has told of: nobody wants copies of it. */
+const STRAY_GOAL = 1;
+
+interface KeeperRow {
+  number: number;
+  id: string;
+  name: string;
+  host: string;
+  ports: string;
+  slots: number;
+  labels: string;
+  epoch: number;
+  instance: string;
+}
+
+const INSERT_KEEPER = `INSERT INTO keeper
+  (name, host, ports, slots, labels, epoch, instance, joined_ms, id, number)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+const UPDATE_KEEPER = `UPDATE keeper SET name = ?, host = ?, ports = ?, slots = ?, labels = ?,
+  epoch = ?, instance = ?, joined_ms = ? WHERE id = ?`;
+const HELD_IN_RANGE = `SELECT c.no, c.id, c.size FROM chunk c
+  CROSS JOIN replica r ON r.chunk = c.no AND r.keeper = ?
+  WHERE c.id > ? AND c.id <= ? ORDER BY c.id`;
+
+/** Greater than every id. */
+const AFTER_ALL_IDS = "g";
+
+/** The number of a keeper, if it is known. */
+export function keeperNumber(tx: Tx, id: string): number | undefined {
+  return tx.get<{ number: number }>("SELECT number FROM keeper WHERE id = ?", id)?.number;
+}
+
+export function joinKeeper(tx: Tx, operation: Of<"keeper.join">): ResultOf<"keeper.join"> {
+  const { keeper, atMs } = operation;
+  const known = tx.get<KeeperRow>("SELECT * FROM keeper WHERE id = ?", keeper.id);
+  checkJoin(tx, keeper, known);
+  const ports = JSON.stringify(keeper.ports);
+  const labels = JSON.stringify(keeper.labels);
+  const { name, host, slots, epoch, instance } = keeper;
+  const facts = [name, host, ports, slots, labels, epoch, instance, atMs] as const;
+  if (known !== undefined) {
+    tx.run(UPDATE_KEEPER, ...facts, keeper.id);
+    const same = known.name === name && known.host === host && known.ports === ports &&
+      known.slots === slots && known.labels === labels && known.epoch === epoch &&
+      known.instance === instance;
+    if (!same) tx.count("keepers_generation", 1);
+    return { number: known.number };
+  }
+  const row = tx.get<{ next: number }>("SELECT ifnull(max(number) + 1, 0) AS next FROM keeper");
+  const number = row?.next ?? 0;
+  if (number > KEEPER_NUMBER_MAX) {
+    const state = `the cluster has had ${KEEPER_NUMBER_MAX + 1} keepers, which is the most`;
+    throw new TydfsError("limit", `Cannot join keeper "${name}": ${state}`);
+  }
+  tx.run(INSERT_KEEPER, ...facts, keeper.id, number);
+  tx.count("keepers_generation", 1);
+  return { number };
+}
+
+function checkJoin(tx: Tx, keeper: KeeperFacts, known: KeeperRow | undefined): void {
+  const cannot = `Cannot join keeper "${keeper.name}"`;
+  if (known !== undefined && keeper.epoch < known.epoch) {
+    const state = `epoch ${keeper.epoch} is older than ${known.epoch}, which has joined before`;
+    throw new TydfsError("stale-epoch", `${cannot}: ${state}`);
+  }
+  if (known?.epoch === keeper.epoch && known.instance !== keeper.instance) {
+    const state = `a keeper with this id runs already on "${known.host}"`;
+    throw new TydfsError("conflict", `${cannot}: ${state}`);
+  }
+  const sql = "SELECT id FROM keeper WHERE name = ? AND id <> ?";
+  const other = tx.get<{ id: string }>(sql, keeper.name, keeper.id);
+  if (other !== undefined) {
+    const state = `keeper "${other.id}" has this name; choose another with --name`;
+    throw new TydfsError("conflict", `${cannot}: ${state}`);
+  }
+}
+
+export function dropReplicas(tx: Tx, operation: Of<"replica.gone">): Record<string, never> {
+  const keeper = keeperNumber(tx, operation.keeper);
+  if (keeper === undefined) return {};
+  for (const id of operation.chunks) {
+    const row = findChunk(tx, id);
+    if (row !== undefined) dropReplica(tx, row, keeper, operation.atMs);
+  }
+  return {};
+}
+
+export function applyInventory(
+  tx: Tx,
+  operation: Of<"keeper.inventory">,
+): ResultOf<"keeper.inventory"> {
+  const { chunks, after, last, atMs } = operation;
+  const keeper = checkInventory(tx, operation);
+  const until = last ? AFTER_ALL_IDS : chunks.at(-1)?.[0] ?? after;
+  const listed = new Map(chunks);
+  const held = tx.all<{ no: number; id: string; size: number }>(
+    HELD_IN_RANGE,
+    keeper,
+    after,
+    until,
+  );
+  let missing = 0;
+  for (const { no, id, size } of held) {
+    // A file of another length is no replica.
+    if (listed.get(id) === size) listed.delete(id);
+    else if (dropReplica(tx, getChunk(tx, no), keeper, atMs)) missing++;
+  }
+  // What is left in `listed` has no replica row.
+  let unknown = 0;
+  for (const [id, sizeBytes] of listed) {
+    const row = findChunk(tx, id);
+    if (row === undefined) {
+      const facts = { id, sizeBytes, sums: new Uint8Array(), goal: STRAY_GOAL };
+      const no = addChunk(tx, facts, { refs: 0, copies: 1, committed: 0 }, atMs);
+      addReplicas(tx, no, [keeper]);
+      unknown++;
+    } else if (row.size === sizeBytes) {
+      const copies = row.copies + addReplicas(tx, row.no, [keeper]);
+      changeChunk(tx, row, { copies }, atMs);
+    }
+  }
+  return { unknown, missing };
+}
+
+/**
+ * Throws `not-found` for an unknown keeper, `invalid` for a page that is not in order. Returns the
+ * keeper's number.
+ */
+function checkInventory(tx: Tx, operation: Of<"keeper.inventory">): number {
+  const cannot = `Cannot take the inventory of keeper "${operation.keeper}"`;
+  const keeper = keeperNumber(tx, operation.keeper);
+  if (keeper === undefined) throw new TydfsError("not-found", `${cannot}: it has not joined`);
+  let before = operation.after;
+  for (const [id] of operation.chunks) {
+    if (id <= before) {
+      throw new TydfsError("invalid", `${cannot}: "${id}" is out of order after "${before}"`);
+    }
+    before = id;
+  }
+  return keeper;
+}

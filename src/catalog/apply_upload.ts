@@ -1,0 +1,180 @@
+/** Uploads of several chunks: opened, renewed, dropped, committed. */
+import { TydfsError } from "../wire/errors.ts";
+import { quotePath } from "../wire/names.ts";
+import { fileChecksum } from "../wire/sums.ts";
+import { releaseChunk } from "./chunk_rows.ts";
+import { checkTarget, switchFile } from "./commit.ts";
+import type { CommittedFile, FileFacts, Operation } from "./operation.ts";
+import type { Tx } from "./transaction.ts";
+
+type Of<K extends Operation["kind"]> = Extract<Operation, { kind: K }>;
+type Nothing = Record<string, never>;
+
+/** Commits whose answers are kept for those who ask again. */
+const COMMITTED_MAX = 10_000;
+
+interface UploadRow {
+  id: string;
+  path: string;
+  mode: number;
+  mtime_ms: number;
+  owner: string;
+  exclusive: number;
+  goal: number;
+  min_copies: number;
+}
+
+interface StoredChunk {
+  seq: number;
+  offset: number;
+  length: number;
+  copies: number;
+  sums: Uint8Array;
+}
+
+const INSERT_UPLOAD = `INSERT INTO upload
+  (id, path, mode, mtime_ms, owner, exclusive, goal, min_copies, started_ms, touched_ms)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+const STORED_CHUNKS = `SELECT u.seq, u.offset, u.length, c.copies, c.sums
+  FROM upload_chunk u JOIN chunk c ON c.no = u.chunk WHERE u.upload = ? ORDER BY u.seq`;
+const TO_EXTENTS = `INSERT INTO extent (inode, seq, offset, length, chunk, chunk_offset)
+  SELECT ?, seq, offset, length, chunk, 0 FROM upload_chunk WHERE upload = ?`;
+const INSERT_COMMITTED = `INSERT INTO committed
+  (upload, path, version, size, checksum, copies, goal, replaced) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`;
+
+export function beginUpload(tx: Tx, operation: Of<"upload.begin">): Nothing {
+  const { upload, file, goal, minCopies, atMs } = operation;
+  checkTarget(tx, file, "upload");
+  const known = tx.get<UploadRow>("SELECT * FROM upload WHERE id = ?", upload);
+  if (known !== undefined || findCommitted(tx, upload) !== undefined) {
+    if (known?.path === file.path) return {};
+    const cannot = `Cannot upload ${quotePath(file.path)}`;
+    throw new TydfsError("conflict", `${cannot}: upload "${upload}" was begun before`);
+  }
+  const exclusive = file.exclusive ? 1 : 0;
+  const { path, mode, mtimeMs, owner } = file;
+  const facts = [upload, path, mode, mtimeMs, owner, exclusive, goal, minCopies, atMs, atMs];
+  tx.run(INSERT_UPLOAD, ...facts);
+  return {};
+}
+
+export function touchUpload(tx: Tx, operation: Of<"upload.touch">): Nothing {
+  const { upload, atMs } = operation;
+  const { changes } = tx.run("UPDATE upload SET touched_ms = ? WHERE id = ?", atMs, upload);
+  if (changes === 0) throw unknownUpload("renew", upload);
+  return {};
+}
+
+export function abortUpload(tx: Tx, operation: Of<"upload.abort">): Nothing {
+  const { upload, atMs } = operation;
+  const sql = "SELECT chunk FROM upload_chunk WHERE upload = ?";
+  const chunks = tx.all<{ chunk: number }>(sql, upload);
+  for (const { chunk } of chunks) releaseChunk(tx, chunk, atMs);
+  closeUpload(tx, upload);
+  return {};
+}
+
+export function commitUpload(
+  tx: Tx,
+  operation: Of<"upload.commit">,
+  sequence: number,
+): CommittedFile {
+  const { upload, sizeBytes, checksum, atMs } = operation;
+  const before = findCommitted(tx, upload);
+  if (before !== undefined) return before;
+  const row = tx.get<UploadRow>("SELECT * FROM upload WHERE id = ?", upload);
+  if (row === undefined) throw unknownUpload("commit", upload);
+  const { path, mode, owner, goal } = row;
+  const file: FileFacts = {
+    path,
+    mode,
+    owner,
+    mtimeMs: row.mtime_ms,
+    exclusive: row.exclusive === 1,
+  };
+  const target = checkTarget(tx, file, "commit");
+  const chunks = tx.all<StoredChunk>(STORED_CHUNKS, upload);
+  checkStored(chunks, operation, row);
+  const version = { sizeBytes, checksum, goal, atMs, sequence };
+  const { inode, replaced } = switchFile(tx, target, file, version);
+  tx.run(TO_EXTENTS, inode, upload);
+  // Each chunk's reference by the upload becomes one by the file: `refs` stays.
+  closeUpload(tx, upload);
+  const copies = chunks.reduce((least, chunk) => Math.min(least, chunk.copies), Infinity);
+  const committed = {
+    path,
+    version: sequence,
+    sizeBytes,
+    checksum,
+    copies: chunks.length === 0 ? goal : copies,
+    goal,
+    replaced,
+  };
+  remember(tx, upload, committed);
+  return committed;
+}
+
+/**
+ * Throws `conflict` unless the chunks are whole and what the client says, `no-keepers` while one
+ * has too few copies.
+ */
+function checkStored(
+  chunks: StoredChunk[],
+  operation: Of<"upload.commit">,
+  upload: UploadRow,
+): void {
+  const cannot = `Cannot commit ${quotePath(upload.path)}`;
+  const conflict = (state: string) => new TydfsError("conflict", `${cannot}: ${state}`);
+  let offset = 0;
+  for (const [index, chunk] of chunks.entries()) {
+    if (chunk.seq !== index) break;
+    if (chunk.offset !== offset) {
+      throw conflict(`chunk ${index} starts at ${chunk.offset}, not at ${offset}`);
+    }
+    offset += chunk.length;
+  }
+  const missing = chunks.findIndex((chunk, index) => chunk.seq !== index);
+  const stored = missing === -1 ? chunks.length : missing;
+  if (stored < operation.chunks) {
+    throw conflict(`chunk ${stored} of ${operation.chunks} is not stored`);
+  }
+  if (chunks.length > operation.chunks) {
+    throw conflict(`${chunks.length} chunks are stored, not ${operation.chunks}`);
+  }
+  if (offset !== operation.sizeBytes) {
+    throw conflict(`its chunks have ${offset} bytes, not ${operation.sizeBytes}`);
+  }
+  const checksum = fileChecksum(chunks.map((chunk) => chunk.sums));
+  if (checksum !== operation.checksum) {
+    throw conflict(`the checksum of its chunks is ${checksum}, not ${operation.checksum}`);
+  }
+  const weak = chunks.find((chunk) => chunk.copies < upload.min_copies);
+  if (weak === undefined) return;
+  const copies = `${weak.copies} of ${upload.min_copies} copies`;
+  throw new TydfsError("no-keepers", `${cannot}: chunk ${weak.seq} has ${copies}`);
+}
+
+function closeUpload(tx: Tx, upload: string): void {
+  tx.run("DELETE FROM upload_chunk WHERE upload = ?", upload);
+  tx.run("DELETE FROM upload WHERE id = ?", upload);
+}
+
+function remember(tx: Tx, upload: string, file: CommittedFile): void {
+  const { path, version, sizeBytes, checksum, copies, goal } = file;
+  const replaced = file.replaced ? 1 : 0;
+  const facts = [upload, path, version, sizeBytes, checksum, copies, goal, replaced];
+  const { rowid } = tx.run(INSERT_COMMITTED, ...facts);
+  tx.run("DELETE FROM committed WHERE no <= ?", rowid - COMMITTED_MAX);
+}
+
+function findCommitted(tx: Tx, upload: string): CommittedFile | undefined {
+  const sql = `SELECT path, version, size AS sizeBytes, checksum, copies, goal, replaced
+    FROM committed WHERE upload = ?`;
+  const row = tx.get<Omit<CommittedFile, "replaced"> & { replaced: number }>(sql, upload);
+  return row && { ...row, replaced: row.replaced === 1 };
+}
+
+function unknownUpload(doing: string, upload: string): TydfsError {
+  const state = "it is unknown or has run out";
+  return new TydfsError("not-found", `Cannot ${doing} upload "${upload}": ${state}`);
+}

@@ -1,0 +1,146 @@
+/**
+ * Every invariant of the catalog, each as a query for what breaks it. For tests, and for people
+ * after a fault: it reads the whole catalog.
+ */
+import type { Database } from "bun:sqlite";
+import { COUNTERS, readValue, ROOT_INODE } from "./schema.ts";
+
+/** An invariant and a query that yields one column of text for each violation. */
+interface Invariant {
+  name: string;
+  violations: string;
+}
+
+/** Violations of one invariant that are told, at most. */
+const TOLD_MAX = 10;
+
+const INVARIANTS: readonly Invariant[] = [
+  {
+    name: "a name is used once in a directory",
+    violations: `SELECT parent || ':' || key FROM dentry d
+      WHERE EXISTS (SELECT 1 FROM dentry o WHERE o.parent = d.parent AND o.key = d.key || '/')`,
+  },
+  {
+    name: "a name leads to an inode of its kind",
+    violations: `SELECT d.parent || ':' || d.key FROM dentry d LEFT JOIN inode i ON i.id = d.inode
+      WHERE i.kind IS NOT iif(substr(d.key, -1) = '/', 'directory', 'file')`,
+  },
+  {
+    name: "a name lies in a directory",
+    violations: `SELECT d.parent || ':' || d.key FROM dentry d LEFT JOIN inode i ON i.id = d.parent
+      WHERE i.kind IS NOT 'directory'`,
+  },
+  {
+    name: "an inode has one name or lies in the trash",
+    violations: `SELECT i.id FROM inode i
+      LEFT JOIN (SELECT inode, count(*) AS names FROM dentry GROUP BY inode) d ON d.inode = i.id
+      LEFT JOIN trash t ON t.inode = i.id
+      WHERE ifnull(d.names, 0) + (t.inode IS NOT NULL) + (i.id = ${ROOT_INODE}) <> 1`,
+  },
+  {
+    name: "the trash holds files only",
+    violations: `SELECT t.inode FROM trash t LEFT JOIN inode i ON i.id = t.inode
+      WHERE i.kind IS NOT 'file'`,
+  },
+  {
+    name: "every name is reachable from the root",
+    violations: `WITH RECURSIVE reached(id) AS (
+        SELECT ${ROOT_INODE}
+        UNION SELECT d.inode FROM dentry d JOIN reached r ON r.id = d.parent)
+      SELECT parent || ':' || key FROM dentry WHERE parent NOT IN (SELECT id FROM reached)`,
+  },
+  {
+    name: "a file's extents follow each other from 0 to its size",
+    violations: `SELECT i.id FROM inode i LEFT JOIN (
+        SELECT inode, sum(length) AS bytes, count(*) AS n, max(seq) AS last, sum(gap) AS gaps
+        FROM (SELECT inode, seq, length, offset <> ifnull(lag(offset + length)
+          OVER (PARTITION BY inode ORDER BY seq), 0) AS gap FROM extent) GROUP BY inode
+      ) e ON e.inode = i.id
+      WHERE i.size <> ifnull(e.bytes, 0) OR e.last <> e.n - 1 OR e.gaps > 0`,
+  },
+  {
+    name: "an extent is of a file and lies in its chunk",
+    violations: `SELECT e.inode || '/' || e.seq FROM extent e
+      LEFT JOIN inode i ON i.id = e.inode LEFT JOIN chunk c ON c.no = e.chunk
+      WHERE i.kind IS NOT 'file' OR c.no IS NULL OR e.chunk_offset + e.length > c.size`,
+  },
+  {
+    name: "a chunk of an upload is of an upload under way",
+    violations: `SELECT u.upload || '/' || u.seq FROM upload_chunk u
+      LEFT JOIN upload o ON o.id = u.upload LEFT JOIN chunk c ON c.no = u.chunk
+      WHERE o.id IS NULL OR c.size IS NOT u.length`,
+  },
+  {
+    name: "refs counts the extents and uploads of a chunk",
+    violations: `SELECT c.id FROM chunk c
+      LEFT JOIN (SELECT chunk, count(*) AS n FROM extent GROUP BY chunk) e ON e.chunk = c.no
+      LEFT JOIN (SELECT chunk, count(*) AS n FROM upload_chunk GROUP BY chunk) u ON u.chunk = c.no
+      WHERE c.refs <> ifnull(e.n, 0) + ifnull(u.n, 0)`,
+  },
+  {
+    name: "copies counts the replicas of a chunk",
+    violations: `SELECT c.id FROM chunk c
+      LEFT JOIN (SELECT chunk, count(*) AS n FROM replica GROUP BY chunk) r ON r.chunk = c.no
+      WHERE c.copies <> ifnull(r.n, 0)`,
+  },
+  {
+    name: "a chunk without references has a time since when",
+    violations: "SELECT id FROM chunk WHERE (refs = 0) <> (orphaned_ms IS NOT NULL)",
+  },
+  {
+    name: "a chunk in use has a sum for each block",
+    violations: `SELECT id FROM chunk
+      WHERE refs > 0 AND length(sums) <> 8 * ((size + 1048575) / 1048576)`,
+  },
+  {
+    name: "a replica is of a known chunk on a known keeper",
+    violations: `SELECT r.chunk || '@' || r.keeper FROM replica r
+      LEFT JOIN chunk c ON c.no = r.chunk LEFT JOIN keeper k ON k.number = r.keeper
+      WHERE c.no IS NULL OR k.number IS NULL`,
+  },
+  {
+    name: "no version is newer than the history",
+    violations: `SELECT id FROM inode
+      WHERE version > (SELECT value FROM meta WHERE key = 'sequence')`,
+  },
+  ...COUNTERS.filter((counter) => counter !== "keepers_generation").map((counter) => ({
+    name: `the counter "${counter}" equals what it counts`,
+    violations: `SELECT value || ' for ' || actual FROM meta, (${countAnew(counter)})
+      WHERE key = '${counter}' AND value <> actual`,
+  })),
+];
+
+/**
+ * Checks all invariants. Returns those that are broken, in words, with the first rows that break
+ * each; empty: all is well.
+ */
+export function checkCatalog(database: Database): string[] {
+  const integrity = readValue(database, "PRAGMA integrity_check(1)");
+  const broken = integrity === "ok" ? [] : [`integrity_check: ${String(integrity)}`];
+  for (const { name, violations } of INVARIANTS) {
+    using statement = database.prepare(`SELECT * FROM (${violations}) LIMIT ${TOLD_MAX}`);
+    const rows = statement.values();
+    if (rows.length === 0) continue;
+    broken.push(`${name}: not so for ${rows.map(([row]) => String(row)).join(", ")}`);
+  }
+  return broken;
+}
+
+/** The query that counts anew what a counter says. */
+function countAnew(counter: Exclude<(typeof COUNTERS)[number], "keepers_generation">): string {
+  const named = "FROM inode i WHERE i.id IN (SELECT inode FROM dentry)";
+  switch (counter) {
+    case "files":
+      return `SELECT count(*) AS actual ${named} AND kind = 'file'`;
+    case "directories":
+      return `SELECT count(*) AS actual ${named} AND kind = 'directory'`;
+    case "bytes":
+      return `SELECT ifnull(sum(size), 0) AS actual ${named}`;
+    case "chunks":
+      return "SELECT count(*) AS actual FROM chunk WHERE refs > 0";
+    case "chunks_short":
+      return "SELECT count(*) AS actual FROM chunk WHERE refs > 0 AND copies < goal";
+    case "chunks_lost":
+      return "SELECT count(*) AS actual FROM chunk WHERE refs > 0 AND copies = 0";
+  }
+}

@@ -1,0 +1,80 @@
+/**
+ * The chunks by what is to be done with them: too few copies, too many, on one keeper, needed by
+ * nobody.
+ */
+import type { Statements } from "./statements.ts";
+
+export interface ChunkRecord {
+  /** Grows with each chunk: the cursor of all lists but `orphans`. */
+  no: number;
+  id: string;
+  sizeBytes: number;
+  /** Empty for a chunk that only an inventory has told of. */
+  sums: Uint8Array;
+  goal: number;
+  /** Replica rows. */
+  copies: number;
+  /** Extents and places in uploads. */
+  refs: number;
+  /** Since when nothing refers to it; null while something does. */
+  orphanedMs: number | null;
+  keepers: number[];
+}
+
+/** The place of the last chunk of a page of orphans. */
+export type OrphanCursor = Pick<ChunkRecord, "no" | "orphanedMs">;
+
+type Row = Omit<ChunkRecord, "keepers"> & { keepers: string | null };
+
+const COLUMNS = `c.no, c.id, c.size AS sizeBytes, c.sums, c.goal, c.copies, c.refs,
+  c.orphaned_ms AS orphanedMs,
+  (SELECT group_concat(keeper) FROM replica WHERE chunk = c.no) AS keepers`;
+const BY_ID = `SELECT ${COLUMNS} FROM chunk c WHERE c.id = ?`;
+const SHORT = `SELECT ${COLUMNS} FROM chunk c INDEXED BY chunk_short
+  WHERE copies < goal AND refs > 0 AND no > ? ORDER BY no LIMIT ?`;
+const SURPLUS = `SELECT ${COLUMNS} FROM chunk c INDEXED BY chunk_surplus
+  WHERE copies > goal AND refs > 0 AND no > ? ORDER BY no LIMIT ?`;
+const OF_KEEPER = `SELECT ${COLUMNS} FROM replica r CROSS JOIN chunk c ON c.no = r.chunk
+  WHERE r.keeper = ? AND r.chunk > ? ORDER BY r.chunk LIMIT ?`;
+const ORPHANS = `SELECT ${COLUMNS} FROM chunk c INDEXED BY chunk_orphan
+  WHERE refs = 0 AND (orphaned_ms, no) > (?, ?) AND orphaned_ms < ?
+  ORDER BY orphaned_ms, no LIMIT ?`;
+
+export class ChunkReader {
+  readonly #store: Statements;
+
+  constructor(store: Statements) {
+    this.#store = store;
+  }
+
+  find(id: string): ChunkRecord | undefined {
+    const row = this.#store.get<Row>(BY_ID, id);
+    return row && record(row);
+  }
+
+  short(afterNo: number, limit: number): ChunkRecord[] {
+    return this.#store.all<Row>(SHORT, afterNo, limit).map(record);
+  }
+
+  surplus(afterNo: number, limit: number): ChunkRecord[] {
+    return this.#store.all<Row>(SURPLUS, afterNo, limit).map(record);
+  }
+
+  ofKeeper(keeperNumber: number, afterNo: number, limit: number): ChunkRecord[] {
+    return this.#store.all<Row>(OF_KEEPER, keeperNumber, afterNo, limit).map(record);
+  }
+
+  orphans(beforeMs: number, limit: number, after?: OrphanCursor): ChunkRecord[] {
+    const afterMs = after?.orphanedMs ?? Number.MIN_SAFE_INTEGER;
+    return this.#store.all<Row>(ORPHANS, afterMs, after?.no ?? 0, beforeMs, limit).map(record);
+  }
+}
+
+/** Numbers as SQLite's `group_concat` joins them, in rising order. */
+export function parseNumbers(text: string | null): number[] {
+  return text === null ? [] : text.split(",").map(Number).sort((left, right) => left - right);
+}
+
+function record(row: Row): ChunkRecord {
+  return { ...row, keepers: parseNumbers(row.keepers) };
+}

@@ -1,0 +1,118 @@
+/**
+ * The rows of chunks: the one place that changes `refs`, `copies` and `orphaned_ms`, and the
+ * counters over them. Invariant: orphaned_ms is NULL if and only if refs > 0.
+ */
+import { assert, must } from "../base/assert.ts";
+import type { ChunkFacts } from "./operation.ts";
+import type { Tx } from "./transaction.ts";
+
+export interface ChunkRow {
+  no: number;
+  id: string;
+  size: number;
+  sums: Uint8Array;
+  goal: number;
+  refs: number;
+  copies: number;
+  orphaned_ms: number | null;
+  committed: number;
+}
+
+/**
+ * What may change of a chunk: the numbers that count its rows, and what an inventory could not
+ * know.
+ */
+export type ChunkChange = Partial<Omit<ChunkRow, "no" | "id" | "size" | "orphaned_ms">>;
+
+const COLUMNS = "no, id, size, sums, goal, refs, copies, orphaned_ms, committed";
+const BY_ID = `SELECT ${COLUMNS} FROM chunk WHERE id = ?`;
+const BY_NO = `SELECT ${COLUMNS} FROM chunk WHERE no = ?`;
+const INSERT = `INSERT INTO chunk (id, size, sums, goal, refs, copies, orphaned_ms, committed)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?)`;
+const UPDATE = "UPDATE chunk SET refs = ?, copies = ?, orphaned_ms = ? WHERE no = ?";
+const UPDATE_ALL = `UPDATE chunk SET sums = ?, goal = ?, committed = ?, refs = ?, copies = ?,
+  orphaned_ms = ? WHERE no = ?`;
+
+/** The chunk with this id. */
+export function findChunk(tx: Tx, id: string): ChunkRow | undefined {
+  return tx.get<ChunkRow>(BY_ID, id);
+}
+
+/** The chunk with this number: it must be there, for a row refers to it. */
+export function getChunk(tx: Tx, no: number): ChunkRow {
+  return must(tx.get<ChunkRow>(BY_NO, no), "a chunk that a row refers to");
+}
+
+/**
+ * Adds a chunk with so many references and replicas, whose rows the caller adds. Returns its
+ * number.
+ */
+export function addChunk(
+  tx: Tx,
+  facts: ChunkFacts,
+  counts: { refs: number; copies: number; committed: number },
+  atMs: number,
+): number {
+  const { refs, copies, committed } = counts;
+  const orphanedMs = refs > 0 ? null : atMs;
+  const { id, sizeBytes, sums, goal } = facts;
+  const { rowid } = tx.run(INSERT, id, sizeBytes, sums, goal, refs, copies, orphanedMs, committed);
+  countChunk(tx, { refs, copies, goal }, 1);
+  return rowid;
+}
+
+/** Changes a chunk's row; `atMs` is when it became unreferenced, if it does. */
+export function changeChunk(tx: Tx, row: ChunkRow, change: ChunkChange, atMs: number): void {
+  const next = { ...row, ...change };
+  assert(next.refs >= 0 && next.copies >= 0, "a chunk's counts are not negative");
+  const orphanedMs = next.refs > 0 ? null : row.orphaned_ms ?? atMs;
+  const { sums, goal, committed, refs, copies, no } = next;
+  if (sums === row.sums && goal === row.goal && committed === row.committed) {
+    tx.run(UPDATE, refs, copies, orphanedMs, no);
+  } else {
+    tx.run(UPDATE_ALL, sums, goal, committed, refs, copies, orphanedMs, no);
+  }
+  countChunk(tx, row, -1);
+  countChunk(tx, next, 1);
+}
+
+/** One reference less: its row is gone. */
+export function releaseChunk(tx: Tx, no: number, atMs: number): void {
+  const row = getChunk(tx, no);
+  changeChunk(tx, row, { refs: row.refs - 1 }, atMs);
+}
+
+/** Forgets a chunk that nothing refers to and that no keeper has. */
+export function removeChunk(tx: Tx, row: ChunkRow): void {
+  assert(row.refs === 0 && row.copies === 0, "a chunk that is forgotten has no rows");
+  tx.run("DELETE FROM chunk WHERE no = ?", row.no);
+}
+
+/** Adds replica rows where they are missing. Returns how many were. */
+export function addReplicas(tx: Tx, no: number, keepers: number[]): number {
+  let added = 0;
+  for (const keeper of keepers) {
+    const sql = "INSERT OR IGNORE INTO replica (chunk, keeper) VALUES (?, ?)";
+    added += tx.run(sql, no, keeper).changes;
+  }
+  return added;
+}
+
+/** Removes a replica row, and counts it. Returns whether it was there. */
+export function dropReplica(tx: Tx, row: ChunkRow, keeper: number, atMs: number): boolean {
+  const sql = "DELETE FROM replica WHERE chunk = ? AND keeper = ?";
+  if (tx.run(sql, row.no, keeper).changes === 0) return false;
+  changeChunk(tx, row, { copies: row.copies - 1 }, atMs);
+  return true;
+}
+
+function countChunk(
+  tx: Tx,
+  row: Pick<ChunkRow, "refs" | "copies" | "goal">,
+  sign: 1 | -1,
+): void {
+  if (row.refs === 0) return;
+  tx.count("chunks", sign);
+  if (row.copies < row.goal) tx.count("chunks_short", sign);
+  if (row.copies === 0) tx.count("chunks_lost", sign);
+}

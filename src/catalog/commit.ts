@@ -1,0 +1,88 @@
+/** The switch of a path to a new file version: the checks of the target first, then the rows. */
+import { TydfsError } from "../wire/errors.ts";
+import { quotePath } from "../wire/names.ts";
+import type { FileFacts } from "./operation.ts";
+import { discard, link, makeDirectories, PARENT_MODE, type Place, unlink, walk } from "./tree.ts";
+import type { Tx } from "./transaction.ts";
+
+/** What a file version is, besides its name. */
+export interface VersionFacts {
+  sizeBytes: number;
+  checksum: string;
+  goal: number;
+  atMs: number;
+  sequence: number;
+}
+
+/** The path can take a file: what is there now, if anything, is a file that it replaces. */
+export type Target = Exclude<Place, { kind: "blocked" }>;
+
+const INSERT_FILE = `INSERT INTO inode
+  (kind, size, version, mtime_ms, mode, owner, checksum, goal, replaced)
+  VALUES ('file', ?, ?, ?, ?, ?, ?, ?, ?)`;
+
+/**
+ * Looks whether a file may be written at a path. Throws `is-directory`, `not-directory` (a parent
+ * is a file), and `exists` for an exclusive one. `doing` is the action that an error names.
+ */
+export function checkTarget(tx: Tx, file: FileFacts, doing: string): Target {
+  const place = walk(tx, file.path);
+  const cannot = `Cannot ${doing} ${quotePath(file.path)}`;
+  if (place.kind === "blocked") {
+    throw new TydfsError("not-directory", `${cannot}: ${quotePath(place.by)} is a file`);
+  }
+  if (place.kind === "missing") return place;
+  if (place.inodeKind === "directory") {
+    throw new TydfsError("is-directory", `${cannot}: it is a directory`);
+  }
+  if (file.exclusive) throw new TydfsError("exists", `${cannot}: it exists already`);
+  return place;
+}
+
+/**
+ * Makes the new version and switches the path to it; the version before goes to the trash. Returns
+ * the inode.
+ */
+export function switchFile(
+  tx: Tx,
+  target: Target,
+  file: FileFacts,
+  version: VersionFacts,
+): { inode: number; replaced: boolean } {
+  const replaced = target.kind === "found";
+  const { rowid: inode } = tx.run(
+    INSERT_FILE,
+    version.sizeBytes,
+    version.sequence,
+    file.mtimeMs,
+    file.mode,
+    file.owner,
+    version.checksum,
+    version.goal,
+    replaced ? 1 : 0,
+  );
+  tx.count("files", 1);
+  tx.count("bytes", version.sizeBytes);
+  if (target.kind === "found") {
+    discard(tx, target.inode, file.path, version.atMs);
+    unlink(tx, target.parent, target.name);
+    link(tx, target.parent, target.name, inode);
+  } else {
+    const { parent, name } = makeParents(tx, target, file.owner, version);
+    link(tx, parent, name, inode);
+  }
+  return { inode, replaced };
+}
+
+/** Makes the directories that are missing above a name. Returns where the name goes. */
+export function makeParents(
+  tx: Tx,
+  target: Extract<Place, { kind: "missing" }>,
+  owner: string,
+  when: { atMs: number; sequence: number },
+): { parent: number; name: string } {
+  const { atMs, sequence } = when;
+  const facts = { mode: PARENT_MODE, owner, atMs, sequence };
+  const parent = makeDirectories(tx, target.parent, target.parts.slice(0, -1), facts);
+  return { parent, name: target.parts.at(-1) ?? "" };
+}

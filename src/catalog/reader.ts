@@ -1,0 +1,295 @@
+/**
+ * Reads the catalog over a connection of its own, each answer from one snapshot. It changes nothing
+ * and keeps no snapshot open, so that the writer's log can always be moved into the database.
+ */
+import type { Database } from "bun:sqlite";
+import { TydfsError } from "../wire/errors.ts";
+import type { Entry } from "../wire/file.ts";
+import { quotePath } from "../wire/names.ts";
+import { ChunkReader, type ChunkRecord, type OrphanCursor, parseNumbers } from "./chunk_reader.ts";
+import { listDirectory, type ListOptions, type ListPage, updatingPaths } from "./listing.ts";
+import { openCatalogForReading } from "./open.ts";
+import type { KeeperFacts } from "./operation.ts";
+import { Statements } from "./statements.ts";
+import { type Found, type InodeKind, walk } from "./tree.ts";
+
+/** What is known of a path. */
+export interface EntryFacts {
+  inode: number;
+  kind: InodeKind;
+  /** Bytes; 0 for a directory. */
+  size: number;
+  version: number;
+  mtimeMs: number;
+  mode: number;
+  owner: string;
+  /** Empty for a directory. */
+  checksum: string;
+  /** Copies wanted; 0 for a directory. */
+  goal: number;
+  updating: boolean;
+}
+
+/** A run of a file's bytes in one chunk, with the numbers of the keepers that hold it. */
+export interface ExtentFacts {
+  seq: number;
+  offset: number;
+  length: number;
+  chunk: string;
+  chunkOffset: number;
+  chunkBytes: number;
+  sums: Uint8Array;
+  keepers: number[];
+}
+
+export interface LocatedFile extends Omit<EntryFacts, "updating" | "kind"> {
+  extents: ExtentFacts[];
+  /** Extents follow behind the page. */
+  more: boolean;
+}
+
+export interface KeeperRecord extends KeeperFacts {
+  number: number;
+  joinedMs: number;
+}
+
+export interface UploadRecord {
+  id: string;
+  path: string;
+  mode: number;
+  mtimeMs: number;
+  owner: string;
+  exclusive: boolean;
+  goal: number;
+  minCopies: number;
+  startedMs: number;
+  touchedMs: number;
+}
+
+export interface CatalogCounts {
+  files: number;
+  directories: number;
+  /** Sum of the files' sizes. */
+  bytes: number;
+  /**
+   * Chunks that something refers to; of them, those with fewer replica rows than their goal, and
+   * with none.
+   */
+  chunks: number;
+  chunksShort: number;
+  chunksLost: number;
+}
+
+type InodeRow = Omit<EntryFacts, "inode" | "updating">;
+type ExtentRow = Omit<ExtentFacts, "keepers"> & { keepers: string | null };
+type KeeperRow = Omit<KeeperRecord, "ports" | "labels"> & { ports: string; labels: string };
+type UploadRow = Omit<UploadRecord, "exclusive"> & { exclusive: number };
+
+const INODE = `SELECT kind, size, version, mtime_ms AS mtimeMs, mode, owner, checksum, goal
+  FROM inode WHERE id = ?`;
+const EXTENTS = `SELECT e.seq, e.offset, e.length, c.id AS chunk, e.chunk_offset AS chunkOffset,
+    c.size AS chunkBytes, c.sums,
+    (SELECT group_concat(keeper) FROM replica WHERE chunk = e.chunk) AS keepers
+  FROM extent e CROSS JOIN chunk c ON c.no = e.chunk
+  WHERE e.inode = ? AND e.seq >= ? ORDER BY e.seq LIMIT ?`;
+const KEEPERS = `SELECT number, id, name, host, ports, slots, labels, epoch, instance,
+  joined_ms AS joinedMs FROM keeper ORDER BY number`;
+const UPLOAD = `SELECT id, path, mode, mtime_ms AS mtimeMs, owner, exclusive, goal,
+  min_copies AS minCopies, started_ms AS startedMs, touched_ms AS touchedMs FROM upload`;
+
+export class CatalogReader {
+  readonly #database: Database;
+  readonly #store: Statements;
+  readonly #chunks: ChunkReader;
+
+  /**
+   * Opens the catalog at `path`, which its writer has made. Throws `local` when it is not there.
+   */
+  constructor(path: string) {
+    this.#database = openCatalogForReading(path);
+    this.#store = new Statements(this.#database);
+    this.#chunks = new ChunkReader(this.#store);
+  }
+
+  /** The texts of the statements used so far; for tests that look at their plans. */
+  get statements(): string[] {
+    return this.#store.texts;
+  }
+
+  close(): void {
+    this.#store.finalize();
+    this.#database.close();
+  }
+
+  /** What is at `path`; undefined when nothing is. */
+  entry(path: string): EntryFacts | undefined {
+    return this.#snapshot(() => {
+      const place = walk(this.#store, path);
+      return place.kind === "found" ? this.#describe(place, path) : undefined;
+    });
+  }
+
+  /** What is at `path`. Throws `not-found`. */
+  getEntry(path: string): EntryFacts {
+    return this.#snapshot(() => this.#describe(this.#find(path, "find"), path));
+  }
+
+  /**
+   * A page of a file's extents from `fromSeq` on. With `inode` the version that was opened before,
+   * as long as it is there or in the trash, whatever the path is now. Throws `not-found`,
+   * `is-directory`.
+   */
+  locate(
+    path: string,
+    inode: number | undefined,
+    fromSeq: number,
+    limit: number,
+  ): LocatedFile {
+    return this.#snapshot(() => {
+      const pinned = inode ?? this.#find(path, "read").inode;
+      const row = this.#store.get<InodeRow>(INODE, pinned);
+      if (row === undefined) {
+        const state = "this version of it was removed";
+        throw new TydfsError("not-found", `Cannot read ${quotePath(path)}: ${state}`);
+      }
+      const { kind, ...facts } = row;
+      if (kind === "directory") {
+        throw new TydfsError("is-directory", `Cannot read ${quotePath(path)}: it is a directory`);
+      }
+      const rows = this.#store.all<ExtentRow>(EXTENTS, pinned, fromSeq, limit + 1);
+      const extents = rows.slice(0, limit)
+        .map((extent) => ({ ...extent, keepers: parseNumbers(extent.keepers) }));
+      return { inode: pinned, ...facts, extents, more: rows.length > limit };
+    });
+  }
+
+  /**
+   * One page of a directory in byte order, or the one file at `path`. Throws `not-found`, `invalid`
+   * (a foreign cursor).
+   */
+  list(path: string, options: ListOptions): ListPage {
+    return this.#snapshot(() => {
+      const found = this.#find(path, "list");
+      if (found.inodeKind === "directory") {
+        return listDirectory(this.#store, path, found.inode, options);
+      }
+      const { size, version, mtimeMs, mode, owner, updating } = this.#describe(found, path);
+      const entry: Entry = { path, kind: "file", size, version, mtimeMs, mode, owner, updating };
+      return { entries: options.after === undefined ? [entry] : [], next: undefined };
+    });
+  }
+
+  /** All keepers that ever joined, by number. */
+  keepers(): KeeperRecord[] {
+    return this.#store.all<KeeperRow>(KEEPERS).map((row) => ({
+      ...row,
+      ports: JSON.parse(row.ports) as number[],
+      labels: JSON.parse(row.labels) as Record<string, string>,
+    }));
+  }
+
+  /** Grows whenever `keepers()` answers something new: one point read. */
+  keepersGeneration(): number {
+    return this.#meta("keepers_generation");
+  }
+
+  /** The number of master starts so far. */
+  epoch(): number {
+    return this.#meta("epoch");
+  }
+
+  /** The number of the last operation. */
+  sequence(): number {
+    return this.#meta("sequence");
+  }
+
+  /** Totals, in constant time. */
+  counts(): CatalogCounts {
+    return this.#snapshot(() => ({
+      files: this.#meta("files"),
+      directories: this.#meta("directories"),
+      bytes: this.#meta("bytes"),
+      chunks: this.#meta("chunks"),
+      chunksShort: this.#meta("chunks_short"),
+      chunksLost: this.#meta("chunks_lost"),
+    }));
+  }
+
+  /** An upload under way; undefined when it is committed, dropped or unknown. */
+  upload(id: string): UploadRecord | undefined {
+    const row = this.#store.get<UploadRow>(`${UPLOAD} WHERE id = ?`, id);
+    return row && { ...row, exclusive: row.exclusive === 1 };
+  }
+
+  /** Uploads of which nothing was heard since `beforeMs`, the idlest first. */
+  uploadsIdleSince(beforeMs: number, limit: number): UploadRecord[] {
+    const sql = `${UPLOAD} WHERE touched_ms < ? ORDER BY touched_ms LIMIT ?`;
+    return this.#store.all<UploadRow>(sql, beforeMs, limit)
+      .map((row) => ({ ...row, exclusive: row.exclusive === 1 }));
+  }
+
+  /** Whether something in the trash was removed before `beforeMs`. */
+  trashDue(beforeMs: number): boolean {
+    const sql = "SELECT inode FROM trash WHERE removed_ms < ? LIMIT 1";
+    return this.#store.get<{ inode: number }>(sql, beforeMs) !== undefined;
+  }
+
+  /** A chunk and the keepers that hold it. */
+  chunk(id: string): ChunkRecord | undefined {
+    return this.#chunks.find(id);
+  }
+
+  /** Chunks in use with fewer replicas than their goal, by number behind `afterNo` (0 at first). */
+  shortChunks(afterNo: number, limit: number): ChunkRecord[] {
+    return this.#chunks.short(afterNo, limit);
+  }
+
+  /** Chunks in use with more replicas than their goal. */
+  surplusChunks(afterNo: number, limit: number): ChunkRecord[] {
+    return this.#chunks.surplus(afterNo, limit);
+  }
+
+  /** Chunks of which a keeper has a replica. */
+  chunksOfKeeper(keeperNumber: number, afterNo: number, limit: number): ChunkRecord[] {
+    return this.#chunks.ofKeeper(keeperNumber, afterNo, limit);
+  }
+
+  /**
+   * Chunks that nothing has referred to since before `beforeMs`, the oldest first; `after` is the
+   * last one of the page before.
+   */
+  orphans(beforeMs: number, limit: number, after?: OrphanCursor): ChunkRecord[] {
+    return this.#chunks.orphans(beforeMs, limit, after);
+  }
+
+  #find(path: string, doing: string): Found {
+    const place = walk(this.#store, path);
+    if (place.kind === "found") return place;
+    const state = place.kind === "blocked"
+      ? `${quotePath(place.by)} is a file`
+      : "no such file or directory";
+    throw new TydfsError("not-found", `Cannot ${doing} ${quotePath(path)}: ${state}`);
+  }
+
+  #describe(found: Found, path: string): EntryFacts {
+    const row = this.#store.get<InodeRow>(INODE, found.inode);
+    if (row === undefined) throw new TydfsError("internal", `Dangling name ${quotePath(path)}`);
+    const updating = row.kind === "file" && updatingPaths(this.#store)(path);
+    return { inode: found.inode, ...row, updating };
+  }
+
+  #meta(key: string): number {
+    const sql = "SELECT value FROM meta WHERE key = ?";
+    return this.#store.get<{ value: number }>(sql, key)?.value ?? 0;
+  }
+
+  /** Runs several reads against one state of the catalog. */
+  #snapshot<T>(read: () => T): T {
+    this.#store.run("BEGIN");
+    try {
+      return read();
+    } finally {
+      this.#store.run("COMMIT");
+    }
+  }
+}

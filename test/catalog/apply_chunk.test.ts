@@ -1,0 +1,87 @@
+/** What becomes of chunks and replicas, said as sessions: each line an operation and its verdict. */
+import { expect, test } from "bun:test";
+import { session } from "./session.ts";
+import { World } from "./world.ts";
+
+session("stored records strays, and refuses another chunk of the same id", [
+  ["stored x 10 k0,nobody", "ok"],
+  ["chunk x", "0 refs, 1/3 copies on 0 orphan since 1003"],
+  ["stored x 10 k1,k0", "ok"],
+  ["chunk x", "0 refs, 2/3 copies on 0,1 orphan since 1003"],
+  [
+    "stored x 11 k1",
+    'conflict: Cannot record chunk "78000000000000000000000000000000": it has 10 bytes, not 11',
+  ],
+  ["put /f x", "/f v6, 10 bytes, 2/3"],
+  ["gone k0 x,none", "ok"],
+  ["gone k0 x", "ok"],
+  ["gone nobody x", "ok"],
+  ["chunk x", "1 refs, 1/3 copies on 1"],
+]);
+
+session("forget takes only orphans without replicas, behind the grace", [
+  ["stored x 10 k0", "ok"],
+  ["forget x 9999", "ok"],
+  ["chunk x", "0 refs, 1/3 copies on 0 orphan since 1003"],
+  ["gone k0 x", "ok"],
+  ["forget x 1003", "ok"],
+  ["chunk x", "0 refs, 0/3 copies on  orphan since 1003"],
+  ["forget x 1004", "ok"],
+  ["chunk x", "unknown"],
+  ["put /f y", "/f v9, 10 bytes, 2/3"],
+  ["gone k0 y", "ok"],
+  ["gone k1 y", "ok"],
+  ["forget y 9999", "ok"],
+  ["chunk y", "1 refs, 0/3 copies on "],
+]);
+
+session("an inventory adds what is known, keeps strays aside, and tells what is missing", [
+  ["put /a a", "/a v4, 10 bytes, 2/3"],
+  ["put /b b", "/b v5, 10 bytes, 2/3"],
+  ["put /c c", "/c v6, 10 bytes, 2/3"],
+  ["put /d d", "/d v7, 10 bytes, 2/3"],
+  // Two pages: b is missing within the first, d behind the last.
+  ["inventory k0 * a=10,c=10", "0 unknown, 1 missing"],
+  ["chunk b", "1 refs, 1/3 copies on 1"],
+  ["chunk d", "1 refs, 2/3 copies on 0,1"],
+  ["inventory k0 c cc=5 last", "1 unknown, 1 missing"],
+  ["chunk d", "1 refs, 1/3 copies on 1"],
+  ["chunk cc", "0 refs, 1/1 copies on 0 orphan since 1008"],
+  // k2 has a replica that nobody told of, and one of a wrong length.
+  ["inventory k2 * a=10,b=9 last", "0 unknown, 0 missing"],
+  ["chunk a", "1 refs, 3/3 copies on 0,1,2"],
+  ["chunk b", "1 refs, 1/3 copies on 1"],
+  ["inventory k2 * a=9 last", "0 unknown, 1 missing"],
+  ["inventory k1 * a=10,b=10,c=10,d=10 last", "0 unknown, 0 missing"],
+  [
+    "inventory k1 * b=10,a=10",
+    'invalid: Cannot take the inventory of keeper "6b310000000000000000000000000000": "61000000000000000000000000000000" is out of order after "62000000000000000000000000000000"',
+  ],
+  ["inventory k1 *", "0 unknown, 0 missing"],
+  [
+    "inventory nobody * last",
+    'not-found: Cannot take the inventory of keeper "6e6f626f647900000000000000000000": it has not joined',
+  ],
+  // The stray turns out to be a file's chunk whose report came late.
+  [
+    "put /cc cc",
+    'conflict: Cannot record chunk "63630000000000000000000000000000": it has 5 bytes, not 10',
+  ],
+  ["inventory k0 d e=10 last", "1 unknown, 0 missing"],
+  ["put /e e", "/e v15, 10 bytes, 2/3"],
+  ["chunk e", "1 refs, 2/3 copies on 0,1"],
+  ["inventory k1 * last", "0 unknown, 5 missing"],
+]);
+
+test("chunk.stored refuses sums that don't fit the size, and other sums of a known chunk", () => {
+  using world = new World();
+  world.joinKeepers(1);
+  const chunk = { id: "ab".repeat(16), sizeBytes: 10, sums: new Uint8Array(8), goal: 1 };
+  const keepers: string[] = [];
+  const stored = { kind: "chunk.stored", keepers, atMs: 1 } as const;
+  expect(() => world.apply({ ...stored, chunk: { ...chunk, sums: new Uint8Array(16) } }))
+    .toThrow("16 bytes of sums are wrong for 10 bytes");
+  world.apply({ ...stored, chunk });
+  expect(() => world.apply({ ...stored, chunk: { ...chunk, sums: new Uint8Array(8).fill(1) } }))
+    .toThrow("it is known with other sums");
+});

@@ -1,0 +1,101 @@
+/**
+ * Random sessions against a model that keeps paths and chunks in plain maps, with every invariant
+ * checked after each.
+ */
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import { CHUNK_BYTES, KEEPERS, Model, type Step } from "./model.ts";
+import { idOf, World } from "./world.ts";
+
+// Names that sort differently as directories: "/" lies between "." and "0".
+const name = fc.constantFrom("a", "a.b", "a0", "é");
+const path = fc.array(name, { minLength: 1, maxLength: 3 }).map((parts) => "/" + parts.join("/"));
+const anyPath = fc.oneof({ weight: 20, arbitrary: path }, {
+  weight: 1,
+  arbitrary: fc.constant("/"),
+});
+const upload = fc.constantFrom("u", "v");
+const keeper = fc.nat({ max: KEEPERS - 1 });
+const flag = fc.boolean();
+
+function step<V extends Step["verb"]>(
+  weight: number,
+  verb: V,
+  fields: { [K in keyof Omit<Extract<Step, { verb: V }>, "verb">]: fc.Arbitrary<unknown> },
+): { weight: number; arbitrary: fc.Arbitrary<Step> } {
+  const arbitrary = fc.record({ verb: fc.constant(verb), ...fields });
+  return { weight, arbitrary: arbitrary as unknown as fc.Arbitrary<Step> };
+}
+
+const steps = fc.array(
+  fc.oneof(
+    step(6, "put", { path, exclusive: flag }),
+    step(2, "mkdir", { path: anyPath, parents: flag }),
+    step(3, "rm", { path: anyPath, recursive: flag }),
+    step(4, "mv", { path: anyPath, to: anyPath, replace: flag }),
+    step(3, "begin", { upload, path, exclusive: flag }),
+    step(6, "place", {
+      upload,
+      seq: fc.nat({ max: 2 }),
+      keepers: fc.uniqueArray(keeper, { minLength: 1, maxLength: KEEPERS }),
+    }),
+    step(4, "commit", { upload, chunks: fc.nat({ max: 3 }) }),
+    step(1, "abort", { upload }),
+    step(1, "purge", { limit: fc.constant(1000) }),
+    step(2, "gone", { keeper, pick: fc.nat({ max: 50 }) }),
+    step(2, "forget", { pick: fc.nat({ max: 50 }) }),
+    step(1, "inventory", {
+      keeper,
+      picks: fc.array(flag, { minLength: 1, maxLength: 5 }),
+      stray: flag,
+    }),
+  ),
+  { minLength: 20, maxLength: 80, size: "max" },
+);
+
+test("the catalog does what a model does, and keeps its invariants", () => {
+  fc.assert(
+    fc.property(steps, (session) => {
+      using world = new World();
+      world.joinKeepers(KEEPERS);
+      const model = new Model();
+      const said: string[] = [];
+      for (const one of session) {
+        const expected = model.take(one);
+        if (expected === undefined) continue;
+        said.push(expected.line);
+        const verdict = world.do(expected.line);
+        const code = /^([a-z-]+): [A-Z]/.exec(verdict)?.[1] ?? "ok";
+        expect(`${said.join("\n")}\n→ ${code}`).toBe(`${said.join("\n")}\n→ ${expected.verdict}`);
+      }
+      compare(world, model);
+    }),
+    { numRuns: 120 },
+  );
+}, 30_000);
+
+function compare(world: World, model: Model): void {
+  expect(world.check()).toEqual([]);
+  const entries = [...model.paths].filter(([path]) => path !== "/");
+  const keys = entries.map(([path, { kind }]) => kind === "directory" ? path + "/" : path);
+  keys.sort((left, right) => Buffer.compare(Buffer.from(left), Buffer.from(right)));
+  expect(world.do("ls -r /")).toBe(keys.join(" "));
+  for (const [path, entry] of entries) {
+    if (entry.kind === "directory") continue;
+    const { extents, size } = world.reader.locate(path, undefined, 0, 10);
+    expect(extents.map(({ chunk }) => chunk)).toEqual(entry.chunks.map(idOf));
+    expect(size).toBe(entry.chunks.length * CHUNK_BYTES);
+  }
+  const files = entries.filter(([, entry]) => entry.kind === "file").length;
+  expect(world.reader.counts()).toMatchObject({ files, directories: entries.length - files });
+  for (const [label, keepers] of model.chunks) {
+    const chunk = world.reader.chunk(idOf(label));
+    expect([label, chunk?.refs, chunk?.keepers]).toEqual([
+      label,
+      model.refs(label),
+      [...keepers].sort(),
+    ]);
+  }
+  const rows = world.database.prepare("SELECT count(*) FROM chunk").values();
+  expect(rows).toEqual([[model.chunks.size]]);
+}

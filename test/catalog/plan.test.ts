@@ -1,0 +1,47 @@
+/** Every statement finds its rows by an index: costs stay flat while the catalog grows. */
+import { expect, test } from "bun:test";
+import { World } from "./world.ts";
+
+/**
+ * Statements that may read a whole table: a handful of keepers, and whether there is any upload.
+ */
+const SMALL = [/FROM keeper\b/, /^SELECT id FROM upload LIMIT 1$/];
+
+test("no statement of apply or of the reader scans a table", () => {
+  using world = new World();
+  const { reader, database } = world;
+  world.joinKeepers(3);
+  world.apply({ kind: "master.start", atMs: 1 });
+  const lines = [
+    ...["join k1 2", "put /a/f x", "put /a/f x", "put /a/f y", "mkdir -p /b/c", "mv /a /b/d"],
+    ...["mv /b/d/f /g", "begin u /h", "begin u /h", "touch u", "place u 0 0 z 10 k0,k1"],
+    ...["place u 0 0 w 10 k0,k1", "commit u w=10", "commit u w=10", "begin v /i", "abort v"],
+    ...["stored q 10 k0", "inventory k0 * a=10,q=10,w=10 last", "gone k0 q,a", "forget q 99999"],
+    ...["rm /b", "rm -r /b", "rm /h", "purge 10"],
+  ];
+  for (const line of lines) expect(world.do(line)).not.toStartWith("internal");
+  world.do("begin u2 /g");
+  reader.list("/", { recursive: true, after: "/b/c/", limit: 5 });
+  reader.getEntry("/g");
+  reader.locate("/g", undefined, 0, 5);
+  reader.keepers();
+  reader.counts();
+  reader.upload("x");
+  reader.uploadsIdleSince(5, 5);
+  reader.trashDue(5);
+  reader.chunk("x");
+  reader.shortChunks(0, 5);
+  reader.surplusChunks(0, 5);
+  reader.chunksOfKeeper(0, 0, 5);
+  reader.orphans(5, 5);
+
+  const texts = [...world.tx.texts, ...reader.statements]
+    .filter((text) => /^(SELECT|UPDATE|DELETE|INSERT)/.test(text));
+  expect(texts.length).toBeGreaterThan(50);
+  const scans = texts.filter((text) => !SMALL.some((small) => small.test(text))).flatMap((text) =>
+    database.prepare<{ detail: string }, []>(`EXPLAIN QUERY PLAN ${text}`).all()
+      .filter(({ detail }) => /\bSCAN (?!CONSTANT|\()|USE TEMP B-TREE/.test(detail))
+      .map(({ detail }) => `${detail}: ${text}`)
+  );
+  expect(scans).toEqual([]);
+});
