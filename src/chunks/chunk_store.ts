@@ -1,0 +1,245 @@
+/**
+ * The chunk store of one disk: lands, serves, verifies, removes and lists chunks. A chunk is a
+ * plain file with a sidecar and never changes; it is there from the rename of its file on, and
+ * durable when `land` or `keep` has resolved. Several threads may each have a store over the same
+ * root as long as they have one `StoreShare`.
+ */
+import type { Clock } from "../base/clock.ts";
+import type { Random } from "../base/random.ts";
+import { randomHex } from "../base/random.ts";
+import { isId } from "../wire/ids.ts";
+import { findBadBlock } from "./block_check.ts";
+import { DirectorySyncs } from "./directory_syncs.ts";
+import type { Disk, DiskSpace } from "./disk.ts";
+import type { DraftHost, Kept } from "./draft.ts";
+import { Draft, refuseOther } from "./draft.ts";
+import { Health } from "./health.ts";
+import type { InventoryPage } from "./inventory.ts";
+import { readInventory, walkShelves } from "./inventory.ts";
+import {
+  aisleOf,
+  chunkPath,
+  CHUNKS,
+  INCOMING,
+  QUARANTINE,
+  shelfOf,
+  SIDECAR_ENDING,
+  sidecarPath,
+} from "./places.ts";
+import type { ChunkFacts } from "./sidecar.ts";
+import { parseSidecar } from "./sidecar.ts";
+import type { StoreShare } from "./store_share.ts";
+
+export interface ChunkStoreOptions {
+  disk: Disk;
+  clock: Clock;
+  random: Random;
+  share: StoreShare;
+  /** Space that is always left free. */
+  reserveBytes: number;
+}
+
+/** A chunk as it is found for serving. */
+export type FoundChunk =
+  | { kind: "found"; body: Blob; sizeBytes: number }
+  | { kind: "missing" }
+  /** Its sidecar is unreadable, or tells another size. */
+  | { kind: "damaged"; reason: string };
+
+export type ChunkState = "good" | "corrupt" | "missing";
+
+/** Sizes of chunks that a thread remembers, so that serving reads no sidecar each time. */
+const SIZES_MAX = 16_384;
+
+export class ChunkStore {
+  readonly #options: ChunkStoreOptions;
+  readonly #host: DraftHost;
+  readonly #sizes = new Map<string, number>();
+
+  constructor(options: ChunkStoreOptions) {
+    const { disk, clock, share } = options;
+    this.#options = options;
+    this.#host = {
+      disk,
+      clock,
+      share,
+      health: new Health(options),
+      directories: new DirectorySyncs(disk),
+      shelves: new Set(),
+      findFacts: (id) => this.#findFacts(id),
+    };
+  }
+
+  /** Chunks can be stored: see `Health`. */
+  get writable(): boolean {
+    return this.#host.health.writable;
+  }
+
+  /** Chunks on the disk. */
+  get chunks(): number {
+    return this.#options.share.chunks;
+  }
+
+  /** The disk's size, and the space that chunks may still take. */
+  space(): Promise<DiskSpace> {
+    return this.#host.health.space();
+  }
+
+  /**
+   * Puts the directories in order, once and before any other thread uses them: removes what was
+   * coming in, and sidecars without a chunk; puts chunks without a sidecar aside; counts the rest.
+   */
+  async prepare(): Promise<void> {
+    const { disk, share } = this.#options;
+    for (const path of [INCOMING, QUARANTINE, CHUNKS]) disk.makeDirectory(path);
+    await this.#host.directories.sync(".");
+    for (const name of await disk.list(INCOMING)) await disk.remove(`${INCOMING}/${name}`);
+    for await (const { path, names } of walkShelves(disk, "")) {
+      const present = new Set(names);
+      for (const name of names) {
+        const id = name.slice(0, 32);
+        if (!isId(id)) continue;
+        const isChunk = name === id;
+        if (isChunk && present.has(id + SIDECAR_ENDING)) share.countChunks(1);
+        else if (isChunk) disk.rename(`${path}/${id}`, this.#quarantinePath(id));
+        else if (!present.has(id)) await disk.remove(`${path}/${name}`);
+      }
+    }
+    await this.space();
+  }
+
+  /**
+   * Receives and checks a chunk, by what `fill` writes to the path that it is given: see
+   * `Draft.make`.
+   */
+  async receive(facts: ChunkFacts, fill: (path: string) => Promise<void>): Promise<Draft> {
+    const present = await this.#findFacts(facts.chunk);
+    if (present !== undefined) refuseOther(present, facts);
+    return await Draft.make(this.#host, facts, randomHex(this.#options.random, 8), fill);
+  }
+
+  /** Receives, checks and keeps a chunk: resolves when it is durable. */
+  async land(facts: ChunkFacts, fill: (path: string) => Promise<void>): Promise<Kept> {
+    return await (await this.receive(facts, fill)).keep();
+  }
+
+  /**
+   * Whether exactly this chunk is here already, durably. Throws `conflict` when other bytes have
+   * its id.
+   */
+  async has(facts: ChunkFacts): Promise<boolean> {
+    const present = await this.#findFacts(facts.chunk);
+    if (present === undefined) return false;
+    refuseOther(present, facts);
+    const { directories } = this.#host;
+    const places = [shelfOf(facts.chunk), aisleOf(facts.chunk), CHUNKS];
+    await Promise.all(places.map((path) => directories.sync(path)));
+    return true;
+  }
+
+  /** Finds a chunk for serving. */
+  async find(id: string): Promise<FoundChunk> {
+    const { disk } = this.#options;
+    const sizeBytes = disk.sizeOf(chunkPath(id));
+    if (sizeBytes === undefined) return { kind: "missing" };
+    const due = this.#sizes.get(id) ?? await this.#readSize(id);
+    if (due === undefined) return { kind: "damaged", reason: "its sidecar can't be read" };
+    if (due !== sizeBytes) {
+      return { kind: "damaged", reason: `it has ${sizeBytes} bytes where ${due} are due` };
+    }
+    return { kind: "found", body: disk.body(chunkPath(id)), sizeBytes };
+  }
+
+  /** Reads a chunk again and compares it with its sums. */
+  async verify(id: string): Promise<ChunkState> {
+    const { disk } = this.#options;
+    if (disk.sizeOf(chunkPath(id)) === undefined) return "missing";
+    try {
+      const facts = await this.#findFacts(id);
+      if (facts === undefined) return "corrupt";
+      const file = disk.open(chunkPath(id));
+      try {
+        return await findBadBlock(file, facts) === undefined ? "good" : "corrupt";
+      } finally {
+        await file.close();
+      }
+    } catch {
+      // Bytes that can't be read are as bad as wrong ones, unless somebody has removed them
+      // meanwhile.
+      return disk.sizeOf(chunkPath(id)) === undefined ? "missing" : "corrupt";
+    }
+  }
+
+  /** Puts a bad copy aside, sidecar and all, where nothing serves it; whether there was one. */
+  async quarantine(id: string): Promise<boolean> {
+    const { disk, share, clock } = this.#options;
+    const unlock = await share.lock(id, clock);
+    try {
+      this.#sizes.delete(id);
+      if (disk.sizeOf(chunkPath(id)) === undefined) return false;
+      const aside = this.#quarantinePath(id);
+      disk.rename(chunkPath(id), aside);
+      share.countChunks(-1);
+      if (disk.sizeOf(sidecarPath(id)) !== undefined) {
+        disk.rename(sidecarPath(id), aside + SIDECAR_ENDING);
+      }
+    } finally {
+      unlock();
+    }
+    await this.#host.directories.sync(shelfOf(id));
+    return true;
+  }
+
+  /** Removes a chunk, durably; whether there was one. */
+  async remove(id: string): Promise<boolean> {
+    const { disk, share, clock } = this.#options;
+    const unlock = await share.lock(id, clock);
+    let there: boolean;
+    try {
+      this.#sizes.delete(id);
+      there = await disk.remove(chunkPath(id));
+      if (there) share.countChunks(-1);
+      if (!await disk.remove(sidecarPath(id)) && !there) return false;
+    } finally {
+      unlock();
+    }
+    await this.#host.directories.sync(shelfOf(id));
+    return there;
+  }
+
+  /** The chunks behind `after` in id order, `limit` at most. */
+  inventory(after: string, limit: number): Promise<InventoryPage> {
+    return readInventory(this.#options.disk, after, limit);
+  }
+
+  /** The facts of a chunk that is here and has the size that its sidecar tells. */
+  async #findFacts(id: string): Promise<ChunkFacts | undefined> {
+    const { disk } = this.#options;
+    const sizeBytes = disk.sizeOf(chunkPath(id));
+    if (sizeBytes === undefined) return undefined;
+    const facts = await this.#readFacts(id);
+    return facts?.sizeBytes === sizeBytes ? facts : undefined;
+  }
+
+  async #readFacts(id: string): Promise<ChunkFacts | undefined> {
+    try {
+      const bytes = await this.#options.disk.read(sidecarPath(id));
+      return bytes === undefined ? undefined : parseSidecar(id, bytes);
+    } catch {
+      return undefined;
+    }
+  }
+
+  async #readSize(id: string): Promise<number | undefined> {
+    const facts = await this.#readFacts(id);
+    if (facts === undefined) return undefined;
+    const oldest = this.#sizes.keys().next();
+    if (this.#sizes.size >= SIZES_MAX && !oldest.done) this.#sizes.delete(oldest.value);
+    this.#sizes.set(id, facts.sizeBytes);
+    return facts.sizeBytes;
+  }
+
+  #quarantinePath(id: string): string {
+    return `${QUARANTINE}/${id}.${randomHex(this.#options.random, 4)}`;
+  }
+}

@@ -1,0 +1,164 @@
+/**
+ * The keeper's disk: its only file calls, as an interface that a simulator can take over. Paths are
+ * relative to one root. Nothing here decides; errors come out as the system words them, and
+ * `faultOf` says what they mean.
+ */
+import {
+  close,
+  closeSync,
+  fdatasync,
+  fsync,
+  mkdirSync,
+  openSync,
+  read,
+  readSync,
+  renameSync,
+  statSync,
+} from "node:fs";
+import { open, readdir, readFile, statfs, unlink } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+
+/** A file that is open for reading. */
+export interface DiskFile {
+  /**
+   * Reads at `position` from the page cache or the disk, on this thread; the bytes read, 0 at the
+   * end.
+   */
+  readNow(buffer: Uint8Array, position: number): number;
+  /** The same without blocking this thread. */
+  read(buffer: Uint8Array, position: number): Promise<number>;
+  /** Makes the file's bytes durable. */
+  datasync(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface DiskSpace {
+  totalBytes: number;
+  freeBytes: number;
+}
+
+export interface Disk {
+  /** Makes a directory and its parents; whether it is new. */
+  makeDirectory(path: string): boolean;
+  /** Writes a request's body to `path` as it comes in; rejects when the sender goes away. */
+  receive(path: string, request: Request): Promise<void>;
+  /** Writes a new file; fails when there is one. With `sync` its bytes are durable at the end. */
+  write(
+    path: string,
+    pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+    options: { sync: boolean },
+  ): Promise<void>;
+  /** Reads a small file; undefined when there is none. */
+  read(path: string): Promise<Uint8Array | undefined>;
+  open(path: string): DiskFile;
+  /** The file as a body that the kernel sends. It is opened when the sending begins. */
+  body(path: string): Blob;
+  rename(from: string, to: string): void;
+  /** Removes a file; whether there was one. */
+  remove(path: string): Promise<boolean>;
+  /** The names in a directory, sorted; none when it does not exist. */
+  list(path: string): Promise<string[]>;
+  /** A file's size now; undefined when there is none. */
+  sizeOf(path: string): number | undefined;
+  /** Makes what was made, renamed or removed in a directory durable. */
+  syncDirectory(path: string): Promise<void>;
+  space(): Promise<DiskSpace>;
+}
+
+/** What a failed file call says about the disk; undefined when the disk is not to blame. */
+export type DiskFault = "full" | "read-only" | "broken" | undefined;
+
+const FAULTS: Record<string, DiskFault> = {
+  ENOSPC: "full",
+  EDQUOT: "full",
+  EROFS: "read-only",
+  EIO: "broken",
+  ENXIO: "broken",
+  ENODEV: "broken",
+  EUCLEAN: "broken",
+  ESTALE: "broken",
+  EACCES: "broken",
+  EPERM: "broken",
+};
+
+/** What `error` says about the disk. */
+export function faultOf(error: unknown): DiskFault {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  return typeof code === "string" ? FAULTS[code] : undefined;
+}
+
+const fsyncLater = promisify(fsync);
+const datasyncLater = promisify(fdatasync);
+const closeLater = promisify(close);
+const readLater = promisify(read);
+
+/**
+ * The disk of this machine below `root`. Short calls on metadata are made at once, syncs and data
+ * in the pool.
+ */
+export function systemDisk(root: string): Disk {
+  const at = (path: string) => join(root, path);
+  return {
+    makeDirectory: (path) => mkdirSync(at(path), { recursive: true }) !== undefined,
+    async receive(path, request) {
+      await Bun.write(at(path), request);
+    },
+    async write(path, pieces, options) {
+      const file = await open(at(path), "wx");
+      try {
+        let position = 0;
+        for await (const piece of pieces) {
+          for (let done = 0; done < piece.length;) {
+            const rest = piece.length - done;
+            const { bytesWritten } = await file.write(piece, done, rest, position);
+            done += bytesWritten;
+            position += bytesWritten;
+          }
+        }
+        if (options.sync) await file.datasync();
+      } finally {
+        await file.close();
+      }
+    },
+    read: (path) => unlessMissing(readFile(at(path)), undefined),
+    open: (path) => systemFile(openSync(at(path), "r")),
+    body: (path) => Bun.file(at(path)),
+    rename: (from, to) => renameSync(at(from), at(to)),
+    remove: (path) => unlessMissing(unlink(at(path)).then(() => true), false),
+    list: async (path) => (await unlessMissing(readdir(at(path)), [])).sort(),
+    sizeOf: (path) => statSync(at(path), { throwIfNoEntry: false })?.size,
+    async syncDirectory(path) {
+      const handle = openSync(at(path), "r");
+      try {
+        await fsyncLater(handle);
+      } finally {
+        closeSync(handle);
+      }
+    },
+    async space() {
+      const { blocks, bavail, bsize } = await statfs(root);
+      return { totalBytes: blocks * bsize, freeBytes: bavail * bsize };
+    },
+  };
+}
+
+function systemFile(handle: number): DiskFile {
+  return {
+    readNow: (buffer, position) => readSync(handle, buffer, 0, buffer.length, position),
+    async read(buffer, position) {
+      return (await readLater(handle, buffer, 0, buffer.length, position)).bytesRead;
+    },
+    datasync: () => datasyncLater(handle),
+    close: () => closeLater(handle),
+  };
+}
+
+async function unlessMissing<T, U>(result: Promise<T>, missing: U): Promise<T | U> {
+  try {
+    return await result;
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return missing;
+    throw error;
+  }
+}

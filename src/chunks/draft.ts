@@ -1,0 +1,242 @@
+/**
+ * Drafts: chunks that have come in under a temporary name and whose bytes are checked, on the way
+ * to being kept. The sync of the bytes begins while they are still being hashed. A draft ends kept
+ * or dropped, and leaves nothing behind.
+ */
+import type { Clock } from "../base/clock.ts";
+import { failpoint } from "../base/failpoint.ts";
+import { TydfsError } from "../wire/errors.ts";
+import { sameSums } from "../wire/sums.ts";
+import { findBadBlockNow } from "./block_check.ts";
+import type { DirectorySyncs } from "./directory_syncs.ts";
+import type { Disk } from "./disk.ts";
+import type { Health } from "./health.ts";
+import {
+  aisleOf,
+  chunkPath,
+  CHUNKS,
+  INCOMING,
+  shelfOf,
+  SIDECAR_ENDING,
+  sidecarPath,
+} from "./places.ts";
+import type { ChunkFacts } from "./sidecar.ts";
+import { formatSidecar } from "./sidecar.ts";
+import type { StoreShare } from "./store_share.ts";
+
+/** What a draft needs of its store. */
+export interface DraftHost {
+  disk: Disk;
+  clock: Clock;
+  share: StoreShare;
+  health: Health;
+  directories: DirectorySyncs;
+  /** Shelves and aisles that are known to be durable. */
+  shelves: Set<string>;
+  /** The facts of a chunk that is there already. */
+  findFacts(id: string): Promise<ChunkFacts | undefined>;
+}
+
+/** How a draft was kept: as a new chunk, or it was there already. */
+export type Kept = "new" | "present";
+
+export class Draft {
+  readonly facts: ChunkFacts;
+  readonly #host: DraftHost;
+  readonly #path: string;
+  /** Where the bytes lie: `#path`, then the chunk's own place. */
+  #place: string;
+  readonly #synced: Promise<void>;
+  readonly #release: (stored: boolean) => void;
+  #kept: Promise<Kept> | undefined;
+
+  private constructor(
+    host: DraftHost,
+    facts: ChunkFacts,
+    path: string,
+    synced: Promise<void>,
+    release: (stored: boolean) => void,
+  ) {
+    this.#host = host;
+    this.facts = facts;
+    this.#path = path;
+    this.#place = path;
+    this.#synced = synced;
+    this.#release = release;
+  }
+
+  /**
+   * Fills a temporary file, named with `mark` so that no other request has its name, and checks it.
+   * Throws what `fill` throws, `invalid` on a wrong length, `corrupt` on a wrong block, `no-space`
+   * or `unavailable` when the disk is to blame.
+   */
+  static async make(
+    host: DraftHost,
+    facts: ChunkFacts,
+    mark: string,
+    fill: (path: string) => Promise<void>,
+  ): Promise<Draft> {
+    const release = await host.health.admit(facts.sizeBytes);
+    const path = `${INCOMING}/${facts.chunk}.${mark}`;
+    try {
+      await fill(path);
+      await failpoint("keeper.put.received");
+      const { synced } = await checkAndSync(host, facts, path);
+      return new Draft(host, facts, path, synced, release);
+    } catch (error) {
+      await discard(host, path);
+      release(false);
+      throw host.health.note(error, "write");
+    }
+  }
+
+  /**
+   * The bytes where they lie now. A file is opened when a request with it begins: begin it at once.
+   */
+  body(): Blob {
+    return this.#host.disk.body(this.#place);
+  }
+
+  /**
+   * Makes the chunk durable under its own name. Throws `conflict` when the name has other bytes;
+   * then the draft is gone.
+   */
+  keep(): Promise<Kept> {
+    this.#kept ??= this.#keep();
+    return this.#kept;
+  }
+
+  /** Removes a draft that is not to be kept. */
+  async drop(): Promise<void> {
+    if (this.#kept !== undefined) return;
+    this.#kept = Promise.reject(new TydfsError("unavailable", "The chunk was dropped"));
+    this.#kept.catch(() => {});
+    await this.#synced.catch(() => {});
+    await discard(this.#host, this.#path);
+    this.#release(false);
+  }
+
+  async #keep(): Promise<Kept> {
+    const { health } = this.#host;
+    let kept: Kept | undefined;
+    try {
+      // A sync that fails is never tried again: the kernel has given the pages up (RELIABILITY.md
+      // §2.5).
+      await this.#synced.catch((error) => {
+        throw health.note(error, "sync");
+      });
+      await failpoint("keeper.put.synced");
+      kept = await this.#shelve();
+      await failpoint("keeper.put.renamed");
+      await this.#syncShelf();
+      return kept;
+    } catch (error) {
+      if (kept === undefined) await discard(this.#host, this.#path);
+      throw health.note(error, "write");
+    } finally {
+      this.#release(kept === "new");
+    }
+  }
+
+  /** Gives the draft its name; the sidecar first, so that a chunk is never seen without one. */
+  async #shelve(): Promise<Kept> {
+    const { disk, clock, share } = this.#host;
+    const { chunk } = this.facts;
+    const unlock = await share.lock(chunk, clock);
+    try {
+      const present = await this.#host.findFacts(chunk);
+      if (present !== undefined) {
+        refuseOther(present, this.facts);
+        this.#place = chunkPath(chunk);
+        await discard(this.#host, this.#path);
+        return "present";
+      }
+      if (!this.#host.shelves.has(shelfOf(chunk))) disk.makeDirectory(shelfOf(chunk));
+      const isNew = disk.sizeOf(chunkPath(chunk)) === undefined;
+      disk.rename(this.#path + SIDECAR_ENDING, sidecarPath(chunk));
+      disk.rename(this.#path, chunkPath(chunk));
+      this.#place = chunkPath(chunk);
+      if (isNew) share.countChunks(1);
+      return "new";
+    } finally {
+      unlock();
+    }
+  }
+
+  /** Also for a chunk that was there already: whoever put it there may not have come this far. */
+  async #syncShelf(): Promise<void> {
+    const { directories, shelves, health, disk } = this.#host;
+    const { chunk } = this.facts;
+    const shelf = shelfOf(chunk);
+    const aisle = aisleOf(chunk);
+    try {
+      // A directory that may be new is only durable when the one that holds it has been synced, too.
+      const holders = [shelves.has(shelf) ? [] : aisle, shelves.has(aisle) ? [] : CHUNKS].flat();
+      await Promise.all([shelf, ...holders].map((path) => directories.sync(path)));
+      shelves.add(shelf).add(aisle);
+      if (disk.sizeOf(chunkPath(chunk)) === undefined) {
+        throw new TydfsError("unavailable", `Chunk "${chunk}" was removed while it landed`);
+      }
+    } catch (error) {
+      // The name may not be durable, and a second sync would not tell: a repetition must start
+      // afresh.
+      if (await disk.remove(chunkPath(chunk)).catch(() => false)) this.#host.share.countChunks(-1);
+      await disk.remove(sidecarPath(chunk)).catch(() => {});
+      throw health.note(error, "sync");
+    }
+  }
+}
+
+/** Throws `conflict` unless both are the same chunk with the same bytes. */
+export function refuseOther(present: ChunkFacts, wanted: ChunkFacts): void {
+  if (present.sizeBytes === wanted.sizeBytes && sameSums(present.sums, wanted.sums)) return;
+  throw new TydfsError("conflict", `Chunk "${wanted.chunk}" is here already with other bytes`);
+}
+
+/**
+ * Checks length and blocks; the sync, which runs in the pool meanwhile, is returned still running.
+ */
+async function checkAndSync(
+  host: DraftHost,
+  facts: ChunkFacts,
+  path: string,
+): Promise<{ synced: Promise<void> }> {
+  const { disk, clock } = host;
+  const sizeBytes = disk.sizeOf(path) ?? 0;
+  if (sizeBytes !== facts.sizeBytes) {
+    const message = `Cannot store chunk "${facts.chunk}": ` +
+      `${sizeBytes} bytes came where ${facts.sizeBytes} are due`;
+    throw new TydfsError("invalid", message);
+  }
+  const file = disk.open(path);
+  const sidecar = [formatSidecar(facts, clock.wallMs())];
+  const checked = findBadBlockNow(file, facts);
+  // The file is closed by whoever ends last: on a fast disk the sync ends before the hashing.
+  const synced = allDone([
+    file.datasync(),
+    disk.write(path + SIDECAR_ENDING, sidecar, { sync: true }),
+    checked.then(() => {}),
+  ]).finally(() => file.close());
+  synced.catch(() => {});
+  try {
+    const bad = await checked;
+    if (bad === undefined) return { synced };
+    const message = `Cannot store chunk "${facts.chunk}": block ${bad} does not match its sum`;
+    throw new TydfsError("corrupt", message);
+  } catch (error) {
+    await synced.catch(() => {});
+    throw error;
+  }
+}
+
+/** Waits for all, also after a failure; then throws the first failure. */
+async function allDone(tasks: Promise<void>[]): Promise<void> {
+  for (const result of await Promise.allSettled(tasks)) {
+    if (result.status === "rejected") throw result.reason;
+  }
+}
+
+async function discard({ disk }: DraftHost, path: string): Promise<void> {
+  await disk.remove(path).catch(() => {});
+  await disk.remove(path + SIDECAR_ENDING).catch(() => {});
+}

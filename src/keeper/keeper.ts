@@ -1,0 +1,245 @@
+/**
+ * The keeper's start-up, as a list to read, and its end in the reverse order. The main thread
+ * registers, beats and listens to signals; the streamers' threads do the rest. There is no
+ * half-alive keeper: what dies takes the process along.
+ */
+import { resolve } from "node:path";
+import { systemClock } from "../base/clock.ts";
+import { takeFileLock } from "../base/file_lock.ts";
+import { Lifetime } from "../base/lifetime.ts";
+import type { Log } from "../base/log.ts";
+import { systemRandom } from "../base/random.ts";
+import type { ChunkStore } from "../chunks/chunk_store.ts";
+import type { Disk } from "../chunks/disk.ts";
+import { systemDisk } from "../chunks/disk.ts";
+import { StoreShare } from "../chunks/store_share.ts";
+import type { Settings } from "../config/options.ts";
+import { PortTable } from "../tables/port_table.ts";
+import type { Thread } from "../threads.ts";
+import { spawnThread } from "../threads.ts";
+import type { Bus } from "../wire/bus.ts";
+import { serve } from "../wire/bus.ts";
+import { connectNats } from "../wire/bus_nats.ts";
+import { commandRegister, commandRetire } from "../wire/command.ts";
+import { ERROR_CODES, TydfsError, wrapError } from "../wire/errors.ts";
+import { ticketKey } from "../wire/secrets.ts";
+import type { Subjects } from "../wire/subjects.ts";
+import { subjectsOf } from "../wire/subjects.ts";
+import type { ClusterUrl } from "../wire/url.ts";
+import { parseClusterUrl } from "../wire/url.ts";
+import { PROTOCOL_VERSION } from "../wire/version.ts";
+import { chooseHost, chooseName, choosePorts } from "./address.ts";
+import { logFailure } from "./commands.ts";
+import { Heartbeats } from "./heartbeats.ts";
+import type { Identity } from "./identity.ts";
+import { lockDirectory, openIdentity, READY_FILE, replaceText } from "./identity.ts";
+import { MasterEpoch } from "./master_epoch.ts";
+import type { Introduction } from "./membership.ts";
+import { Membership } from "./membership.ts";
+import { Reporter } from "./reporter.ts";
+import type { StreamerReady, StreamerStart } from "./wiring.ts";
+import { DRAIN_MS, openStore } from "./wiring.ts";
+
+export interface KeeperOptions {
+  settings: Settings;
+  log: Log;
+  /** The version of tydfs, for the cluster's status. */
+  version?: string;
+}
+
+const DATA_DEFAULT = "./tydfs-keeper";
+const CONNECT_MS = 10_000;
+const WAITING_LOG_MS = 10_000;
+const BEAT_MS = 1_000;
+const STOP_MS = DRAIN_MS + 3_000;
+
+/** Runs a keeper until SIGTERM or SIGINT; resolves the exit status. */
+export async function runKeeper(options: KeeperOptions): Promise<number> {
+  const { log } = options;
+  const lifetime = new Lifetime(systemClock, log);
+  const end = Promise.withResolvers<number>();
+  const stop = new AbortController();
+  const onSignal = () => end.resolve(0);
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, onSignal);
+  // Nothing that goes wrong later may be lost, and nothing waits for its own end.
+  const started = startKeeper(options, lifetime, end.resolve, stop.signal);
+  started.catch((error) => end.resolve(exitOf(error, stop.signal.aborted, log)));
+  const status = await end.promise;
+  log.info("The keeper stops", { status });
+  stop.abort(new TydfsError("interrupted", "The keeper stops"));
+  await lifetime.stop(STOP_MS);
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.off(signal, onSignal);
+  return status;
+}
+
+async function startKeeper(
+  { settings, log, version }: KeeperOptions,
+  lifetime: Lifetime,
+  end: (status: number) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const url = parseKeeperUrl(settings.url);
+  const directory = resolve(settings.data === "" ? DATA_DEFAULT : settings.data);
+  const disk = systemDisk(directory);
+  disk.makeDirectory(".");
+  const lock = lockDirectory(directory, takeFileLock);
+  lifetime.own("lock", () => lock.release());
+  await disk.remove(READY_FILE);
+
+  const key = ticketKey(url.secret);
+  const identity = await openIdentity({
+    ...{ disk, directory, ticketKey: key, cluster: url.cluster },
+    ...{ clock: systemClock, random: systemRandom },
+  });
+  const name = chooseName(settings, identity.id);
+  log.info("Keeper", { id: identity.id, name, epoch: identity.epoch, directory });
+
+  const share = new StoreShare();
+  const store = openStore(disk, share, settings);
+  await store.prepare();
+  log.info("The disk is in order", { chunks: store.chunks, ...await store.space() });
+
+  const bus = await connectBus(url, name, log);
+  lifetime.own("bus", () => bus.close());
+  signal.throwIfAborted();
+
+  const ports = new PortTable(settings.streamers);
+  const masterEpoch = new MasterEpoch();
+  const start: Omit<StreamerStart, "row" | "port"> = {
+    ...{ keeperId: identity.id, keeperName: name, directory, url, ticketKey: key, settings },
+    shared: { ports: ports.buffer, store: share.buffer, masterEpoch: masterEpoch.buffer },
+  };
+  const taken = await startStreamers(start, choosePorts(settings), log, lifetime);
+
+  const parts = { bus, subjects: subjectsOf(url.cluster), store, log, ports, end, signal };
+  const introduction: Introduction = {
+    ...identityOf(identity, name, version ?? "unknown"),
+    host: await chooseHost(settings, url, systemClock),
+    ports: taken,
+    slots: settings.slots,
+    labels: settings.label,
+  };
+  await join({ ...parts, introduction, masterEpoch }, lifetime);
+  signal.throwIfAborted();
+  await markReady(disk, identity.id, lifetime);
+  log.info("The keeper is ready", { host: introduction.host, ports: taken.join(",") });
+}
+
+function parseKeeperUrl(text: string): ClusterUrl {
+  const url = parseClusterUrl(text);
+  if (url.role === "keeper") return url;
+  const message = `Cannot join with a URL of role "${url.role}": ` +
+    `take the join line for keepers that the master printed`;
+  throw new TydfsError("invalid", message);
+}
+
+async function connectBus(url: ClusterUrl, name: string, log: Log): Promise<Bus> {
+  const place = `${url.host}:${url.port}`;
+  log.info("Connecting to the master", { place });
+  const waiting = systemClock.every(WAITING_LOG_MS, () => {
+    log.warn("Still waiting for a master", { place });
+  });
+  try {
+    const options = { url, name: `keeper-${name}`, log, connectMs: CONNECT_MS };
+    return await connectNats({ ...options, waitOnFirstConnect: true });
+  } finally {
+    waiting.stop();
+  }
+}
+
+/** Starts all streamers; returns their ports. */
+async function startStreamers(
+  start: Omit<StreamerStart, "row" | "port">,
+  ports: readonly number[],
+  log: Log,
+  lifetime: Lifetime,
+): Promise<number[]> {
+  let isUp = false;
+  const spawns = ports.map((port, row) =>
+    spawnThread<StreamerStart, StreamerReady>("streamer", {
+      name: `streamer-${row}`,
+      start: { ...start, row, port },
+      onDeath(error) {
+        // While they start, the error reaches the caller of `spawnThread`.
+        if (!isUp) return;
+        log.error("A streamer has died, and the keeper with it", { error });
+        process.exit(1);
+      },
+    })
+  );
+  const threads = await Promise.all(spawns);
+  isUp = true;
+  const stopOne = (thread: Thread<StreamerReady>) => thread.stop(DRAIN_MS + 1_000);
+  lifetime.own("streamers", async () => void await Promise.all(threads.map(stopOne)));
+  return threads.map(({ ready }) => ready.port);
+}
+
+function identityOf({ id, epoch, instance }: Identity, name: string, version: string) {
+  return { keeper: id, name, epoch, instance, protocol: PROTOCOL_VERSION, version };
+}
+
+interface JoinParts {
+  bus: Bus;
+  subjects: Subjects;
+  store: ChunkStore;
+  ports: PortTable;
+  masterEpoch: MasterEpoch;
+  introduction: Introduction;
+  log: Log;
+  signal: AbortSignal;
+  end: (status: number) => void;
+}
+
+/** Registers with the master, beats from then on, and obeys what concerns the keeper as a whole. */
+async function join(parts: JoinParts, lifetime: Lifetime): Promise<void> {
+  const { bus, subjects, introduction, masterEpoch, log, end } = parts;
+  const { keeper: keeperId, epoch, ports } = introduction;
+  const effects = { clock: systemClock, random: systemRandom };
+  const heartbeats = new Heartbeats({
+    ...{ ...parts, ...effects, keeperId, epoch, streamers: ports.length },
+    onHung(row) {
+      log.error("A streamer stands still: the keeper ends", { row });
+      process.exit(1);
+    },
+  });
+  const membership = new Membership({
+    ...{ ...parts, ...effects, reporter: new Reporter({ ...parts, ...effects, keeperId }) },
+    onJoined: ({ beatMs }) => heartbeats.start(beatMs > 0 ? beatMs : BEAT_MS),
+    onRefused: (error) => end(exitOf(error, false, log)),
+  });
+  bus.onReconnect(() => void membership.join());
+  const settings = { onFailure: logFailure(log) };
+  const register = subjects.command(keeperId, commandRegister.name);
+  serve(bus, register, commandRegister, settings, (request) => {
+    masterEpoch.check(request.epoch);
+    void membership.join();
+    return {};
+  });
+  const retire = subjects.command(keeperId, commandRetire.name);
+  serve(bus, retire, commandRetire, settings, (request) => {
+    masterEpoch.check(request.epoch);
+    if (request.keeperEpoch !== epoch) return {};
+    log.error("A newer keeper runs with this id: this one ends", { epoch });
+    end(1);
+    return {};
+  });
+  lifetime.own("heartbeats", async () => {
+    heartbeats.leave();
+    await bus.flush();
+  });
+  await membership.join();
+}
+
+/** `DATA/ready` holds the keeper's id while it takes part. */
+async function markReady(disk: Disk, id: string, lifetime: Lifetime): Promise<void> {
+  lifetime.own("ready", async () => void await disk.remove(READY_FILE));
+  await replaceText(disk, READY_FILE, `${id}\n`);
+}
+
+/** Says why the keeper can't go on; returns the exit status for that. */
+function exitOf(error: unknown, stopping: boolean, log: Log): number {
+  if (stopping) return 0;
+  const known = wrapError(error);
+  log.error(known.message, { code: known.code, cause: known.cause });
+  return ERROR_CODES[known.code].exit;
+}

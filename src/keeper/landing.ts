@@ -1,0 +1,215 @@
+/**
+ * Landing: how a chunk comes to this keeper and its chain. Receive and check; then make it durable
+ * and send it on, at the same time; answer when as many copies are durable as the sender needs.
+ * Each durable copy is reported exactly by one: by the head of the chain when it is part of the
+ * answer, else by its own keeper.
+ */
+import type { Clock } from "../base/clock.ts";
+import { failpoint } from "../base/failpoint.ts";
+import type { Log } from "../base/log.ts";
+import type { ChunkStore } from "../chunks/chunk_store.ts";
+import type { Disk } from "../chunks/disk.ts";
+import type { Draft } from "../chunks/draft.ts";
+import type { PortTable } from "../tables/port_table.ts";
+import type { PutAnswer } from "../wire/chunk_http.ts";
+import { NEED_HEADER } from "../wire/chunk_http.ts";
+import { TydfsError } from "../wire/errors.ts";
+import type { Hop, PutTicket } from "../wire/ticket.ts";
+import type { Chain } from "./chain.ts";
+import type { Reporter } from "./reporter.ts";
+import type { StallLimits, StreamControl } from "./stall_watch.ts";
+import { watchUpload } from "./stall_watch.ts";
+
+export interface LandingOptions {
+  keeperId: string;
+  /** This streamer's row in the keeper's own table. */
+  row: number;
+  ports: PortTable;
+  store: ChunkStore;
+  disk: Disk;
+  chain: Chain;
+  reporter: Reporter;
+  clock: Clock;
+  log: Log;
+  limits: StallLimits;
+}
+
+/** A PUT whose ticket is in order. */
+export interface IncomingPut {
+  request: Request;
+  control: StreamControl;
+  ticket: PutTicket;
+  /** The ticket as it came. */
+  ticketText: string;
+}
+
+/** Chains that go on after their answer, at most; with more, answers wait for their chains. */
+const BACKGROUND_MAX = 32;
+
+export class Landing {
+  readonly #options: LandingOptions;
+  readonly #background = new Set<Promise<unknown>>();
+
+  constructor(options: LandingOptions) {
+    this.#options = options;
+  }
+
+  /** Takes in a chunk. Throws what is wrong with it, or `no-keepers` when it has too few copies. */
+  async put(incoming: IncomingPut): Promise<PutAnswer> {
+    const { keeperId } = this.#options;
+    const { ticket, request } = incoming;
+    const place = ticket.hops.findIndex(({ keeper }) => keeper === keeperId);
+    if (place < 0) throw new TydfsError("denied", "Cannot serve: the ticket is for other keepers");
+    const need = neededCopies(request, ticket);
+    refuseLength(request, ticket.sizeBytes);
+    const hops = ticket.hops.slice(place + 1);
+    const dropGrants = this.#holdGrants(ticket.hops.slice(place));
+    let forward: Promise<string[]> | undefined;
+    try {
+      const draft = await this.#receive(incoming);
+      forward = this.#forward(draft, incoming, hops, need);
+      return await this.#answer(incoming, draft, forward, need);
+    } finally {
+      if (forward === undefined) dropGrants();
+      else this.#inBackground(forward.then(dropGrants, dropGrants));
+    }
+  }
+
+  /** Waits for the chains that go on after their answers. */
+  async idle(): Promise<void> {
+    while (this.#background.size > 0) await Promise.all(this.#background);
+  }
+
+  /** Holds grants, so that heartbeats renew their leases; returns how to let them go. */
+  #holdGrants(hops: readonly Hop[]): () => void {
+    const { ports, row } = this.#options;
+    const held = hops.map(({ grant }) => grant).filter((grant) => grant !== 0)
+      .filter((grant) => ports.hold(row, grant));
+    return () => {
+      for (const grant of held) ports.drop(row, grant);
+    };
+  }
+
+  async #receive({ request, control, ticket }: IncomingPut): Promise<Draft> {
+    const { store, disk, clock, limits, ports, row, log } = this.#options;
+    const { chunk, sizeBytes, sums, goal, origin } = ticket;
+    let cut: string | undefined;
+    const draft = await store.receive({ chunk, sizeBytes, sums, goal, origin }, async (path) => {
+      const upload = { request, control, sizeBytes, received: () => disk.sizeOf(path) ?? 0 };
+      const unwatch = watchUpload(clock, limits, upload, (reason) => cut = reason);
+      try {
+        await disk.receive(path, request);
+      } catch (error) {
+        if (!request.signal.aborted && cut === undefined) throw error;
+        const reason = cut ?? "the sender has gone";
+        log.info("An upload broke off", { chunk, reason });
+        const message = `Cannot store chunk "${chunk}": ${reason}`;
+        throw new TydfsError(cut === undefined ? "interrupted" : "timeout", message);
+      } finally {
+        unwatch();
+      }
+    });
+    ports.countBytes(row, sizeBytes, 0);
+    return draft;
+  }
+
+  #forward(
+    draft: Draft,
+    { ticket, ticketText }: IncomingPut,
+    hops: readonly Hop[],
+    need: number,
+  ): Promise<string[]> {
+    if (hops.length === 0) return Promise.resolve([]);
+    const { ports, row, chain } = this.#options;
+    const { chunk, sizeBytes } = ticket;
+    const body = () => {
+      ports.countBytes(row, 0, sizeBytes);
+      return draft.body();
+    };
+    return chain.forward(hops, {
+      chunk,
+      sizeBytes,
+      ticket: ticketText,
+      need: Math.max(0, need - 1),
+      body,
+    });
+  }
+
+  /** Waits for the copies that are needed, has them reported, and words the answer. */
+  async #answer(
+    incoming: IncomingPut,
+    draft: Draft,
+    forward: Promise<string[]>,
+    need: number,
+  ): Promise<PutAnswer> {
+    const { keeperId } = this.#options;
+    const isHead = !incoming.request.headers.has(NEED_HEADER);
+    try {
+      await draft.keep();
+    } catch (error) {
+      // Without an own copy there is no answer, but others may have theirs by now.
+      if (need > 1) this.#inBackground(forward.then((others) => this.#tell(incoming, others)));
+      throw error;
+    }
+    const wait = need > 1 || this.#background.size >= BACKGROUND_MAX;
+    const keepers = [keeperId, ...wait ? await forward : []];
+    if (keepers.length < need) {
+      if (isHead || incoming.request.signal.aborted) this.#tell(incoming, keepers);
+      const copies = keepers.length;
+      const message = `Cannot store chunk "${incoming.ticket.chunk}" safely: ` +
+        `${copies} of ${need} copies could be made`;
+      throw new TydfsError("no-keepers", message, { data: { copies, need, keepers } });
+    }
+    if (isHead) return await this.#commit(incoming, keepers);
+    // Nobody else counts a copy that was not needed, or whose answer nobody hears.
+    if (need === 0) this.#tell(incoming, [keeperId]);
+    else if (incoming.request.signal.aborted) this.#tell(incoming, keepers);
+    await failpoint("keeper.put.answer");
+    return { ok: true, keepers };
+  }
+
+  /** The head's report; for a file of one chunk it is the commit, too. */
+  async #commit({ ticket, ticketText }: IncomingPut, keepers: string[]): Promise<PutAnswer> {
+    const { chunk, sizeBytes, sums } = ticket;
+    const report = { chunk, sizeBytes, sums, keepers, ticket: ticketText, head: true };
+    const committed = await this.#options.reporter.stored(report);
+    await failpoint("keeper.put.reported");
+    await failpoint("keeper.put.answer");
+    return { ok: true, keepers, committed };
+  }
+
+  /** Reports copies that no answer tells of. */
+  #tell({ ticket, ticketText }: IncomingPut, keepers: string[]): void {
+    if (keepers.length === 0) return;
+    const { chunk, sizeBytes, sums } = ticket;
+    const report = { chunk, sizeBytes, sums, keepers, ticket: ticketText, head: false };
+    this.#options.reporter.storedLater(report);
+  }
+
+  #inBackground(task: Promise<unknown>): void {
+    const running = task.finally(() => this.#background.delete(running));
+    this.#background.add(running);
+  }
+}
+
+/**
+ * Copies that must be durable before the answer: as a forwarding keeper says, or as the ticket says
+ * to the head.
+ */
+function neededCopies(request: Request, ticket: PutTicket): number {
+  const header = request.headers.get(NEED_HEADER);
+  if (header === null) return ticket.minCopies;
+  if (!/^\d{1,2}$/.test(header)) {
+    throw new TydfsError("invalid", `Cannot read header ${NEED_HEADER}: it is no small number`);
+  }
+  return Number(header);
+}
+
+function refuseLength(request: Request, sizeBytes: number): void {
+  const length = request.headers.get("content-length");
+  if (length === String(sizeBytes)) return;
+  const message = length === null
+    ? "Cannot store a chunk: the length of the body is not told"
+    : `Cannot store a chunk: ${length} bytes are announced where ${sizeBytes} are due`;
+  throw new TydfsError("invalid", message);
+}

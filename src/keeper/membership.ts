@@ -1,0 +1,103 @@
+/**
+ * Membership: how a keeper makes itself known to the master, and again after every loss of the
+ * connection or whenever the master asks; each time its inventory follows. Goes on until it
+ * succeeds, is refused for good, or the keeper stops.
+ */
+import type { Clock } from "../base/clock.ts";
+import { backoffMs } from "../base/limit.ts";
+import type { Log } from "../base/log.ts";
+import type { Random } from "../base/random.ts";
+import type { ChunkStore } from "../chunks/chunk_store.ts";
+import type { Bus } from "../wire/bus.ts";
+import { call } from "../wire/bus.ts";
+import { mayPass } from "../wire/errors.ts";
+import type { JoinedReply, JoinedRequest } from "../wire/report.ts";
+import { reportJoined } from "../wire/report.ts";
+import type { Subjects } from "../wire/subjects.ts";
+import { sendInventory } from "./inventory_report.ts";
+import type { Reporter } from "./reporter.ts";
+
+/** What a keeper says of itself; its space is looked up each time. */
+export type Introduction = Omit<JoinedRequest, "totalBytes" | "freeBytes">;
+
+export interface MembershipOptions {
+  introduction: Introduction;
+  bus: Bus;
+  subjects: Subjects;
+  store: ChunkStore;
+  reporter: Reporter;
+  clock: Clock;
+  random: Random;
+  log: Log;
+  signal: AbortSignal;
+  /** The master has taken the keeper in. */
+  onJoined: (reply: JoinedReply) => void | Promise<void>;
+  /** The master will never take it in, as it is. */
+  onRefused: (error: unknown) => void;
+}
+
+const TRY_MS = 5_000;
+const PAUSE = { firstMs: 200, maxMs: 2_000 };
+
+export class Membership {
+  readonly #options: MembershipOptions;
+  #running: Promise<void> | undefined;
+  #again = false;
+
+  constructor(options: MembershipOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Registers and sends the inventory. When that is under way already, it is done once more after
+   * it.
+   */
+  join(): Promise<void> {
+    this.#again = true;
+    this.#running ??= this.#joinAll().finally(() => this.#running = undefined);
+    return this.#running;
+  }
+
+  async #joinAll(): Promise<void> {
+    const { onRefused, signal, log } = this.#options;
+    try {
+      while (this.#again && !signal.aborted) {
+        this.#again = false;
+        await this.#untilDone("register", () => this.#register());
+        await this.#untilDone("send the inventory", () => this.#inventory()).catch((error) => {
+          if (!signal.aborted) log.error("The master does not take the inventory", { error });
+        });
+      }
+    } catch (error) {
+      if (!signal.aborted) onRefused(error);
+    }
+  }
+
+  async #register(): Promise<void> {
+    const { bus, subjects, introduction, store, onJoined, log } = this.#options;
+    const subject = subjects.report(introduction.keeper, reportJoined.name);
+    const request = { ...introduction, ...await store.space() };
+    const reply = await call(bus, subject, reportJoined, request, { timeoutMs: TRY_MS });
+    log.info("Joined the cluster", { number: reply.number, masterEpoch: reply.masterEpoch });
+    await onJoined(reply);
+  }
+
+  async #inventory(): Promise<void> {
+    const { store, reporter, log } = this.#options;
+    await sendInventory(store, reporter);
+    log.info("Sent the inventory", { chunks: store.chunks });
+  }
+
+  async #untilDone(what: string, task: () => Promise<void>): Promise<void> {
+    const { clock, random, log, signal } = this.#options;
+    for (let attempt = 0;; attempt++) {
+      try {
+        return await task();
+      } catch (error) {
+        if (!mayPass(error)) throw error;
+        log.warn(`Cannot ${what} yet`, { error });
+        await clock.sleep(backoffMs(attempt, PAUSE, random), signal);
+      }
+    }
+  }
+}

@@ -1,0 +1,93 @@
+/**
+ * Replicate: fetch a chunk from other keepers, one after the other until one has good bytes, and
+ * land it here.
+ */
+import * as v from "valibot";
+import type { Clock } from "../base/clock.ts";
+import type { Log } from "../base/log.ts";
+import type { Random } from "../base/random.ts";
+import { randomInt } from "../base/random.ts";
+import type { ChunkStore } from "../chunks/chunk_store.ts";
+import type { Disk } from "../chunks/disk.ts";
+import type { ChunkFacts } from "../chunks/sidecar.ts";
+import type { ChunkTransport, PortAddress } from "../wire/chunk_http.ts";
+import type { commandReplicate } from "../wire/command.ts";
+import { hasCode, TydfsError } from "../wire/errors.ts";
+import type { Reporter } from "./reporter.ts";
+
+export interface ReplicateOptions {
+  keeperId: string;
+  store: ChunkStore;
+  disk: Disk;
+  transport: ChunkTransport;
+  reporter: Reporter;
+  clock: Clock;
+  random: Random;
+  log: Log;
+}
+
+export type ReplicateRequest = v.InferOutput<typeof commandReplicate.request>;
+
+const CHECK_MS = 1_000;
+/** A source that sends nothing for this long is given up. */
+const STALL_MS = 15_000;
+
+/**
+ * Resolves when the chunk is durable here and the master knows. Throws what the last source did
+ * wrong, or at once what no other source could mend.
+ */
+export async function replicate(
+  options: ReplicateOptions,
+  request: ReplicateRequest,
+): Promise<void> {
+  const { keeperId, store, random, reporter, log } = options;
+  const { chunk, sizeBytes, sums, sources, ticket, origin, goal } = request;
+  const facts: ChunkFacts = { chunk, sizeBytes, sums, goal: goal ?? 0, origin };
+  let failure: unknown = new TydfsError("no-keepers", `Chunk "${chunk}" has no source`);
+  let isHere = await store.has(facts);
+  for (const { keeper, host, ports } of sources) {
+    const port = ports[randomInt(random, ports.length)];
+    if (isHere) break;
+    if (port === undefined) continue;
+    try {
+      await fetchChunk(options, facts, ticket, { host, port });
+      isHere = true;
+    } catch (error) {
+      log.warn("Cannot copy a chunk from a keeper", { chunk, keeper, error });
+      failure = error;
+      if (hasCode(error, "no-space", "conflict")) break;
+    }
+  }
+  if (!isHere) throw failure;
+  await reporter.stored({ chunk, sizeBytes, sums, keepers: [keeperId], head: false });
+}
+
+async function fetchChunk(
+  { store, disk, transport, clock }: ReplicateOptions,
+  facts: ChunkFacts,
+  ticket: string,
+  address: PortAddress,
+): Promise<void> {
+  const { chunk, sizeBytes } = facts;
+  const stop = new AbortController();
+  let movedMs = clock.monotonicMs();
+  const watch = clock.every(CHECK_MS, () => {
+    if (clock.monotonicMs() - movedMs < STALL_MS) return;
+    const message = `The source at ${address.host}:${address.port} sends nothing`;
+    stop.abort(new TydfsError("timeout", message));
+  });
+  async function* pieces(): AsyncIterable<Uint8Array> {
+    if (sizeBytes === 0) return;
+    const request = { chunk, ticket, offset: 0, length: sizeBytes, signal: stop.signal };
+    for await (const piece of await transport.get(address, request)) {
+      movedMs = clock.monotonicMs();
+      yield piece;
+    }
+  }
+  try {
+    await store.land(facts, (path) => disk.write(path, pieces(), { sync: false }));
+  } finally {
+    watch.stop();
+    stop.abort();
+  }
+}

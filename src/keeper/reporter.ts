@@ -1,0 +1,107 @@
+/**
+ * What a keeper tells the master's writer: reports are requests, repeated until they are answered
+ * or their time is up. Late ones go on in the background, bounded in number; one that is lost is
+ * made good by the next inventory.
+ */
+import type { Clock } from "../base/clock.ts";
+import type { Log } from "../base/log.ts";
+import { retry } from "../base/limit.ts";
+import type { Random } from "../base/random.ts";
+import type { Bus } from "../wire/bus.ts";
+import { call } from "../wire/bus.ts";
+import { mayPass } from "../wire/errors.ts";
+import type { StoredRequest } from "../wire/report.ts";
+import { reportInventory, reportLost, reportStored } from "../wire/report.ts";
+import type { InventoryRequest } from "../wire/report.ts";
+import type { Rpc } from "../wire/rpc.ts";
+import type { Subjects } from "../wire/subjects.ts";
+import type { Committed } from "../wire/upload.ts";
+
+export interface ReporterOptions {
+  bus: Bus;
+  subjects: Subjects;
+  keeperId: string;
+  clock: Clock;
+  random: Random;
+  log: Log;
+}
+
+const TRY_MS = 5_000;
+const FOR_MS = 20_000;
+const LATER_FOR_MS = 120_000;
+/** Reports under way in the background. */
+const LATER_MAX = 256;
+/** Lost chunks that are remembered as reported, and for how long they are not reported again. */
+const TOLD_MAX = 4096;
+const TOLD_MS = 60_000;
+
+export class Reporter {
+  readonly #options: ReporterOptions;
+  readonly #later = new Set<Promise<void>>();
+  readonly #told = new Map<string, number>();
+
+  constructor(options: ReporterOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Reports copies that are durable; throws what the master says, or the last failure after 20 s.
+   */
+  async stored(report: StoredRequest): Promise<Committed | undefined> {
+    return (await this.#report(reportStored, report, FOR_MS)).committed;
+  }
+
+  /** The same in the background. */
+  storedLater(report: StoredRequest): void {
+    this.#start("stored", () => this.#report(reportStored, report, LATER_FOR_MS));
+  }
+
+  /**
+   * Reports, in the background and not again for a minute, that a chunk is not here or was put
+   * aside.
+   */
+  lostLater(chunk: string, reason: "missing" | "corrupt"): void {
+    const key = `${reason}:${chunk}`;
+    const nowMs = this.#options.clock.monotonicMs();
+    if (nowMs - (this.#told.get(key) ?? -Infinity) < TOLD_MS) return;
+    if (this.#told.size >= TOLD_MAX) this.#told.clear();
+    this.#told.set(key, nowMs);
+    this.#start(
+      "lost",
+      () => this.#report(reportLost, { chunks: [chunk], reason }, LATER_FOR_MS),
+    );
+  }
+
+  /** Sends one page of the inventory. */
+  async inventory(page: InventoryRequest): Promise<void> {
+    await this.#report(reportInventory, page, FOR_MS);
+  }
+
+  /** Waits for the reports in the background. */
+  async idle(): Promise<void> {
+    while (this.#later.size > 0) await Promise.all(this.#later);
+  }
+
+  #start(what: string, task: () => Promise<unknown>): void {
+    const { log } = this.#options;
+    if (this.#later.size >= LATER_MAX) return log.warn("Dropped a report: too many wait", { what });
+    const running = task().then(
+      () => {},
+      (error) => log.warn("Cannot report to the master", { what, error }),
+    ).finally(() => this.#later.delete(running));
+    this.#later.add(running);
+  }
+
+  #report<Request, Reply>(
+    procedure: Rpc<Request, Reply>,
+    request: Request,
+    forMs: number,
+  ): Promise<Reply> {
+    const { bus, subjects, keeperId, clock, random } = this.#options;
+    const subject = subjects.report(keeperId, procedure.name);
+    return retry(
+      () => call(bus, subject, procedure, request, { timeoutMs: TRY_MS }),
+      { clock, random, firstMs: 100, maxMs: 2_000, forMs, retryable: mayPass },
+    );
+  }
+}

@@ -1,0 +1,198 @@
+/**
+ * The streamer: one TCP port of a keeper, in a thread of its own. Takes chunks in and gives them
+ * out, on tickets only, and answers every request with bytes or a code. It shares the disk, the
+ * port table and the locks with its siblings.
+ */
+import { AssertionError } from "../base/assert.ts";
+import type { Clock, Timer } from "../base/clock.ts";
+import type { Log } from "../base/log.ts";
+import type { Random } from "../base/random.ts";
+import { randomHex } from "../base/random.ts";
+import type { ChunkStore } from "../chunks/chunk_store.ts";
+import type { Disk } from "../chunks/disk.ts";
+import type { PortTable } from "../tables/port_table.ts";
+import type { ChunkTransport } from "../wire/chunk_http.ts";
+import { errorResponse, TICKET_HEADER } from "../wire/chunk_http.ts";
+import { TydfsError, wrapError } from "../wire/errors.ts";
+import { isId } from "../wire/ids.ts";
+import { CHUNK_BYTES_MAX } from "../wire/sums.ts";
+import type { Ticket } from "../wire/ticket.ts";
+import { openTicket } from "../wire/ticket.ts";
+import type { ChainLimits } from "./chain.ts";
+import { Chain, CHAIN_LIMITS } from "./chain.ts";
+import { Landing } from "./landing.ts";
+import type { Reporter } from "./reporter.ts";
+import type { ServingOptions } from "./serving.ts";
+import { serveChunk } from "./serving.ts";
+import type { StallLimits, StreamControl } from "./stall_watch.ts";
+import { STALL_LIMITS } from "./stall_watch.ts";
+
+export interface StreamerOptions {
+  keeperId: string;
+  ticketKey: string;
+  /** This streamer's row in the keeper's own table. */
+  row: number;
+  slots: number;
+  ports: PortTable;
+  store: ChunkStore;
+  disk: Disk;
+  transport: ChunkTransport;
+  reporter: Reporter;
+  clock: Clock;
+  random: Random;
+  log: Log;
+  /** An invariant broke: the process must end. */
+  onBroken: (error: AssertionError) => void;
+  stallLimits?: StallLimits;
+  chainLimits?: ChainLimits;
+}
+
+const TICK_MS = 100;
+/** A connection on which nothing moves is closed; uploads have a watch of their own. */
+const IDLE_SECONDS = 30;
+const DRAIN_POLL_MS = 20;
+const CHUNK_PREFIX = "/chunk/";
+
+export class Streamer {
+  readonly #options: StreamerOptions;
+  readonly #landing: Landing;
+  readonly #serving: ServingOptions;
+  #server: Bun.Server<undefined> | undefined;
+  #ticker: Timer | undefined;
+  #stopping = false;
+
+  constructor(options: StreamerOptions) {
+    const { transport, clock, log, stallLimits, chainLimits } = options;
+    this.#options = options;
+    const chain = new Chain(transport, clock, log, chainLimits ?? CHAIN_LIMITS);
+    this.#landing = new Landing({ ...options, chain, limits: stallLimits ?? STALL_LIMITS });
+    this.#serving = options;
+  }
+
+  /** Listens on `port` (0: any free one) and returns it. Throws `unavailable` when it is taken. */
+  listen(hostname: string, port: number): number {
+    const { ports, row, slots, clock } = this.#options;
+    try {
+      this.#server = Bun.serve({
+        hostname,
+        port,
+        reusePort: false,
+        idleTimeout: IDLE_SECONDS,
+        maxRequestBodySize: CHUNK_BYTES_MAX,
+        fetch: (request, server) => this.answer(request, server),
+        error: (error) => this.#refuse(error),
+      });
+    } catch (cause) {
+      const message = `Cannot listen on ${hostname}:${port}: ` +
+        `${cause instanceof Error ? cause.message : String(cause)}; choose another with --port`;
+      throw new TydfsError("unavailable", message, { cause });
+    }
+    const taken = this.#server.port ?? port;
+    ports.open(row, taken, slots);
+    this.#ticker = clock.every(TICK_MS, () => this.#tick());
+    return taken;
+  }
+
+  /** Answers one request, whatever it is; never throws. */
+  async answer(request: Request, control: StreamControl): Promise<Response> {
+    try {
+      return await this.#route(request, control);
+    } catch (error) {
+      return this.#refuse(error);
+    }
+  }
+
+  /** Takes no new streams, and gives those under way `drainMs`. */
+  async stop(drainMs: number): Promise<void> {
+    const { clock, ports, row, reporter, log } = this.#options;
+    this.#stopping = true;
+    const deadlineMs = clock.monotonicMs() + drainMs;
+    void this.#server?.stop(false);
+    let idle = false;
+    void this.#landing.idle().then(() => reporter.idle()).then(() => idle = true);
+    const streams = () => this.#server?.pendingRequests ?? 0;
+    while (!(idle && streams() === 0) && clock.monotonicMs() < deadlineMs) {
+      await clock.sleep(DRAIN_POLL_MS);
+    }
+    if (streams() > 0) log.warn("Cut streams that did not end in time", { left: streams() });
+    this.#ticker?.stop();
+    await this.#server?.stop(true);
+    ports.close(row);
+  }
+
+  #tick(): void {
+    const { ports, row } = this.#options;
+    ports.setStreams(row, this.#server?.pendingRequests ?? 0);
+    ports.tick(row);
+  }
+
+  async #route(request: Request, control: StreamControl): Promise<Response> {
+    const url = new URL(request.url);
+    if (url.pathname === "/health") return new Response("ok\n");
+    if (!url.pathname.startsWith(CHUNK_PREFIX)) {
+      throw new TydfsError("not-found", "There is nothing here: chunks are at /chunk/ID");
+    }
+    const id = parseId(url.pathname.slice(CHUNK_PREFIX.length));
+    const { method } = request;
+    if (method !== "PUT" && method !== "GET" && method !== "HEAD") {
+      throw new TydfsError("invalid", `Cannot ${method} a chunk: only PUT, GET and HEAD are known`);
+    }
+    this.#admit();
+    const text = request.headers.get(TICKET_HEADER) ?? url.searchParams.get("ticket") ?? "";
+    const ticket = this.#openTicket(text, id);
+    if (method !== "PUT" && ticket.op === "get") {
+      return await serveChunk(this.#serving, request, id);
+    }
+    if (method === "PUT" && ticket.op === "put") {
+      const incoming = { request, control, ticket, ticketText: text };
+      return Response.json(await this.#landing.put(incoming));
+    }
+    throw new TydfsError("denied", `Cannot ${method} a chunk: the ticket is for "${ticket.op}"`);
+  }
+
+  /**
+   * Twice the slots: clients with a grant may overlap for a moment; anything beyond is told to come
+   * later.
+   */
+  #admit(): void {
+    const { slots } = this.#options;
+    if (this.#stopping) throw new TydfsError("unavailable", "This keeper is stopping");
+    if ((this.#server?.pendingRequests ?? 0) <= 2 * slots) return;
+    throw new TydfsError("busy", "This port carries all the streams it can");
+  }
+
+  #openTicket(text: string, chunk: string): Ticket {
+    const { ticketKey, clock } = this.#options;
+    if (text === "") throw new TydfsError("denied", "Cannot serve: there is no ticket");
+    const ticket = openTicket(ticketKey, text, clock.wallMs());
+    if (ticket.chunk === chunk) return ticket;
+    throw new TydfsError("denied", "Cannot serve: the ticket is for another chunk");
+  }
+
+  #refuse(error: unknown): Response {
+    const { log, random, onBroken } = this.#options;
+    if (error instanceof AssertionError) {
+      onBroken(error);
+      return errorResponse(new TydfsError("internal", error.message));
+    }
+    const known = wrapError(error);
+    if (known.code !== "internal") return errorResponse(known);
+    const mark = randomHex(random, 4);
+    log.error("A request failed for an unknown reason", { mark, error: known });
+    return errorResponse(
+      new TydfsError("internal", `Internal error ${mark}: see this keeper's log`),
+    );
+  }
+}
+
+/** The chunk's id from a path: decoded once, and refused unless it is one. */
+function parseId(text: string): string {
+  let id: string;
+  try {
+    id = decodeURIComponent(text);
+  } catch {
+    id = "";
+  }
+  if (!isId(id)) throw new TydfsError("invalid", "Cannot read the chunk's id: it is none");
+  return id;
+}

@@ -1,0 +1,297 @@
+/** The chunk store on a real file system: what lands is whole and durable, or leaves nothing. */
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { MIB } from "../../src/base/bytes.ts";
+import { randomHex } from "../../src/base/random.ts";
+import { chunkPath, sidecarPath } from "../../src/chunks/places.ts";
+import { parseSidecar } from "../../src/chunks/sidecar.ts";
+import type { ErrorCode } from "../../src/wire/errors.ts";
+import { TydfsError } from "../../src/wire/errors.ts";
+import { factsOf, landBytes, makeChunk, openWorld, random } from "./fixture.ts";
+
+async function codeOf(task: Promise<unknown>): Promise<ErrorCode | "ok"> {
+  try {
+    await task;
+    return "ok";
+  } catch (error) {
+    if (error instanceof TydfsError) return error.code;
+    throw error;
+  }
+}
+
+function fault(code: string): Error {
+  return Object.assign(new Error(`${code}: injected`), { code });
+}
+
+describe("land", () => {
+  test("stores bytes and sidecar at their places, and nothing else", async () => {
+    using world = await openWorld();
+    const { facts, bytes } = makeChunk(3 * MIB + 17);
+    expect(await landBytes(world.store, world.disk, facts, bytes)).toBe("new");
+    const path = join(world.directory, chunkPath(facts.chunk));
+    expect(readFileSync(path).equals(bytes)).toBe(true);
+    const sidecar = readFileSync(join(world.directory, sidecarPath(facts.chunk)));
+    expect(parseSidecar(facts.chunk, sidecar)).toEqual(facts);
+    expect(readdirSync(join(world.directory, "tmp"))).toEqual([]);
+    expect(world.store.chunks).toBe(1);
+    expect(await world.store.find(facts.chunk)).toMatchObject({
+      kind: "found",
+      sizeBytes: bytes.length,
+    });
+  });
+
+  test("takes chunks of one byte and of none", async () => {
+    using world = await openWorld();
+    for (const sizeBytes of [0, 1]) {
+      const { facts, bytes } = makeChunk(sizeBytes);
+      await landBytes(world.store, world.disk, facts, bytes);
+      expect(await world.store.verify(facts.chunk)).toBe("good");
+    }
+  });
+
+  test("refuses what is too short, too long or wrong, and leaves nothing behind", async () => {
+    using world = await openWorld();
+    const { store, disk } = world;
+    const { facts, bytes } = makeChunk(2 * MIB + 5);
+    const longer = Buffer.concat([bytes, new Uint8Array(1)]);
+    const wrong = bytes.slice();
+    wrong[MIB + 7] = (wrong[MIB + 7] ?? 0) ^ 1;
+    expect(await codeOf(landBytes(store, disk, facts, bytes.subarray(1)))).toBe("invalid");
+    expect(await codeOf(landBytes(store, disk, facts, longer))).toBe("invalid");
+    expect(await codeOf(landBytes(store, disk, facts, wrong))).toBe("corrupt");
+    expect(readdirSync(join(world.directory, "tmp"))).toEqual([]);
+    expect(await store.find(facts.chunk)).toEqual({ kind: "missing" });
+    expect(world.share.promisedBytes).toBe(0);
+    expect(world.store.chunks).toBe(0);
+  });
+
+  test("of a chunk that is here says so, and refuses other bytes under its id", async () => {
+    using world = await openWorld();
+    const { store, disk } = world;
+    const { facts, bytes } = makeChunk(1000);
+    await landBytes(store, disk, facts, bytes);
+    expect(await landBytes(store, disk, facts, bytes)).toBe("present");
+    expect(await store.has(facts)).toBe(true);
+    const other = random.bytes(1000);
+    const otherFacts = factsOf(other, facts.chunk);
+    expect(await codeOf(landBytes(store, disk, otherFacts, other))).toBe("conflict");
+    expect(await codeOf(store.has(otherFacts))).toBe("conflict");
+    expect(await store.verify(facts.chunk)).toBe("good");
+    expect(store.chunks).toBe(1);
+  });
+
+  test("at the same time in two threads stores one copy; of two contents one wins", async () => {
+    using world = await openWorld();
+    const { store, sibling, disk } = world;
+    const { facts, bytes } = makeChunk(MIB);
+    const stores = [store, sibling, store, sibling];
+    const kept = await Promise.all(stores.map((each) => landBytes(each, disk, facts, bytes)));
+    expect(kept.filter((how) => how === "new").length).toBe(1);
+    expect(store.chunks).toBe(1);
+
+    const contents = stores.map(() => random.bytes(5000));
+    const id = randomHex(random, 16);
+    const codes = await Promise.all(
+      contents.map((content, index) =>
+        codeOf(landBytes(stores[index] ?? store, disk, factsOf(content, id), content))
+      ),
+    );
+    expect(codes.toSorted()).toEqual(["conflict", "conflict", "conflict", "ok"]);
+    expect(await store.verify(id)).toBe("good");
+    expect(readdirSync(join(world.directory, "tmp"))).toEqual([]);
+  });
+
+  test("lends its bytes before and after they get their name", async () => {
+    using world = await openWorld();
+    const { facts, bytes } = makeChunk(MIB);
+    const { store, disk } = world;
+    const draft = await store.receive(facts, (path) => disk.write(path, [bytes], { sync: false }));
+    expect((await draft.body().bytes()).length).toBe(MIB);
+    await draft.keep();
+    expect((await draft.body().bytes()).length).toBe(MIB);
+  });
+
+  test("refuses ids that are none before any path is built", async () => {
+    using world = await openWorld();
+    for (const id of ["../../etc/passwd", "", "A".repeat(32), "0".repeat(31), "a/b"]) {
+      const { facts } = makeChunk(1);
+      const land = landBytes(world.store, world.disk, { ...facts, chunk: id }, new Uint8Array(1));
+      await expect(land).rejects.toThrow("Invariant");
+    }
+  });
+});
+
+describe("prepare", () => {
+  test("clears what a crash leaves, and keeps what is whole", async () => {
+    using world = await openWorld();
+    const { store, disk, directory } = world;
+    const chunks = [makeChunk(10), makeChunk(20), makeChunk(30)] as const;
+    for (const { facts, bytes } of chunks) await landBytes(store, disk, facts, bytes);
+    const [whole, noSidecar, noChunk] = chunks;
+    rmSync(join(directory, sidecarPath(noSidecar.facts.chunk)));
+    rmSync(join(directory, chunkPath(noChunk.facts.chunk)));
+    writeFileSync(join(directory, "tmp", `${whole.facts.chunk}.0011`), "half");
+    writeFileSync(join(directory, "tmp", `${whole.facts.chunk}.0011.json`), "{");
+
+    using again = await openWorld(() => disk);
+    expect(readdirSync(join(directory, "tmp"))).toEqual([]);
+    expect(again.store.chunks).toBe(1);
+    expect(await again.store.verify(whole.facts.chunk)).toBe("good");
+    expect(existsSync(join(directory, sidecarPath(noChunk.facts.chunk)))).toBe(false);
+    expect(readdirSync(join(directory, "quarantine")).length).toBe(1);
+  });
+});
+
+describe("verify", () => {
+  test("finds a flipped byte, a lost sidecar and a missing chunk", async () => {
+    using world = await openWorld();
+    const { store, disk, directory } = world;
+    const { facts, bytes } = makeChunk(2 * MIB);
+    await landBytes(store, disk, facts, bytes);
+    expect(await store.verify(facts.chunk)).toBe("good");
+    const path = join(directory, chunkPath(facts.chunk));
+    const flipped = bytes.slice();
+    flipped[MIB + 1] = (flipped[MIB + 1] ?? 0) ^ 0x80;
+    writeFileSync(path, flipped);
+    expect(await store.verify(facts.chunk)).toBe("corrupt");
+    writeFileSync(path, bytes);
+    renameSync(join(directory, sidecarPath(facts.chunk)), join(directory, "aside"));
+    expect(await store.verify(facts.chunk)).toBe("corrupt");
+    expect(await store.verify(randomHex(random, 16))).toBe("missing");
+  });
+});
+
+describe("find", () => {
+  test("tells a chunk of the wrong size; quarantine takes it away", async () => {
+    using world = await openWorld();
+    const { store, disk, directory } = world;
+    const { facts, bytes } = makeChunk(100);
+    await landBytes(store, disk, facts, bytes);
+    writeFileSync(join(directory, chunkPath(facts.chunk)), "short");
+    expect((await store.find(facts.chunk)).kind).toBe("damaged");
+    expect(await store.quarantine(facts.chunk)).toBe(true);
+    expect(await store.quarantine(facts.chunk)).toBe(false);
+    expect(await store.find(facts.chunk)).toEqual({ kind: "missing" });
+    expect(readdirSync(join(directory, "quarantine")).length).toBe(2);
+    expect(store.chunks).toBe(0);
+    expect(await landBytes(store, disk, facts, bytes)).toBe("new");
+  });
+});
+
+test("remove takes chunk and sidecar, and bears chunks that are not here", async () => {
+  using world = await openWorld();
+  const { store, disk } = world;
+  const { facts, bytes } = makeChunk(100);
+  await landBytes(store, disk, facts, bytes);
+  expect(await store.remove(facts.chunk)).toBe(true);
+  expect(await store.remove(facts.chunk)).toBe(false);
+  expect(existsSync(join(world.directory, sidecarPath(facts.chunk)))).toBe(false);
+  expect(store.chunks).toBe(0);
+});
+
+test("inventory gives every id in order, whatever the size of a page", async () => {
+  using world = await openWorld();
+  const { store, disk } = world;
+  // Some share a shelf, so that pages end within one.
+  const ids = Array.from({ length: 60 }, (_, index) => {
+    const id = randomHex(random, 16);
+    return index % 3 === 0 ? `abcd${id.slice(4)}` : index % 3 === 1 ? `ab${id.slice(2)}` : id;
+  });
+  for (const id of ids) {
+    const bytes = random.bytes(id.charCodeAt(8));
+    await landBytes(store, disk, factsOf(bytes, id), bytes);
+  }
+  const due = ids.toSorted().map((id) => [id, id.charCodeAt(8)]);
+  await fc.assert(
+    fc.asyncProperty(fc.integer({ min: 1, max: 70 }), async (limit) => {
+      const seen: [string, number][] = [];
+      for (let last = false; !last;) {
+        const page = await store.inventory(seen.at(-1)?.[0] ?? "", limit);
+        expect(page.chunks.length).toBeLessThanOrEqual(limit);
+        seen.push(...page.chunks);
+        last = page.last;
+      }
+      expect(seen).toEqual(due as [string, number][]);
+    }),
+    { numRuns: 15 },
+  );
+});
+
+describe("a failing disk", () => {
+  test("is read-only after three failed syncs, none of which is retried", async () => {
+    let syncs = 0;
+    using world = await openWorld((disk) => ({
+      open: (path) => ({
+        ...disk.open(path),
+        datasync() {
+          syncs++;
+          return Promise.reject(fault("EIO"));
+        },
+      }),
+    }));
+    const { store, disk } = world;
+    for (const attempt of [1, 2, 3]) {
+      const { facts, bytes } = makeChunk(10);
+      expect(store.writable).toBe(true);
+      expect(await codeOf(landBytes(store, disk, facts, bytes))).toBe("unavailable");
+      expect(syncs).toBe(attempt);
+      expect(await store.find(facts.chunk)).toEqual({ kind: "missing" });
+    }
+    expect(store.writable).toBe(false);
+    expect(world.sibling.writable).toBe(false);
+    const { facts, bytes } = makeChunk(10);
+    expect(await codeOf(landBytes(store, disk, facts, bytes))).toBe("unavailable");
+    expect(syncs).toBe(3);
+    expect(readdirSync(join(world.directory, "tmp"))).toEqual([]);
+  });
+
+  test("whose directory can't be synced keeps no chunk that may be lost", async () => {
+    let isBroken = false;
+    using world = await openWorld((disk) => ({
+      syncDirectory: (path) => isBroken ? Promise.reject(fault("EIO")) : disk.syncDirectory(path),
+    }));
+    isBroken = true;
+    const { facts, bytes } = makeChunk(10);
+    const { store, disk } = world;
+    expect(await codeOf(landBytes(store, disk, facts, bytes))).toBe("unavailable");
+    expect(await store.find(facts.chunk)).toEqual({ kind: "missing" });
+    expect(store.chunks).toBe(0);
+    isBroken = false;
+    expect(await landBytes(store, disk, facts, bytes)).toBe("new");
+  });
+
+  test("that is mounted read-only is so at once", async () => {
+    using world = await openWorld(() => ({ write: () => Promise.reject(fault("EROFS")) }));
+    const { facts, bytes } = makeChunk(10);
+    const { store, disk } = world;
+    expect(await codeOf(landBytes(store, disk, facts, bytes))).toBe("unavailable");
+    expect(store.writable).toBe(false);
+  });
+
+  test("that is full refuses, keeps its reserve, and recovers with its space", async () => {
+    let freeBytes = 10 * MIB;
+    let isFull = false;
+    using world = await openWorld((disk) => ({
+      space: () => Promise.resolve({ totalBytes: 100 * MIB, freeBytes }),
+      write: (path, pieces, options) =>
+        isFull ? Promise.reject(fault("ENOSPC")) : disk.write(path, pieces, options),
+    }), 8 * MIB);
+    const { store, disk } = world;
+    const big = makeChunk(3 * MIB);
+    const small = makeChunk(1000);
+    expect(await store.space()).toEqual({ totalBytes: 100 * MIB, freeBytes: 2 * MIB });
+    expect(await codeOf(landBytes(store, disk, big.facts, big.bytes))).toBe("no-space");
+    expect(store.writable).toBe(true);
+    isFull = true;
+    freeBytes = MIB;
+    expect(await codeOf(landBytes(store, disk, small.facts, small.bytes))).toBe("no-space");
+    expect(store.writable).toBe(false);
+    expect(await codeOf(landBytes(store, disk, small.facts, small.bytes))).toBe("no-space");
+    isFull = false;
+    freeBytes = 20 * MIB;
+    expect(await codeOf(landBytes(world.sibling, disk, small.facts, small.bytes))).toBe("ok");
+    expect(world.share.full).toBe(false);
+  });
+});
