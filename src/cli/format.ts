@@ -1,0 +1,137 @@
+/** Results as people read them, and as `--json` prints them (DESIGN.md §9): pure functions from values to text. */
+import { formatDuration, formatSize } from "../base/bytes.ts";
+import type { Entry, GetResult, PutResult, StatResult } from "../client/client.ts";
+import { quotePath } from "../wire/names.ts";
+import { printable } from "./output.ts";
+
+/** The line of a put that is done; says so when copies are still to be made. */
+export function formatPut(result: PutResult): string {
+  const { path, sizeBytes, copies, goal, checksum, elapsedMs } = result;
+  const durable = copies >= goal
+    ? `${copies} of ${goal} copies durable`
+    : `${copies} of ${goal} copies durable so far; ${missing(goal - copies)} being made`;
+  return `put ${quotePath(path)} · ${formatTransfer(sizeBytes, elapsedMs)} · ${durable} · ` +
+    `xxh3 ${checksum}`;
+}
+
+/** The line of a get that is done. */
+export function formatGet(result: GetResult): string {
+  const { path, sizeBytes, elapsedMs, checksum, local } = result;
+  return `got ${quotePath(path)} · ${formatTransfer(sizeBytes, elapsedMs)} · ` +
+    `every block checked · xxh3 ${checksum} · ${quotePath(local)}`;
+}
+
+/** `1 file`, `3 files`. */
+export function formatCount(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
+}
+
+export interface EntriesFormat {
+  long: boolean;
+  /** Names are shown relative to it; whole paths when undefined. */
+  directory: string | undefined;
+}
+
+/** Lines of a list, aligned among themselves. */
+export function formatEntries(entries: readonly Entry[], format: EntriesFormat): string[] {
+  const names = entries.map((entry) => nameOf(entry, format.directory));
+  if (!format.long) return names;
+  const rows = entries.map((entry, index) => [
+    formatMode(entry),
+    printable(entry.owner === "" ? "-" : entry.owner),
+    entry.kind === "directory" ? "-" : formatSize(entry.size),
+    formatTime(entry.mtimeMs),
+    `${names[index]}${entry.updating ? "  (updating)" : ""}`,
+  ]);
+  return alignColumns(rows, [2]);
+}
+
+/** What `ls --json` prints for an entry. */
+export function entryJson(entry: Entry): Record<string, unknown> {
+  const { path, kind, size, mtimeMs, owner, updating } = entry;
+  return { path, kind, size, mtimeMs, owner, updating };
+}
+
+/** What `stat` prints. */
+export function formatStat(result: StatResult, locations: boolean): string[] {
+  const { entry, checksum, replicas, chunks } = result;
+  const file = entry.kind === "file";
+  const rows = [
+    ["  kind", entry.kind],
+    ...(file ? [["  size", `${formatSize(entry.size)} (${entry.size} bytes)`]] : []),
+    ...(file ? [["  version", String(entry.version)]] : []),
+    ...(file ? [["  checksum", `xxh3 ${checksum}`]] : []),
+    ["  modified", formatTime(entry.mtimeMs)],
+    ["  owner", printable(entry.owner === "" ? "-" : entry.owner)],
+    ["  mode", formatMode(entry)],
+    ...(file ? [["  copies", `${replicas} wanted`]] : []),
+    ...(entry.updating ? [["  updating", "an upload to this path is under way"]] : []),
+  ];
+  const lines = [printable(entry.path), ...alignColumns(rows, [])];
+  if (!locations || !file) return lines;
+  for (const [index, chunk] of chunks.entries()) {
+    const size = formatSize(chunk.size);
+    lines.push(`  chunk ${index}  ${chunk.id}  at ${chunk.offset}, ${size}`);
+    const holders = chunk.holders.map(({ keeper, state, path }) => [`    ${keeper}`, state, path]);
+    lines.push(...(holders.length > 0 ? alignColumns(holders, []) : ["    no copy is known"]));
+  }
+  return lines;
+}
+
+/** What `stat --json` prints. */
+export function statJson(result: StatResult, locations: boolean): Record<string, unknown> {
+  const { entry, checksum, replicas, chunks } = result;
+  const { path, kind, size, version, mtimeMs, owner } = entry;
+  const facts = { path, kind, size, version, checksum, mtimeMs, owner, replicas };
+  return locations ? { ...facts, chunks } : facts;
+}
+
+/** Local time to the minute, as `ls` shows it. */
+export function formatTime(ms: number): string {
+  const date = new Date(ms);
+  const two = (value: number) => String(value).padStart(2, "0");
+  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+  return `${day} ${two(date.getHours())}:${two(date.getMinutes())}`;
+}
+
+/** Pads all columns but the last; those in `right` to the right. */
+export function alignColumns(rows: readonly string[][], right: readonly number[]): string[] {
+  const widths: number[] = [];
+  for (const row of rows) {
+    for (const [column, cell] of row.entries()) {
+      widths[column] = Math.max(widths[column] ?? 0, Bun.stringWidth(cell));
+    }
+  }
+  return rows.map((row) =>
+    row.map((cell, column) => {
+      const gap = " ".repeat((widths[column] ?? 0) - Bun.stringWidth(cell));
+      if (right.includes(column)) return gap + cell;
+      return column === row.length - 1 ? cell : cell + gap;
+    }).join("  ")
+  );
+}
+
+function formatTransfer(sizeBytes: number, elapsedMs: number): string {
+  const seconds = elapsedMs < 60_000
+    ? `${(elapsedMs / 1000).toFixed(elapsedMs < 1000 ? 2 : 1)} s`
+    : formatDuration(elapsedMs);
+  const rate = formatSize(Math.round(sizeBytes / Math.max(elapsedMs, 1) * 1000));
+  return `${formatSize(sizeBytes)} in ${seconds} (${rate}/s)`;
+}
+
+function missing(count: number): string {
+  return count === 1 ? "the last one is" : `${count} more are`;
+}
+
+function nameOf(entry: Entry, directory: string | undefined): string {
+  const prefix = directory === undefined || directory === "/" ? "/" : `${directory}/`;
+  const inside = directory !== undefined && entry.path.startsWith(prefix);
+  const name = inside ? entry.path.slice(prefix.length) : entry.path;
+  return printable(name) + (entry.kind === "directory" ? "/" : "");
+}
+
+function formatMode({ kind, mode }: Entry): string {
+  const letters = "rwxrwxrwx";
+  const bits = [...letters].map((letter, index) => (mode >> (8 - index)) & 1 ? letter : "-");
+  return (kind === "directory" ? "d" : "-") + bits.join("");
+}

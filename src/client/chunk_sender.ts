@@ -1,0 +1,158 @@
+/**
+ * Sends one chunk until enough copies of it are durable: hop by hop on one ticket, then with other keepers, for a
+ * limited time. A source that changes meanwhile ends it at once.
+ */
+import { backoffMs } from "../base/limit.ts";
+import type { PutAnswer } from "../wire/chunk_http.ts";
+import type { ErrorCode } from "../wire/errors.ts";
+import { hasCode, mayPass, TydfsError } from "../wire/errors.ts";
+import type { ChunkPlacement } from "../wire/upload.ts";
+import { uploadExtend } from "../wire/upload.ts";
+import type { ClientContext } from "./context.ts";
+import { KeeperWatch } from "./keeper_watch.ts";
+import type { Source, SourceChunk } from "./source.ts";
+import { sendToKeeper } from "./transfer.ts";
+
+/** Time from a chunk's first failure until it is given up. */
+const CHUNK_FAILURES_MS = 60_000;
+const BACKOFF = { firstMs: 200, maxMs: 3_000 };
+const AVOID_MAX = 64;
+
+/** Failures after which another hop, or another placement, may do. All others are final. */
+const FAILOVER_CODES: ErrorCode[] = [
+  "corrupt",
+  "expired",
+  "no-space",
+  "stale-epoch",
+  "lost",
+  "internal",
+];
+
+/** What is sent: the chunk, its sums as they were offered, and where to, when that is known already. */
+export interface Shipment {
+  chunk: SourceChunk;
+  sums: Uint8Array;
+  placement: ChunkPlacement | undefined;
+}
+
+/** How a whole placement failed. */
+interface PlacementFailure {
+  error: TydfsError;
+  /** Keepers that could not be reached or could not store it. */
+  failed: string[];
+}
+
+export class ChunkSender {
+  readonly #context: ClientContext;
+  readonly #source: Source;
+  readonly #upload: string;
+  readonly #watch: KeeperWatch;
+
+  constructor(context: ClientContext, source: Source, upload: string) {
+    this.#context = context;
+    this.#source = source;
+    this.#upload = upload;
+    this.#watch = new KeeperWatch(context);
+  }
+
+  /** Sends the chunk; returns the sums with which it was stored. Throws the last failure when the time is up. */
+  async send(
+    shipment: Shipment,
+    signal: AbortSignal,
+  ): Promise<{ answer: PutAnswer; sums: Uint8Array }> {
+    const { clock, random } = this.#context;
+    let { placement, sums } = shipment;
+    let avoid: string[] = [];
+    let firstFailureMs: number | undefined;
+    for (let attempt = 0;; attempt++) {
+      let failure: PlacementFailure;
+      try {
+        placement ??= await this.#place(shipment.chunk, sums, avoid, signal);
+        const outcome = await this.#tryHops(placement, shipment.chunk, signal);
+        if ("keepers" in outcome) return { answer: outcome, sums };
+        failure = outcome;
+        avoid = [...new Set([...failure.failed, ...avoid])].slice(0, AVOID_MAX);
+      } catch (error) {
+        if (!hasCode(error, "no-keepers") || placement !== undefined) throw error;
+        // Those that were avoided may be back, and are better than none.
+        avoid = [];
+        failure = { error, failed: [] };
+      }
+      placement = undefined;
+      const nowMs = clock.monotonicMs();
+      firstFailureMs ??= nowMs;
+      const pauseMs = attempt === 0 ? 0 : backoffMs(attempt, BACKOFF, random);
+      if (nowMs + pauseMs - firstFailureMs > CHUNK_FAILURES_MS) throw failure.error;
+      await clock.sleep(pauseMs, signal);
+      if (failure.error.code === "corrupt") sums = await shipment.chunk.sums();
+    }
+  }
+
+  async #place(
+    chunk: SourceChunk,
+    sums: Uint8Array,
+    avoid: string[],
+    signal: AbortSignal,
+  ): Promise<ChunkPlacement> {
+    const { seq, offset, sizeBytes } = chunk;
+    const offer = { seq, offset, sizeBytes, sums, avoid };
+    const { placement } = await this.#context.trackers.ask(
+      uploadExtend,
+      { upload: this.#upload, offer },
+      { signal, repeatable: true, waitMs: this.#context.waitMs },
+    );
+    if (placement !== undefined) return placement;
+    throw new TydfsError("internal", "Cannot send a chunk: the master did not place it");
+  }
+
+  /** Tries the hops of a placement in order, each as the head of the chain. */
+  async #tryHops(
+    placement: ChunkPlacement,
+    chunk: SourceChunk,
+    signal: AbortSignal,
+  ): Promise<PutAnswer | PlacementFailure> {
+    const { transport, clock, log } = this.#context;
+    const failed: string[] = [];
+    let last = new TydfsError("no-keepers", "Cannot send a chunk: the master named no keeper");
+    for (const hop of placement.hops) {
+      const sinceMs = clock.monotonicMs();
+      try {
+        return await sendToKeeper(transport, hop, {
+          clock,
+          signal,
+          chunk: placement.chunk,
+          ticket: placement.ticket,
+          body: chunk.body(),
+          sizeBytes: chunk.sizeBytes,
+          check: async () => {
+            await this.#source.check();
+            await this.#watch.check(hop.keeper, sinceMs, signal);
+          },
+        });
+      } catch (error) {
+        signal.throwIfAborted();
+        if (!(error instanceof TydfsError)) throw error;
+        if (!mayPass(error) && !hasCode(error, ...FAILOVER_CODES)) throw error;
+        log.debug("A keeper failed to store a chunk", {
+          keeper: hop.keeper,
+          seq: chunk.seq,
+          error,
+        });
+        if (hasCode(error, "corrupt")) await this.#source.check();
+        last = error;
+        // The head is alive, but its chain is too short, or its ticket of no use: another placement helps, not another hop.
+        if (hasCode(error, "no-keepers", "expired")) {
+          return { error, failed: [...failed, ...namedKeepers(error)] };
+        }
+        if (!hasCode(error, "corrupt", "busy")) failed.push(hop.keeper);
+      }
+    }
+    return { error: last, failed };
+  }
+}
+
+/** The keepers that an error blames, when it names them. */
+function namedKeepers(error: TydfsError): string[] {
+  const named = error.data["failed"];
+  return Array.isArray(named) ? named : [];
+}

@@ -1,0 +1,266 @@
+/**
+ * `TydfsClient`: the library with which programs use a cluster. It asks trackers over NATS and streams
+ * to and from keepers itself; it never sees the catalog.
+ */
+import { systemClock } from "../base/clock.ts";
+import { silentLog } from "../base/log.ts";
+import { systemRandom } from "../base/random.ts";
+import type { Bus } from "../wire/bus.ts";
+import { connectNats } from "../wire/bus_nats.ts";
+import { httpTransport } from "../wire/chunk_http.ts";
+import type { ClusterStatus } from "../wire/cluster.ts";
+import { clusterStatus } from "../wire/cluster.ts";
+import { dirList, dirMake, LIST_PAGE_MAX } from "../wire/dir.ts";
+import { hasCode, TydfsError } from "../wire/errors.ts";
+import type { Entry } from "../wire/file.ts";
+import { fileRemove, fileRename, fileStat } from "../wire/file.ts";
+import { baseName, joinPath, parsePath, quotePath } from "../wire/names.ts";
+import type { Rpc } from "../wire/rpc.ts";
+import { subjectsOf } from "../wire/subjects.ts";
+import { parseClusterUrl } from "../wire/url.ts";
+import type {
+  ClientEffects,
+  ClientSettings,
+  GetOptions,
+  GetResult,
+  OperationOptions,
+  PutOptions,
+  PutResult,
+  StatResult,
+} from "./api.ts";
+import type { ClientContext } from "./context.ts";
+import { downloadInOrder, downloadInto } from "./download.ts";
+import { LocalSource, LocalTarget, resolveTarget } from "./local_files.ts";
+import { RemoteFile } from "./remote_file.ts";
+import type { Source } from "./source.ts";
+import { FileSource, StreamSource } from "./source.ts";
+import type { WaitNotice } from "./trackers.ts";
+import { Trackers } from "./trackers.ts";
+import { upload } from "./upload.ts";
+
+export type * from "./api.ts";
+
+const CONNECT_MS = 4_000;
+const WAIT_MS_DEFAULT = 30_000;
+const PARALLEL_DEFAULT = 4;
+
+export class TydfsClient {
+  readonly #context: ClientContext;
+  readonly #bus: Bus;
+
+  constructor(effects: ClientEffects, settings: ClientSettings = {}) {
+    const { bus, subjects, transport, clock, random } = effects;
+    const told = new Set<string>();
+    const onWait = (notice: WaitNotice) => {
+      if (told.has(notice.code)) return;
+      told.add(notice.code);
+      settings.onWait?.(notice);
+    };
+    this.#bus = bus;
+    this.#context = {
+      transport,
+      clock,
+      random,
+      trackers: new Trackers({ bus, subjects, clock, random, onWait }),
+      log: settings.log ?? silentLog,
+      owner: settings.owner ?? "",
+      waitMs: settings.waitMs ?? WAIT_MS_DEFAULT,
+      parallel: settings.parallel ?? PARALLEL_DEFAULT,
+      onWait,
+    };
+  }
+
+  /** Joins a cluster by its URL. Throws `no-master` within 5 s, `denied` on a wrong secret, `invalid` on a bad URL. */
+  static async connect(settings: ClientSettings & { url: string }): Promise<TydfsClient> {
+    const url = parseClusterUrl(settings.url);
+    const log = settings.log ?? silentLog;
+    const bus = await connectNats({ url, name: "client", log, connectMs: CONNECT_MS });
+    const subjects = subjectsOf(url.cluster);
+    const effects = { bus, subjects, transport: httpTransport };
+    return new TydfsClient({ ...effects, clock: systemClock, random: systemRandom }, settings);
+  }
+
+  /** Puts a local file (or a named pipe) at a remote path, in one atomic step. */
+  async put(local: string, remote: string, options: PutOptions = {}): Promise<PutResult> {
+    const path = parsePath(remote);
+    const file = await LocalSource.open(local);
+    try {
+      const source = file.kind === "file"
+        ? new FileSource(file)
+        : new StreamSource(file.stream(), this.#context.clock.wallMs());
+      return await this.#upload(source, path, options);
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** Puts a stream of unknown length at a remote path; a few chunks of it are held in memory. */
+  putStream(
+    stream: AsyncIterable<Uint8Array>,
+    remote: string,
+    options: PutOptions = {},
+  ): Promise<PutResult> {
+    const source = new StreamSource(stream, this.#context.clock.wallMs());
+    return this.#upload(source, parsePath(remote), options);
+  }
+
+  /**
+   * Gets a file to a local path (into it, when that is a directory). A local file that is there is replaced when the
+   * download is whole, and untouched otherwise.
+   */
+  async get(remote: string, local: string, options: GetOptions = {}): Promise<GetResult> {
+    const { clock, random } = this.#context;
+    const path = parsePath(remote);
+    const signal = signalOf(options);
+    const startMs = clock.monotonicMs();
+    const file = await RemoteFile.open(this.#context, path, signal);
+    const target = await LocalTarget.create(await resolveTarget(local, baseName(path)), random);
+    try {
+      const onProgress = options.onProgress ?? ignore;
+      await downloadInto(this.#context, file, target, { signal, onProgress });
+      const { mtimeMs, mode } = file.facts;
+      signal.throwIfAborted();
+      await target.finish({ mtimeMs, mode, sync: options.sync ?? false });
+    } catch (error) {
+      await target.discard();
+      throw error;
+    }
+    const elapsedMs = clock.monotonicMs() - startMs;
+    return { ...file.facts, local: target.path, elapsedMs };
+  }
+
+  /** A file's bytes in order, fetched ahead within bounds. */
+  async *read(remote: string, options: GetOptions = {}): AsyncGenerator<Uint8Array> {
+    const signal = signalOf(options);
+    const file = await RemoteFile.open(this.#context, parsePath(remote), signal);
+    const onProgress = options.onProgress ?? ignore;
+    yield* downloadInOrder(this.#context, file, { signal, onProgress });
+  }
+
+  /** The entries of a directory in byte order (all below it with `recursive`), or the one file that `remote` names. */
+  async *list(
+    remote: string,
+    options: OperationOptions & { recursive?: boolean } = {},
+  ): AsyncGenerator<Entry> {
+    const { recursive = false } = options;
+    const path = parsePath(remote);
+    const ask = { signal: signalOf(options), repeatable: true };
+    let after: string | undefined;
+    for (;;) {
+      const request = { path, recursive, limit: LIST_PAGE_MAX, ...(after && { after }) };
+      const page = await this.#context.trackers.ask(dirList, request, ask);
+      yield* page.entries;
+      if (page.next === undefined) return;
+      after = page.next;
+    }
+  }
+
+  /** What is known of a path; with `locations` also where each chunk lies. */
+  async stat(
+    remote: string,
+    options: OperationOptions & { locations?: boolean } = {},
+  ): Promise<StatResult> {
+    const path = parsePath(remote);
+    const ask = { signal: signalOf(options), repeatable: true };
+    const { trackers } = this.#context;
+    if (options.locations !== true) return await trackers.ask(fileStat, { path }, ask);
+    let page = await trackers.ask(fileStat, { path, fromSeq: 0 }, ask);
+    const { entry, checksum, replicas, inode } = page;
+    const chunks = [...page.chunks];
+    while (page.more && page.chunks.length > 0) {
+      page = await trackers.ask(fileStat, { path, inode, fromSeq: chunks.length }, ask);
+      chunks.push(...page.chunks);
+    }
+    return { entry, checksum, replicas, chunks };
+  }
+
+  /** Takes a path away, a directory only when it is empty or with `recursive`. Returns what went. */
+  remove(
+    remote: string,
+    options: OperationOptions & { recursive?: boolean } = {},
+  ): Promise<{ files: number; directories: number }> {
+    const request = { path: parsePath(remote), recursive: options.recursive ?? false };
+    return this.#once(fileRemove, request, options);
+  }
+
+  /** Moves a path as `mv` does: into `to` when that is a directory, else onto it. Returns the new path. */
+  async rename(
+    from: string,
+    to: string,
+    options: OperationOptions & { replace?: boolean } = {},
+  ): Promise<string> {
+    const source = parsePath(from);
+    const target = await this.resolveRemote(to, baseName(source), options);
+    const request = { from: source, to: target, replace: options.replace ?? true };
+    return (await this.#once(fileRename, request, options)).path;
+  }
+
+  /** Makes a directory; with `parents` those above it too, and one that exists is no error. */
+  makeDirectory(
+    remote: string,
+    options: OperationOptions & { parents?: boolean } = {},
+  ): Promise<{ path: string; made: boolean }> {
+    const request = { path: parsePath(remote), parents: options.parents ?? false };
+    return this.#once(dirMake, request, options);
+  }
+
+  /** The state of the whole cluster. */
+  status(options: OperationOptions = {}): Promise<ClusterStatus> {
+    const ask = { signal: signalOf(options), repeatable: true };
+    return this.#context.trackers.ask(clusterStatus, {}, ask);
+  }
+
+  /** The path at which something called `name` lands: inside `remote` when that is (or ends like) a directory. */
+  async resolveRemote(
+    remote: string,
+    name: string,
+    options: OperationOptions = {},
+  ): Promise<string> {
+    const path = parsePath(remote);
+    if (remote.endsWith("/")) return parsePath(joinPath(path, name));
+    try {
+      const { entry } = await this.stat(path, options);
+      return entry.kind === "directory" ? parsePath(joinPath(path, name)) : path;
+    } catch (error) {
+      if (hasCode(error, "not-found")) return path;
+      throw error;
+    }
+  }
+
+  /** Leaves the cluster. */
+  async close(): Promise<void> {
+    await this.#bus.close();
+  }
+
+  async #upload(source: Source, path: string, options: PutOptions): Promise<PutResult> {
+    const { clock } = this.#context;
+    if (path === "/") {
+      throw new TydfsError("invalid", `Cannot put a file at ${quotePath(path)}: name the file too`);
+    }
+    const startMs = clock.monotonicMs();
+    const committed = await upload(this.#context, source, {
+      path,
+      replicas: options.replicas,
+      minCopies: options.minCopies,
+      exclusive: options.exclusive ?? false,
+      signal: signalOf(options),
+      onProgress: options.onProgress ?? ignore,
+    });
+    return { ...committed, elapsedMs: clock.monotonicMs() - startMs };
+  }
+
+  #once<Request, Reply>(
+    procedure: Rpc<Request, Reply>,
+    request: Request,
+    options: OperationOptions,
+  ): Promise<Reply> {
+    const ask = { signal: signalOf(options), repeatable: false };
+    return this.#context.trackers.ask(procedure, request, ask);
+  }
+}
+
+function signalOf(options: OperationOptions): AbortSignal {
+  return options.signal ?? new AbortController().signal;
+}
+
+function ignore(): void {}

@@ -1,0 +1,199 @@
+/**
+ * Uploads: begin, chunks straight to keepers, commit. Invisible to others until the commit; on any failure
+ * it is dropped at once, so that slots and space come back without waiting for the lease.
+ */
+import { must } from "../base/assert.ts";
+import { hasCode, TydfsError } from "../wire/errors.ts";
+import { quotePath } from "../wire/names.ts";
+import { fileChecksum } from "../wire/sums.ts";
+import type { Committed, UploadBeginReply } from "../wire/upload.ts";
+import { uploadAbort, uploadBegin, uploadCommit, uploadExtend } from "../wire/upload.ts";
+import { ChunkSender } from "./chunk_sender.ts";
+import type { ClientContext, ProgressListener } from "./context.ts";
+import { orAbort, runCrew } from "./crew.ts";
+import type { Source, SourceChunk } from "./source.ts";
+
+const ABORT_MS = 2_000;
+
+export interface UploadRequest {
+  path: string;
+  /** Copies wanted; the cluster's goal when undefined. */
+  replicas: number | undefined;
+  /** Copies on disk before success; the cluster's own when undefined. */
+  minCopies: number | undefined;
+  /** Fail with `exists` when there is such a file. */
+  exclusive: boolean;
+  signal: AbortSignal;
+  onProgress: ProgressListener;
+}
+
+/** A source that fits into one chunk, with its sums. */
+interface WholeChunk {
+  chunk: SourceChunk;
+  sums: Uint8Array;
+}
+
+/** Puts a source at a path. Returns what was committed; throws with nothing visible, or `timeout` when that is unknown. */
+export async function upload(
+  context: ClientContext,
+  source: Source,
+  request: UploadRequest,
+): Promise<Committed> {
+  const { signal } = request;
+  const chunk = await source.whole(signal);
+  const whole = chunk === undefined ? undefined : { chunk, sums: await chunk.sums() };
+  // The sums are those of one moment only if nothing changed while they were made.
+  if (whole !== undefined) await source.check();
+  const begun = await begin(context, source, request, whole);
+  const stopRenewing = renewLease(context, begun);
+  try {
+    return await run(context, source, request, begun, whole);
+  } catch (error) {
+    await abort(context, begun.upload);
+    signal.throwIfAborted();
+    throw error;
+  } finally {
+    stopRenewing();
+  }
+}
+
+function begin(
+  context: ClientContext,
+  source: Source,
+  request: UploadRequest,
+  whole: WholeChunk | undefined,
+): Promise<UploadBeginReply> {
+  const { path, replicas, minCopies, exclusive, signal } = request;
+  const { mode, mtimeMs, sizeBytes } = source;
+  const message = {
+    path,
+    mode,
+    mtimeMs,
+    exclusive,
+    owner: context.owner,
+    ...(sizeBytes === undefined ? {} : { sizeBytes }),
+    ...(replicas === undefined ? {} : { replicas }),
+    ...(minCopies === undefined ? {} : { minCopies }),
+    ...(whole === undefined ? {} : { only: offerOf(whole) }),
+  };
+  const options = { signal, repeatable: true, waitMs: context.waitMs };
+  return context.trackers.ask(uploadBegin, message, options);
+}
+
+async function run(
+  context: ClientContext,
+  source: Source,
+  request: UploadRequest,
+  begun: UploadBeginReply,
+  whole: WholeChunk | undefined,
+): Promise<Committed> {
+  const { signal, onProgress } = request;
+  const sender = new ChunkSender(context, source, begun.upload);
+  const { placement } = begun;
+  if (whole === undefined || placement === undefined) {
+    const sums = await sendChunks(context, source, request, begun, sender);
+    await source.check();
+    return commit(context, request, begun.upload, sums);
+  }
+  const { sizeBytes } = whole.chunk;
+  onProgress({ doneBytes: 0, totalBytes: sizeBytes });
+  try {
+    const { answer, sums } = await sender.send({ ...whole, placement }, signal);
+    onProgress({ doneBytes: sizeBytes, totalBytes: sizeBytes });
+    return answer.committed ?? await commit(context, request, begun.upload, [{ sums, sizeBytes }]);
+  } catch (error) {
+    // The answer to a PUT that committed may have been lost, and the upload is over then.
+    if (!hasCode(error, "not-found")) throw error;
+    const sent = [{ sums: whole.sums, sizeBytes }];
+    return commit(context, request, begun.upload, sent).catch(() => Promise.reject(error));
+  }
+}
+
+interface SentChunk {
+  sums: Uint8Array;
+  sizeBytes: number;
+}
+
+/** Sends all chunks, several at once; returns them in order. */
+async function sendChunks(
+  context: ClientContext,
+  source: Source,
+  request: UploadRequest,
+  begun: UploadBeginReply,
+  sender: ChunkSender,
+): Promise<SentChunk[]> {
+  const sent: SentChunk[] = [];
+  let doneBytes = 0;
+  const crewSize = Math.min(context.parallel, source.chunksMax);
+  const home = new AbortController();
+  const chunks = source.chunks(begun.chunkBytes, AbortSignal.any([request.signal, home.signal]));
+  const progress = () => request.onProgress({ doneBytes, totalBytes: source.sizeBytes });
+  progress();
+  try {
+    await runCrew(crewSize, request.signal, async (signal) => {
+      for (;;) {
+        const next = await orAbort(chunks.next(), signal);
+        if (next.done === true) return;
+        const chunk = next.value;
+        const shipment = { chunk, sums: await chunk.sums(), placement: undefined };
+        const { sums } = await sender.send(shipment, signal);
+        sent[chunk.seq] = { sums, sizeBytes: chunk.sizeBytes };
+        doneBytes += chunk.sizeBytes;
+        progress();
+      }
+    });
+  } finally {
+    home.abort();
+  }
+  return sent.map((chunk, seq) => must(chunk, `chunk ${seq}`));
+}
+
+async function commit(
+  context: ClientContext,
+  request: UploadRequest,
+  uploadId: string,
+  sent: SentChunk[],
+): Promise<Committed> {
+  const sizeBytes = sent.reduce((total, chunk) => total + chunk.sizeBytes, 0);
+  const checksum = fileChecksum(sent.map(({ sums }) => sums));
+  const message = { upload: uploadId, sizeBytes, chunks: sent.length, checksum };
+  const options = { signal: request.signal, repeatable: true };
+  try {
+    return await context.trackers.ask(uploadCommit, message, options);
+  } catch (cause) {
+    if (!hasCode(cause, "timeout")) throw cause;
+    const words = `Cannot tell whether ${quotePath(request.path)} was put: ` +
+      "the commit was not answered; look before you repeat it";
+    throw new TydfsError("timeout", words, { cause });
+  }
+}
+
+/** Keeps the upload alive while chunks take long; returns how to stop that. */
+function renewLease(context: ClientContext, { upload: id, leaseMs }: UploadBeginReply): () => void {
+  const stopped = new AbortController();
+  const timer = context.clock.every(Math.max(leaseMs / 3, 500), () => {
+    const options = { signal: stopped.signal, repeatable: false };
+    // A lease that can't be renewed shows in the next request that matters.
+    context.trackers.ask(uploadExtend, { upload: id }, options).catch(() => {});
+  });
+  return () => {
+    timer.stop();
+    stopped.abort();
+  };
+}
+
+/** Drops the upload, as well as that can be done now; otherwise its lease ends. */
+async function abort(context: ClientContext, id: string): Promise<void> {
+  const given = new AbortController();
+  const timer = context.clock.after(ABORT_MS, () => given.abort());
+  const options = { signal: given.signal, repeatable: false };
+  await context.trackers.ask(uploadAbort, { upload: id }, options).catch((error) => {
+    context.log.debug("Cannot drop an upload; its lease will", { upload: id, error });
+  });
+  timer.stop();
+}
+
+function offerOf({ chunk, sums }: WholeChunk) {
+  const { seq, offset, sizeBytes } = chunk;
+  return { seq, offset, sizeBytes, sums, avoid: [] };
+}

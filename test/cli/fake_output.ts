@@ -1,0 +1,34 @@
+/** A console that keeps what is written to it. */
+import type { Output } from "../../src/cli/output.ts";
+
+export class FakeOutput implements Output {
+  readonly columns = 100;
+  readonly lines: string[] = [];
+  readonly messages: string[] = [];
+  drawn = "";
+  readonly messagesOnTerminal: boolean;
+
+  constructor(messagesOnTerminal = false) {
+    this.messagesOnTerminal = messagesOnTerminal;
+  }
+
+  line(text: string): void {
+    this.lines.push(text);
+  }
+
+  message(text: string): void {
+    this.messages.push(text);
+  }
+
+  draw(text: string): void {
+    this.drawn += text;
+  }
+
+  bytes(): Promise<boolean> {
+    return Promise.resolve(true);
+  }
+
+  flush(): Promise<void> {
+    return Promise.resolve();
+  }
+}

@@ -1,0 +1,107 @@
+/** The command line as people get it wrong, and as they ask for help. */
+import { expect, test } from "bun:test";
+import { runCli } from "../../src/cli/program.ts";
+import { flagName, OPTIONS } from "../../src/config/options.ts";
+import { FakeOutput } from "./fake_output.ts";
+
+const COMMANDS = [
+  "master",
+  "keeper",
+  "put",
+  "get",
+  "ls",
+  "stat",
+  "rm",
+  "mv",
+  "mkdir",
+  "status",
+  "version",
+];
+const UNREACHABLE = { TYDFS_URL: "tydfs://client:secret@127.0.0.1:1" };
+
+async function run(words: string[], env: Record<string, string> = {}) {
+  const output = new FakeOutput();
+  const status = await runCli(words, env, output);
+  return { status, output, lines: output.lines.join("\n"), messages: output.messages.join("\n") };
+}
+
+const WRONG: [string, RegExp][] = [
+  ["pu a", /^tydfs: Unknown command 'pu' \(Did you mean put\?\)/],
+  ["ls --recursiv", /^tydfs: Unknown option '--recursiv' \(Did you mean --recursive\?\)/],
+  ["put", /^tydfs: Missing required argument 'LOCAL'/],
+  ["mv /a", /^tydfs: Missing required argument 'TO'/],
+  ["get /a b c", /^tydfs: Too many arguments/],
+  ["version --wait 3s", /^tydfs: Unknown option '--wait'/],
+  ["master --parallel 3", /^tydfs: Unknown option '--parallel'/],
+  ["ls", /^tydfs: Cannot join a cluster: set TYDFS_URL or give --url/],
+  ["keeper", /^tydfs: Cannot join a cluster/],
+  ["put -", /^tydfs: Cannot put standard input without a name/],
+  ["ls --wait soon", /^tydfs: Cannot use "soon" for "wait" \(flag --wait\)/],
+  [
+    "ls --parallel 99",
+    /^tydfs: Cannot use "99" for "parallel" \(flag --parallel\): the most is 32/,
+  ],
+  ["put a /a --replicas 0", /^tydfs: Cannot use "0" for "replicas" \(flag --replicas\)/],
+  ["ls --config no-such.toml", /^tydfs: Cannot read the configuration "no-such.toml"/],
+];
+
+for (const [line, words] of WRONG) {
+  test(`runCli answers "${line}" with status 2 and one line`, async () => {
+    const { status, lines, output } = await run(line.split(" "));
+    expect(status).toBe(2);
+    expect(lines).toBe("");
+    expect(output.messages).toEqual([expect.stringMatching(words)]);
+  });
+}
+
+test("runCli without a command shows the help as an error", async () => {
+  const { status, messages } = await run([]);
+  expect(status).toBe(2);
+  expect(messages).toContain("Usage: tydfs COMMAND");
+});
+
+test("help lists all commands, examples and exit statuses", async () => {
+  const { status, lines } = await run(["--help"]);
+  expect(status).toBe(0);
+  for (const command of COMMANDS) expect(lines).toMatch(new RegExp(`^  ${command}\\b`, "m"));
+  expect(lines).toContain("Examples:");
+  expect(lines).toMatch(/^ {2}130 {2}interrupted$/m);
+});
+
+for (const command of COMMANDS) {
+  test(`help of ${command} has its settings and at least two examples`, async () => {
+    const { status, lines } = await run([command, "--help"]);
+    expect(status).toBe(0);
+    const examples = lines.slice(lines.indexOf("Examples:"));
+    expect(examples.match(new RegExp(`tydfs ${command}`, "g"))?.length).toBeGreaterThanOrEqual(2);
+    const user = command === "master" || command === "keeper" ? command : "client";
+    if (command === "version") return;
+    for (const [key, { for: users }] of Object.entries(OPTIONS)) {
+      const flag = flagName(key as keyof typeof OPTIONS);
+      if ((users as readonly string[]).includes(user)) expect(lines).toContain(flag);
+    }
+  });
+}
+
+test("version prints one JSON value with --json, before and after the command", async () => {
+  for (const words of [["version", "--json"], ["--json", "version"], ["--version", "--json"]]) {
+    const { status, lines } = await run(words);
+    expect(status).toBe(0);
+    expect(JSON.parse(lines)).toMatchObject({ version: expect.any(String), bun: Bun.version });
+  }
+});
+
+test("a cluster that can't be reached is one line and status 5", async () => {
+  const { status, output } = await run(["stat", "/a"], UNREACHABLE);
+  expect(status).toBe(5);
+  expect(output.messages).toEqual([
+    expect.stringMatching(/^tydfs: Cannot reach a master at 127\.0\.0\.1:1: /),
+  ]);
+});
+
+test("a URL that is none is one line that does not repeat the secret", async () => {
+  const { status, output } = await run(["ls"], { TYDFS_URL: "http://client:secret@x" });
+  expect(status).toBe(1);
+  expect(output.messages.length).toBe(1);
+  expect(output.messages[0]).not.toContain("secret@");
+});

@@ -1,0 +1,376 @@
+/**
+ * A cluster in memory: trackers on a fake bus, keepers as maps of bytes, and faults by keeper. It keeps the
+ * protocol well enough for the client's own decisions; it is no model of the real parts.
+ */
+import { must } from "../../src/base/assert.ts";
+import { seededRandom } from "../../src/base/random.ts";
+import { TydfsClient } from "../../src/client/client.ts";
+import type { ClientSettings } from "../../src/client/client.ts";
+import { serve } from "../../src/wire/bus.ts";
+import type {
+  ChunkTransport,
+  GetChunkRequest,
+  PortAddress,
+  PutAnswer,
+  PutChunkRequest,
+} from "../../src/wire/chunk_http.ts";
+import { clusterStatus } from "../../src/wire/cluster.ts";
+import { dirList, dirMake } from "../../src/wire/dir.ts";
+import { TydfsError } from "../../src/wire/errors.ts";
+import type { Entry, FileLocateReply, LocatedExtent } from "../../src/wire/file.ts";
+import { fileDoubt, fileLocate, fileRemove, fileRename, fileStat } from "../../src/wire/file.ts";
+import { makeId } from "../../src/wire/ids.ts";
+import type { Rpc } from "../../src/wire/rpc.ts";
+import { subjectsOf } from "../../src/wire/subjects.ts";
+import { fileChecksum, sameSums, sumsOf } from "../../src/wire/sums.ts";
+import type {
+  ChunkOffer,
+  ChunkPlacement,
+  Committed,
+  UploadBeginRequest,
+} from "../../src/wire/upload.ts";
+import { uploadAbort, uploadBegin, uploadCommit, uploadExtend } from "../../src/wire/upload.ts";
+import { FakeBus, fastClock } from "./fake_bus.ts";
+
+const HOPS_MAX = 3;
+
+/** What a keeper does wrong. */
+export type Fault = "refuse" | "hang" | "stall" | "short" | "flip" | "busy" | "expired";
+
+export interface FakeKeeper {
+  id: string;
+  host: string;
+  chunks: Map<string, Uint8Array>;
+  fault: Fault | undefined;
+  /** Streams that reached it. */
+  puts: number;
+  gets: number;
+}
+
+interface FakeFile {
+  inode: number;
+  version: number;
+  bytes: number;
+  mode: number;
+  mtimeMs: number;
+  owner: string;
+  checksum: string;
+  extents: LocatedExtent[];
+}
+
+interface FakeUpload {
+  request: UploadBeginRequest;
+  offers: Map<number, ChunkOffer & { chunk: string }>;
+  committed: Committed | undefined;
+}
+
+export interface FakeClusterOptions {
+  keepers?: number;
+  chunkBytes?: number;
+  copies?: number;
+  /** Extents in a page of `file.locate`. */
+  pageMax?: number;
+  client?: ClientSettings;
+}
+
+export class FakeCluster {
+  readonly bus = new FakeBus();
+  readonly keepers: FakeKeeper[];
+  readonly files = new Map<string, FakeFile>();
+  /** Names of the remote calls, in order. */
+  readonly calls: string[] = [];
+  readonly offers: ChunkOffer[] = [];
+  readonly doubts: { chunk: string; keeper: string }[] = [];
+  readonly aborted: string[] = [];
+  readonly client: TydfsClient;
+  /** Called before each remote call; what it throws is answered. */
+  before: (name: string) => void = () => {};
+  /** Called when a keeper has taken a PUT's bytes. */
+  onPut: () => void | Promise<void> = () => {};
+  readonly #options: Required<Omit<FakeClusterOptions, "client">>;
+  readonly #random = seededRandom(1);
+  readonly #uploads = new Map<string, FakeUpload>();
+  #lastInode = 0;
+
+  constructor(options: FakeClusterOptions = {}) {
+    this.#options = { keepers: 3, chunkBytes: 4 << 20, copies: 2, pageMax: 256, ...options };
+    this.keepers = Array.from({ length: this.#options.keepers }, (_, index) => ({
+      id: makeId(this.#random),
+      host: `keeper-${index}`,
+      chunks: new Map(),
+      fault: undefined,
+      puts: 0,
+      gets: 0,
+    }));
+    const subjects = subjectsOf("test");
+    this.#serveUploads(subjects.rpc);
+    this.#serveFiles(subjects.rpc);
+    const clock = fastClock(200);
+    const random = seededRandom(2);
+    this.client = new TydfsClient(
+      { bus: this.bus, subjects, transport: this.transport, clock, random },
+      { owner: "ann", ...options.client },
+    );
+  }
+
+  /** Keeper number `index`. */
+  keeper(index: number): FakeKeeper {
+    return must(this.keepers[index], `keeper ${index}`);
+  }
+
+  /** Stores a file as if it had been put, on the keepers given. */
+  store(path: string, bytes: Uint8Array, holders: FakeKeeper[] = this.keepers): void {
+    const { chunkBytes } = this.#options;
+    const extents: LocatedExtent[] = [];
+    for (let offset = 0, seq = 0; offset < bytes.length; offset += chunkBytes, seq++) {
+      const part = bytes.slice(offset, offset + chunkBytes);
+      const chunk = makeId(this.#random);
+      for (const holder of holders) holder.chunks.set(chunk, part);
+      extents.push(extentOf(seq, offset, chunk, part));
+    }
+    this.#addFile(path, extents, { mode: 0o640, mtimeMs: 1_700_000_000_000, owner: "ann" });
+  }
+
+  /** Where a file's bytes lie; tests may bend it. */
+  file(path: string): FakeFile {
+    return must(this.files.get(path), path);
+  }
+
+  /** The bytes of a committed file, from the first keeper that has each chunk. */
+  content(path: string): Uint8Array {
+    const parts = this.file(path).extents.map(({ chunk }) =>
+      must(this.keepers.map(({ chunks }) => chunks.get(chunk)).find((part) => part), chunk)
+    );
+    return new Uint8Array(Buffer.concat(parts));
+  }
+
+  readonly transport: ChunkTransport = {
+    put: async (address, request) => {
+      const keeper = this.#reach(address, request.signal);
+      keeper.puts++;
+      if (keeper.fault === "hang") await new Promise(() => {});
+      if (keeper.fault === "busy") throw new TydfsError("busy", "All slots are taken");
+      return await this.#land(request);
+    },
+    get: (address, request) => {
+      const keeper = this.#reach(address, request.signal);
+      keeper.gets++;
+      if (keeper.fault === "busy") throw new TydfsError("busy", "All slots are taken");
+      if (keeper.fault === "expired" && request.ticket === "old") {
+        throw new TydfsError("expired", "The ticket has run out");
+      }
+      const whole = keeper.chunks.get(request.chunk);
+      if (whole === undefined) throw new TydfsError("not-found", "There is no such chunk");
+      return Promise.resolve(streamOf(keeper, whole, request));
+    },
+  };
+
+  #reach(address: PortAddress, signal: AbortSignal): FakeKeeper {
+    signal.throwIfAborted();
+    const keeper = must(
+      this.keepers.find(({ host }) => host === address.host),
+      `keeper ${address.host}`,
+    );
+    if (keeper.fault === "refuse") throw new TydfsError("unavailable", "Connection refused");
+    return keeper;
+  }
+
+  /** Stores a chunk on all hops of its ticket that can be reached, as a chain would. */
+  async #land(request: PutChunkRequest): Promise<PutAnswer> {
+    const { body } = request;
+    const bytes = body instanceof Uint8Array ? body : new Uint8Array(await body.arrayBuffer());
+    await this.onPut();
+    const [uploadId = "", seq = "", ...hops] = request.ticket.split(" ");
+    const upload = must(this.#uploads.get(uploadId), "the ticket's upload");
+    const offer = must(upload.offers.get(Number(seq)), "the ticket's offer");
+    if (!sameSums(sumsOf(bytes), offer.sums)) throw new TydfsError("corrupt", "The sums differ");
+    const holders = this.keepers.filter(({ id, fault }) =>
+      hops.includes(id) && fault !== "refuse" && fault !== "hang"
+    );
+    if (holders.length < this.#options.copies) {
+      throw new TydfsError("no-keepers", "Too few copies");
+    }
+    for (const holder of holders) holder.chunks.set(request.chunk, bytes);
+    const keepers = holders.map(({ id }) => id);
+    if (upload.request.only === undefined) return { ok: true, keepers };
+    return { ok: true, keepers, committed: this.#commit(uploadId) };
+  }
+
+  #serve<Request, Reply>(
+    subject: (name: string) => string,
+    procedure: Rpc<Request, Reply>,
+    handler: (request: Request) => Reply,
+  ): void {
+    const options = { onFailure: () => {} };
+    serve(this.bus, subject(procedure.name), procedure, options, (request) => {
+      this.calls.push(procedure.name);
+      this.before(procedure.name);
+      return handler(request);
+    });
+  }
+
+  #serveUploads(subject: (name: string) => string): void {
+    const { chunkBytes } = this.#options;
+    this.#serve(subject, uploadBegin, (request) => {
+      const upload = makeId(this.#random);
+      const offers = new Map();
+      const single = request.only !== undefined && request.only.sizeBytes <= chunkBytes;
+      const kept = { ...request, only: single ? request.only : undefined };
+      this.#uploads.set(upload, { request: kept, offers, committed: undefined });
+      const reply = { upload, chunkBytes, leaseMs: 60_000 };
+      if (!single || request.only === undefined) return reply;
+      return { ...reply, placement: this.#place(upload, request.only) };
+    });
+    this.#serve(subject, uploadExtend, ({ upload, offer }) => {
+      if (!this.#uploads.has(upload)) throw new TydfsError("not-found", "No such upload");
+      return offer === undefined ? {} : { placement: this.#place(upload, offer) };
+    });
+    this.#serve(subject, uploadCommit, ({ upload, chunks, checksum }) => {
+      const open = this.#uploads.get(upload);
+      if (open === undefined) throw new TydfsError("not-found", "No such upload");
+      const committed = this.#commit(upload);
+      if (open.offers.size !== chunks || committed.checksum !== checksum) {
+        throw new TydfsError("conflict", "The sums differ");
+      }
+      return committed;
+    });
+    this.#serve(subject, uploadAbort, ({ upload }) => {
+      this.aborted.push(upload);
+      return {};
+    });
+  }
+
+  #place(upload: string, offer: ChunkOffer): ChunkPlacement {
+    this.offers.push(offer);
+    const hops = this.keepers.filter(({ id }) => !offer.avoid.includes(id)).slice(0, HOPS_MAX);
+    if (hops.length < this.#options.copies) throw new TydfsError("no-keepers", "Too few keepers");
+    const chunk = makeId(this.#random);
+    must(this.#uploads.get(upload), "the upload").offers.set(offer.seq, { ...offer, chunk });
+    return {
+      chunk,
+      ticket: [upload, offer.seq, ...hops.map(({ id }) => id)].join(" "),
+      hops: hops.map(({ id, host }) => ({ keeper: id, host, port: 7000 })),
+    };
+  }
+
+  #commit(uploadId: string): Committed {
+    const upload = must(this.#uploads.get(uploadId), "the upload");
+    if (upload.committed !== undefined) return upload.committed;
+    const { path, mode, mtimeMs, owner } = upload.request;
+    const extents = [...upload.offers.values()].sort((a, b) => a.seq - b.seq).map((offer) => {
+      const part = this.keepers.map(({ chunks }) => chunks.get(offer.chunk)).find((part) => part);
+      return extentOf(offer.seq, offer.offset, offer.chunk, must(part, "the chunk's bytes"));
+    });
+    const file = this.#addFile(path, extents, { mode, mtimeMs, owner });
+    const { version, checksum, bytes: sizeBytes } = file;
+    const copies = this.#options.copies;
+    upload.committed = { path, version, sizeBytes, checksum, copies, goal: 3 };
+    return upload.committed;
+  }
+
+  #addFile(
+    path: string,
+    extents: LocatedExtent[],
+    facts: { mode: number; mtimeMs: number; owner: string },
+  ): FakeFile {
+    const file = {
+      ...facts,
+      extents,
+      inode: ++this.#lastInode,
+      version: (this.files.get(path)?.version ?? 0) + 1,
+      bytes: extents.reduce((total, { length }) => total + length, 0),
+      checksum: fileChecksum(extents.map(({ sums }) => sums)),
+    };
+    this.files.set(path, file);
+    return file;
+  }
+
+  #serveFiles(subject: (name: string) => string): void {
+    this.#serve(subject, fileLocate, ({ path, fromSeq }) => this.#locate(path, fromSeq));
+    this.#serve(subject, fileStat, ({ path }) => {
+      if (path === "/dir") return statReply({ ...entryOf(path, undefined), kind: "directory" });
+      return statReply(entryOf(path, this.#find(path)));
+    });
+    this.#serve(subject, fileRemove, ({ path }) => {
+      this.#find(path);
+      this.files.delete(path);
+      return { files: 1, directories: 0 };
+    });
+    this.#serve(subject, fileRename, ({ from, to }) => {
+      this.files.set(to, this.#find(from));
+      this.files.delete(from);
+      return { path: to };
+    });
+    this.#serve(subject, fileDoubt, (doubt) => {
+      this.doubts.push(doubt);
+      return {};
+    });
+    this.#serve(subject, dirMake, ({ path }) => ({ path, made: true }));
+    this.#serve(subject, dirList, ({ after }) => {
+      const paths = [...this.files.keys()].sort();
+      const path = paths.find((candidate) => after === undefined || candidate > after);
+      const entries = path === undefined ? [] : [entryOf(path, this.files.get(path))];
+      return path === undefined || path === paths.at(-1) ? { entries } : { entries, next: path };
+    });
+    this.#serve(subject, clusterStatus, () => {
+      throw new TydfsError("unavailable", "Not in this fake");
+    });
+  }
+
+  #find(path: string): FakeFile {
+    const file = this.files.get(path);
+    if (file === undefined) throw new TydfsError("not-found", `Cannot find "${path}"`);
+    return file;
+  }
+
+  #locate(path: string, fromSeq: number): FileLocateReply {
+    const { inode, version, bytes, checksum, mtimeMs, mode, extents } = this.#find(path);
+    const end = fromSeq + this.#options.pageMax;
+    const again = this.calls.filter((name) => name === fileLocate.name).length > 1;
+    const located = extents.slice(fromSeq, end).map((extent) => ({
+      ...extent,
+      ticket: again ? "new" : "old",
+      keepers: this.keepers.filter(({ chunks }) => chunks.has(extent.chunk)).map(({ id }) => id),
+    }));
+    const holders = this.keepers.map(({ id, host }) => {
+      return { keeper: id, name: host, host, ports: [7000, 7001] };
+    });
+    const facts = { inode, version, sizeBytes: bytes, checksum, mtimeMs, mode };
+    return { ...facts, holders, extents: located, more: end < extents.length };
+  }
+}
+
+function extentOf(seq: number, offset: number, chunk: string, part: Uint8Array): LocatedExtent {
+  const facts = { seq, offset, chunk, chunkOffset: 0, length: part.length };
+  return { ...facts, chunkBytes: part.length, sums: sumsOf(part), keepers: [], ticket: "" };
+}
+
+function entryOf(path: string, file: FakeFile | undefined): Entry {
+  const { bytes = 0, version = 0, mtimeMs = 0, mode = 0o755, owner = "ann" } = file ?? {};
+  return { path, kind: "file", size: bytes, version, mtimeMs, mode, owner, updating: false };
+}
+
+function statReply(entry: Entry) {
+  return { entry, inode: 1, checksum: "", replicas: 3, chunks: [], more: false };
+}
+
+/** The bytes asked for, in pieces, with the keeper's fault in them. */
+async function* streamOf(
+  { fault }: FakeKeeper,
+  whole: Uint8Array,
+  { offset, length, signal }: GetChunkRequest,
+): AsyncGenerator<Uint8Array> {
+  const bytes = whole.slice(offset, offset + length);
+  const pieceBytes = 300_000;
+  const half = Math.floor(bytes.length / 2);
+  if (fault === "flip") bytes[half] = (bytes[half] ?? 0) ^ 1;
+  for (let at = 0; at < bytes.length; at += pieceBytes) {
+    if (at > half && fault === "short") {
+      throw new TydfsError("unavailable", "The stream is short");
+    }
+    if (at > half && fault === "stall") {
+      await new Promise((_, reject) => signal.addEventListener("abort", reject));
+    }
+    yield bytes.subarray(at, at + pieceBytes);
+  }
+}

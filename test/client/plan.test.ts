@@ -1,0 +1,60 @@
+/** Plans cover every byte once and end at block borders. */
+import { expect, test } from "bun:test";
+import * as fc from "fast-check";
+import { MIB } from "../../src/base/bytes.ts";
+import { cutChunks, cutRanges, filePosition } from "../../src/client/plan.ts";
+import type { LocatedExtent } from "../../src/wire/file.ts";
+import { BLOCK_BYTES } from "../../src/wire/sums.ts";
+
+test("cutChunks covers a file exactly once", () => {
+  const sizes = fc.oneof(fc.nat(20 * MIB), fc.nat(2 ** 40));
+  const chunks = fc.integer({ min: 1, max: 256 }).map((blocks) => blocks * BLOCK_BYTES);
+  fc.assert(fc.property(sizes, chunks, (sizeBytes, chunkBytes) => {
+    fc.pre(sizeBytes / chunkBytes < 1000);
+    let end = 0;
+    let seq = 0;
+    for (const chunk of cutChunks(sizeBytes, chunkBytes)) {
+      expect(chunk.seq).toBe(seq++);
+      expect(chunk.offset).toBe(end);
+      expect(chunk.sizeBytes).toBeGreaterThan(0);
+      expect(chunk.sizeBytes).toBeLessThanOrEqual(chunkBytes);
+      end += chunk.sizeBytes;
+    }
+    expect(end).toBe(sizeBytes);
+  }));
+});
+
+const extents = fc.record({
+  chunkBytes: fc.integer({ min: 1, max: 64 * MIB }),
+  from: fc.double({ min: 0, max: 1, noNaN: true }),
+  share: fc.double({ min: 0, max: 1, noNaN: true }),
+  offset: fc.nat(2 ** 40),
+}).map(({ chunkBytes, from, share, offset }): LocatedExtent => {
+  const chunkOffset = Math.floor(from * (chunkBytes - 1));
+  const length = Math.floor(share * (chunkBytes - chunkOffset));
+  const chunk = "0".repeat(32);
+  const rest = { seq: 0, chunk, sums: new Uint8Array(), keepers: [], ticket: "" };
+  return { ...rest, offset, length, chunkOffset, chunkBytes };
+});
+
+test("cutRanges wants every byte of an extent exactly once and fetches whole blocks", () => {
+  const ranges = fc.integer({ min: 1, max: 9 }).map((blocks) => blocks * BLOCK_BYTES);
+  fc.assert(fc.property(extents, ranges, (extent, rangeBytes) => {
+    let next = extent.chunkOffset;
+    let wanted = 0;
+    for (const range of cutRanges(extent, rangeBytes)) {
+      expect(range.wantStart).toBe(next);
+      expect(range.wantEnd).toBeGreaterThan(range.wantStart);
+      expect(range.fetchStart % BLOCK_BYTES).toBe(0);
+      const atChunkEnd = range.fetchEnd === extent.chunkBytes;
+      expect(range.fetchEnd % BLOCK_BYTES === 0 || atChunkEnd).toBe(true);
+      expect(range.fetchStart).toBeLessThanOrEqual(range.wantStart);
+      expect(range.fetchEnd).toBeGreaterThanOrEqual(range.wantEnd);
+      expect(range.fetchEnd - range.fetchStart).toBeLessThanOrEqual(rangeBytes);
+      expect(filePosition(extent, range.wantStart)).toBe(extent.offset + wanted);
+      wanted += range.wantEnd - range.wantStart;
+      next = range.wantEnd;
+    }
+    expect(wanted).toBe(extent.length);
+  }));
+});
