@@ -1,6 +1,7 @@
 /**
- * RepairTable: how whole the cluster's chunks are, and how far the repairs. Written by the replicator alone; trackers
- * read it for `cluster.status`. One row; a reader may see the halves of two writes: for people, not for decisions.
+ * RepairTable: how whole the cluster's chunks are, and how far the repairs. Written by the
+ * replicator alone; trackers read it for `cluster.status`. One row; a reader may see the halves of
+ * two writes: for people, not for decisions.
  */
 import { readWide, Rows, writeWide } from "./rows.ts";
 
@@ -9,6 +10,7 @@ const QUEUED = 2;
 const UNDER = 4;
 const LOST = 6;
 const ETA = 8;
+const SCANNED = 10;
 const ROW_WORDS = 16;
 
 /** The state of repair. */
@@ -21,8 +23,16 @@ export interface RepairCounts {
   under: number;
   /** Chunks without any live copy. */
   lost: number;
-  /** Time until the queue is empty at the present rate, in ms; undefined when nothing is queued or no rate is known. */
+  /**
+   * Time until the queue is empty at the present rate, in ms; undefined when nothing is queued or
+   * no rate is known.
+   */
   etaMs?: number;
+  /**
+   * When the count of `under` and `lost` began, in monotonic ms: what happened since is not in
+   * them.
+   */
+  scannedMs: number;
 }
 
 export class RepairTable {
@@ -43,6 +53,7 @@ export class RepairTable {
     writeWide(this.#rows, 0, QUEUED, counts.queued);
     writeWide(this.#rows, 0, UNDER, counts.under);
     writeWide(this.#rows, 0, LOST, counts.lost);
+    writeWide(this.#rows, 0, SCANNED, Math.floor(counts.scannedMs));
     // 0 stands for unknown, so that a fresh table knows none.
     writeWide(this.#rows, 0, ETA, counts.etaMs === undefined ? 0 : Math.ceil(counts.etaMs) + 1);
   }
@@ -54,6 +65,7 @@ export class RepairTable {
       queued: readWide(this.#rows, 0, QUEUED),
       under: readWide(this.#rows, 0, UNDER),
       lost: readWide(this.#rows, 0, LOST),
+      scannedMs: readWide(this.#rows, 0, SCANNED),
       ...(eta === 0 ? {} : { etaMs: eta - 1 }),
     };
   }

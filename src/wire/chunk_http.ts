@@ -64,6 +64,8 @@ export interface ChunkTransport {
    * Reads a range in pieces of any size; the pieces add up to exactly `length` bytes or it throws.
    */
   get(address: PortAddress, request: GetChunkRequest): Promise<AsyncIterable<Uint8Array>>;
+  /** Resolves when the streamer's event loop turns: tells a slow peer from a hung one. */
+  ping?(address: PortAddress, signal: AbortSignal): Promise<void>;
 }
 
 /** The real transport: `fetch` over TCP, connections kept alive by Bun. */
@@ -89,6 +91,11 @@ export const httpTransport: ChunkTransport = {
     });
     if (response.status !== 206 || response.body === null) throw await readError(response, address);
     return exactly(response.body, length, address);
+  },
+
+  async ping(address, signal) {
+    const response = await fetch(`http://${address.host}:${address.port}/health`, { signal });
+    await response.body?.cancel();
   },
 };
 

@@ -35,9 +35,9 @@ export type JoinedRequest = v.InferOutput<typeof reportJoined.request>;
 export type JoinedReply = v.InferOutput<typeof reportJoined.reply>;
 
 /**
- * `report.<keeper>.stored`: copies of a chunk are verified and on disk. The head of a chain reports for
- * those that answered it; it sends the ticket along, from which the master takes the client's own sums and,
- * for a file of one chunk, the commit.
+ * `report.<keeper>.stored`: copies of a chunk are verified and on disk. The head of a
+ * chain reports for those that answered it; it sends the ticket along, from which the master
+ * takes the client's own sums and, for a file of one chunk, the commit.
  */
 export const reportStored = rpc(
   "stored",
@@ -73,8 +73,9 @@ export const reportLost = rpc(
 export const INVENTORY_PAGE_MAX = 4096;
 
 /**
- * `report.<keeper>.inventory`: all chunks on the keeper's disk in id order, by pages. `after` is the
- * last id of the page before (empty at first); with `last` everything behind the page's end is known to be absent.
+ * `report.<keeper>.inventory`: all chunks on the keeper's disk in id order, by
+ * pages. `after` is the last id of the page before (empty at first); with `last` everything behind
+ * the page's end is known to be absent.
  */
 export const reportInventory = rpc(
   "inventory",

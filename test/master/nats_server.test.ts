@@ -1,4 +1,7 @@
-/** The embedded nats-server: comes up, confines each role to its subjects, is restarted, and leaves nothing behind. */
+/**
+ * The embedded nats-server: comes up, confines each role to its subjects, is restarted, and leaves
+ * nothing behind.
+ */
 import { afterEach, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -76,7 +79,10 @@ async function connectAs(server: NatsServer, role: Role, secret?: string): Promi
   return bus;
 }
 
-/** Hears on `hearer` what `speaker` publishes on `subject`: true when it arrives before a message that surely does. */
+/**
+ * Hears on `hearer` what `speaker` publishes on `subject`: true when it arrives before a message
+ * that surely does.
+ */
 async function hears(hearer: Bus, speaker: Bus, subject: string, sure: string): Promise<boolean> {
   const heard: string[] = [];
   const surely = Promise.withResolvers<void>();

@@ -1,0 +1,151 @@
+/**
+ * The master's data directory: `format`, `cluster.key`, `catalog.db`, `join.client`, `join.keeper`,
+ * `nats.*`. Everything in it is the owner's alone (0700, 0600); secrets are written whole or not at
+ * all, and synced.
+ */
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { type FileLock, takeFileLock } from "../base/file_lock.ts";
+import type { Random } from "../base/random.ts";
+import { randomHex } from "../base/random.ts";
+import { TydfsError } from "../wire/errors.ts";
+import { CATALOG_FORMAT_VERSION } from "../wire/version.ts";
+
+const KEY_BYTES = 32;
+const FORMAT_LINE = /^tydfs-master (\d+)\n?$/;
+
+/** Where things lie in a master's data directory. */
+export interface DataDir {
+  readonly root: string;
+  readonly catalog: string;
+  readonly key: string;
+  readonly joinClient: string;
+  readonly joinKeeper: string;
+}
+
+/**
+ * Opens a data directory, made when missing. Throws `local` when it can't be, `invalid` when it is
+ * of another format.
+ */
+export function openDataDir(path: string): DataDir {
+  const root = resolve(path);
+  try {
+    mkdirSync(root, { recursive: true, mode: 0o700 });
+    chmodSync(root, 0o700);
+  } catch (cause) {
+    throw new TydfsError("local", `Cannot use the data directory "${root}": ${words(cause)}`, {
+      cause,
+    });
+  }
+  checkFormat(root);
+  return {
+    root,
+    catalog: join(root, "catalog.db"),
+    key: join(root, "cluster.key"),
+    joinClient: join(root, "join.client"),
+    joinKeeper: join(root, "join.keeper"),
+  };
+}
+
+/**
+ * The cluster's key: made at the first start. Throws `local` when it is missing though there is a
+ * catalog: a new key would lock out every keeper and client.
+ */
+export function openClusterKey(dataDir: DataDir, random: Random): string {
+  if (!existsSync(dataDir.key)) {
+    if (existsSync(dataDir.catalog)) {
+      throw new TydfsError(
+        "local",
+        `Cannot start: "${dataDir.key}" is missing, but there is a catalog; put the key back from ` +
+          `a backup, or move the data directory away to begin a new cluster`,
+      );
+    }
+    writePrivate(dataDir.key, randomHex(random, KEY_BYTES) + "\n");
+  }
+  const key = readFileSync(dataDir.key, "utf8").trim();
+  if (!/^[0-9a-f]{64}$/.test(key)) {
+    throw new TydfsError(
+      "local",
+      `Cannot start: "${dataDir.key}" holds no key (64 hexadecimal digits); put it back from a backup`,
+    );
+  }
+  chmodSync(dataDir.key, 0o600);
+  return key;
+}
+
+/**
+ * Locks a data directory against a second master, until this process ends. Throws `conflict` when
+ * one has it.
+ */
+export function lockDataDir(dataDir: DataDir): FileLock {
+  const lock = takeFileLock(join(dataDir.root, "lock"));
+  if (lock !== undefined) return lock;
+  const message = `Cannot start: another master runs on the data directory "${dataDir.root}"`;
+  throw new TydfsError("conflict", message);
+}
+
+/**
+ * Writes a file that only the owner can read: whole or not at all, and durable when this returns.
+ */
+export function writePrivate(path: string, text: string): void {
+  const temporary = `${path}.new`;
+  rmSync(temporary, { force: true });
+  const file = openSync(temporary, "wx", 0o600);
+  try {
+    writeSync(file, text);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  renameSync(temporary, path);
+  syncDirectory(dirname(path));
+}
+
+/** Removes a file, if it is there. */
+export function removeFile(path: string): void {
+  rmSync(path, { force: true });
+}
+
+function checkFormat(root: string): void {
+  const path = join(root, "format");
+  if (!existsSync(path)) {
+    if (existsSync(join(root, "chunks"))) {
+      throw new TydfsError("invalid", `Cannot use "${root}" for a master: it is a keeper's`);
+    }
+    return writePrivate(path, `tydfs-master ${CATALOG_FORMAT_VERSION}\n`);
+  }
+  const text = readFileSync(path, "utf8");
+  const version = FORMAT_LINE.exec(text)?.[1];
+  if (version === undefined) {
+    const state = `its file "format" says ${JSON.stringify(text.slice(0, 60))}`;
+    throw new TydfsError("invalid", `Cannot use "${root}" for a master: ${state}`);
+  }
+  if (Number(version) > CATALOG_FORMAT_VERSION) {
+    const state = `it has format ${version}, and this tydfs knows ${CATALOG_FORMAT_VERSION}`;
+    throw new TydfsError("invalid", `Cannot use "${root}": ${state}; use a newer tydfs`);
+  }
+}
+
+function syncDirectory(path: string): void {
+  const directory = openSync(path, "r");
+  try {
+    fsyncSync(directory);
+  } finally {
+    closeSync(directory);
+  }
+}
+
+function words(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}

@@ -1,0 +1,31 @@
+/**
+ * What happens to errors that no caller waits for: the expected are noted, faults are logged,
+ * broken invariants end the thread.
+ */
+import { AssertionError } from "../base/assert.ts";
+import type { Log, LogFields } from "../base/log.ts";
+import { TydfsError } from "../wire/errors.ts";
+
+/** Logs a failure by its kind: errors that a peer or user has caused at debug, others as errors. */
+export function noteFailure(
+  log: Log,
+  message: string,
+  error: unknown,
+  fields: LogFields = {},
+): void {
+  endOnAssertion(error);
+  const expected = error instanceof TydfsError && error.code !== "internal";
+  if (expected) log.debug(message, { ...fields, code: error.code, error });
+  else log.error(message, { ...fields, error });
+}
+
+/**
+ * A broken invariant is thrown again where nothing catches it: the thread dies, and the process
+ * with it.
+ */
+export function endOnAssertion(error: unknown): void {
+  if (!(error instanceof AssertionError)) return;
+  queueMicrotask(() => {
+    throw error;
+  });
+}

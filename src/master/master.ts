@@ -1,0 +1,186 @@
+/**
+ * The master: a data directory, a NATS server, a catalog, and the threads that work on them. Parts
+ * start in the order in which they stand here and stop in reverse. When a part dies that it can't
+ * do without, the master ends with status 1: a supervisor starts it again, and nothing half alive
+ * goes on.
+ */
+import { networkInterfaces } from "node:os";
+import { systemClock as clock } from "../base/clock.ts";
+import { Lifetime } from "../base/lifetime.ts";
+import type { Log } from "../base/log.ts";
+import { systemRandom as random } from "../base/random.ts";
+import type { Settings } from "../config/options.ts";
+import { buildInfo, embeddedNatsServer } from "../embedded.ts";
+import { spawnThread, type WorkerKind } from "../threads.ts";
+import type { TydfsError } from "../wire/errors.ts";
+import { roleSecret, ticketKey } from "../wire/secrets.ts";
+import type { ClusterUrl, Role } from "../wire/url.ts";
+import { formatClusterUrl, PORT_DEFAULT } from "../wire/url.ts";
+import type { DataDir } from "./data_dir.ts";
+import { lockDataDir, openClusterKey, openDataDir, removeFile, writePrivate } from "./data_dir.ts";
+import { checkExternalNats } from "./nats_external.ts";
+import { isWildcard, localHost, NatsServer } from "./nats_server.ts";
+import type { MasterStart, RoleStart, TrackerStart, WriterReady, WriterStart } from "./wiring.ts";
+import { buffersOf, openTables } from "./wiring.ts";
+
+export interface MasterOptions {
+  settings: Settings;
+  log: Log;
+}
+
+/** The data directory when none is given. */
+const DATA_DEFAULT = "./tydfs-master";
+/** Time that one part may take to stop. */
+const STOP_MS = 8_000;
+
+/**
+ * Runs a master until SIGTERM or SIGINT, or until it can't go on. Returns the exit status; throws
+ * what keeps it from starting.
+ */
+export async function runMaster(options: MasterOptions): Promise<number> {
+  const { log } = options;
+  const lifetime = new Lifetime(clock, log);
+  const end = Promise.withResolvers<number>();
+  const die = (error: TydfsError) => {
+    log.error("The master must stop", { error });
+    end.resolve(1);
+  };
+  const onSignal = (signal: NodeJS.Signals) => {
+    log.info("Stopping", { signal });
+    end.resolve(0);
+  };
+  process.on("SIGTERM", onSignal).on("SIGINT", onSignal);
+  try {
+    await startMaster(options, lifetime, die);
+    return await end.promise;
+  } finally {
+    await lifetime.stop(STOP_MS);
+    process.off("SIGTERM", onSignal).off("SIGINT", onSignal);
+    log.info("Stopped");
+  }
+}
+
+async function startMaster(
+  { settings, log }: MasterOptions,
+  lifetime: Lifetime,
+  die: (error: TydfsError) => void,
+): Promise<void> {
+  const startedMs = clock.monotonicMs();
+  log.info("Starting", { version: buildInfo.version, commit: buildInfo.commit });
+
+  const dataDir = openDataDir(settings.data === "" ? DATA_DEFAULT : settings.data);
+  const lock = lockDataDir(dataDir);
+  lifetime.own("data directory", () => lock.release());
+  const clusterKey = openClusterKey(dataDir, random);
+  removeJoinFiles(dataDir);
+
+  const nats = settings.nats === ""
+    ? await startNats({ settings, log, dataDir, clusterKey, lifetime, die })
+    : await checkExternalNats({ address: settings.nats, clusterKey, settings, log, clock });
+
+  const tables = openTables();
+  const common: Omit<MasterStart, "name"> = {
+    settings,
+    url: nats.url,
+    catalogPath: dataDir.catalog,
+    ticketKey: ticketKey(roleSecret(clusterKey, "keeper")),
+    tables: buffersOf(tables),
+  };
+  const names = Array.from({ length: settings.trackers }, (_, index) => `tracker-${index}`);
+  const journals = new Map(
+    ["sentinel", "replicator", ...names].map((name) => [name, new MessageChannel()]),
+  );
+  const start = async <Start extends MasterStart, Ready>(
+    kind: WorkerKind,
+    start: Start,
+    transfer: MessagePort[],
+  ): Promise<Ready> => {
+    const spawn = { name: start.name, start, transfer, onDeath: die };
+    const thread = await spawnThread<Start, Ready>(kind, spawn);
+    lifetime.own(start.name, () => thread.stop(STOP_MS));
+    return thread.ready;
+  };
+
+  const callers = [...journals.values()].map(({ port1 }) => port1);
+  const writer: WriterStart = { ...common, name: "writer", callers };
+  const { epoch } = await start<WriterStart, WriterReady>("writer", writer, callers);
+  const roleOf = (name: string, { port2 }: MessageChannel): RoleStart => {
+    return { ...common, name, epoch, journal: port2 };
+  };
+  await Promise.all([...journals].map(([name, channel]) => {
+    const role = roleOf(name, channel);
+    if (name === "sentinel" || name === "replicator") return start(name, role, [role.journal]);
+    const tracker: TrackerStart = { ...role, natsVersion: nats.version, startedMs };
+    return start("tracker", tracker, [role.journal]);
+  }));
+
+  lifetime.own("join lines", () => removeJoinFiles(dataDir));
+  const client = joinUrl(settings, nats.url, clusterKey, "client");
+  const keeper = joinUrl(settings, nats.url, clusterKey, "keeper");
+  writePrivate(dataDir.joinKeeper, keeper + "\n");
+  writePrivate(dataDir.joinClient, client + "\n");
+  log.info("The master is ready", { epoch, port: nats.url.port, nats: nats.version });
+  log.info(`Keepers join with: TYDFS_URL=${keeper} tydfs keeper`);
+  log.info(`Clients join with: export TYDFS_URL=${client}`);
+}
+
+interface StartNatsOptions extends MasterOptions {
+  dataDir: DataDir;
+  clusterKey: string;
+  lifetime: Lifetime;
+  die: (error: TydfsError) => void;
+}
+
+/** Starts the embedded NATS server. */
+async function startNats(
+  options: StartNatsOptions,
+): Promise<{ url: ClusterUrl; version: string }> {
+  const { settings, log, dataDir, clusterKey, lifetime, die } = options;
+  const { cluster, host } = settings;
+  const server = await NatsServer.start({
+    ...{ cluster, clusterKey, host, clock, random },
+    root: dataDir.root,
+    port: settings.port ?? PORT_DEFAULT,
+    embedded: embeddedNatsServer(),
+    log: log.child("nats"),
+    onGiveUp: die,
+  });
+  lifetime.own("nats-server", () => server.stop());
+  const secret = roleSecret(clusterKey, "master");
+  const url: ClusterUrl = {
+    ...{ role: "master", secret, cluster },
+    host: inBrackets(localHost(host)),
+    port: server.port,
+  };
+  return { url, version: server.version };
+}
+
+/** The URL with which a role joins from another machine. */
+function joinUrl(settings: Settings, own: ClusterUrl, clusterKey: string, role: Role): string {
+  const host = settings.nats !== "" && settings.advertise === ""
+    ? own.host
+    : advertisedHost(settings);
+  return formatClusterUrl({ ...own, role, host, secret: roleSecret(clusterKey, role) });
+}
+
+/**
+ * The host by which others reach this machine: as it is set, or the one it listens on, or its first
+ * address.
+ */
+export function advertisedHost(settings: Pick<Settings, "advertise" | "host">): string {
+  if (settings.advertise !== "") return inBrackets(settings.advertise);
+  if (!isWildcard(settings.host)) return inBrackets(settings.host);
+  const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+  const outside = addresses.find(({ family, internal }) => family === "IPv4" && !internal);
+  return outside?.address ?? "127.0.0.1";
+}
+
+function removeJoinFiles(dataDir: DataDir): void {
+  removeFile(dataDir.joinClient);
+  removeFile(dataDir.joinKeeper);
+}
+
+/** IPv6 addresses stand in brackets wherever a port may follow. */
+function inBrackets(host: string): string {
+  return host.includes(":") && !host.startsWith("[") ? `[${host}]` : host;
+}

@@ -1,0 +1,133 @@
+/**
+ * Where copies go: pure choices over a snapshot of the keepers. Distinct keepers always, distinct
+ * zones as far as they reach, more often those with more free space and less load.
+ */
+import type { Random } from "../base/random.ts";
+
+/** A keeper that is alive and can be written, as placement sees it. */
+export interface Candidate {
+  number: number;
+  /** Its `zone` label; keepers without one share the zone "". */
+  zone: string;
+  freeBytes: number;
+  /** Streams that its ports have room for now, and in all. */
+  freeSlots: number;
+  slots: number;
+}
+
+export interface PlacementRequest {
+  /** Keepers that are alive and not read-only. */
+  candidates: readonly Candidate[];
+  /** Copies wanted, and copies without which it is not worth beginning. */
+  goal: number;
+  minCopies: number;
+  sizeBytes: number;
+  /**
+   * Keepers that have just failed the client: taken only where `minCopies` can't be had without.
+   */
+  avoid: ReadonlySet<number>;
+  /** Keepers that count as chosen already (not in `candidates`). */
+  held?: readonly Candidate[];
+}
+
+export type Placement =
+  /**
+   * `keepers`: `goal` less those held, fewer when there are no more, but with those held
+   * `minCopies` at least.
+   */
+  | { kind: "placed"; keepers: Candidate[] }
+  | { kind: "busy"; retryAfterMs: number }
+  | { kind: "no-keepers"; alive: number; needed: number }
+  | { kind: "no-space"; needed: number };
+
+const RETRY_MIN_MS = 100;
+const RETRY_SPREAD_MS = 200;
+
+/** Chooses keepers for one chunk. */
+export function choosePlacement(request: PlacementRequest, random: Random): Placement {
+  const { candidates, goal, minCopies, sizeBytes, avoid, held = [] } = request;
+  const alive = candidates.length + held.length;
+  if (alive < minCopies) return { kind: "no-keepers", alive, needed: minCopies };
+  const roomy = candidates.filter((candidate) => candidate.freeBytes >= sizeBytes);
+  if (roomy.length + held.length < minCopies) return { kind: "no-space", needed: minCopies };
+  const ready = roomy.filter((candidate) => candidate.freeSlots > 0);
+  const willing = ready.filter((candidate) => !avoid.has(candidate.number));
+  const keepers = chooseSpread(willing, goal - held.length, held, random);
+  const missing = minCopies - held.length - keepers.length;
+  if (missing > 0) {
+    const avoided = ready.filter((candidate) => avoid.has(candidate.number));
+    keepers.push(...chooseSpread(avoided, missing, [...held, ...keepers], random));
+  }
+  if (held.length + keepers.length < minCopies) {
+    return { kind: "busy", retryAfterMs: retryMs(random) };
+  }
+  return { kind: "placed", keepers };
+}
+
+/**
+ * Whether a file of `sizeBytes` could be kept `copies` times: each copy of a byte needs a keeper of
+ * its own.
+ */
+export function fits(candidates: readonly Candidate[], copies: number, sizeBytes: number): boolean {
+  const room = candidates.reduce((sum, { freeBytes }) => sum + Math.min(freeBytes, sizeBytes), 0);
+  return room >= copies * sizeBytes;
+}
+
+/** A pause before asking again for a busy port. */
+export function retryMs(random: Random): number {
+  return Math.round(RETRY_MIN_MS + random.next() * RETRY_SPREAD_MS);
+}
+
+/**
+ * Whose copy is given up of a chunk that has too many: one in a zone that has another copy, if any;
+ * then the keeper with the least free space. `holders` is not empty.
+ */
+export function chooseSurplus(holders: readonly Candidate[]): Candidate | undefined {
+  const copiesByZone = new Map<string, number>();
+  for (const { zone } of holders) copiesByZone.set(zone, (copiesByZone.get(zone) ?? 0) + 1);
+  const doubled = holders.filter(({ zone }) => (copiesByZone.get(zone) ?? 0) > 1);
+  const choice = doubled.length > 0 ? doubled : holders;
+  return choice.toSorted((left, right) => left.freeBytes - right.freeBytes)[0];
+}
+
+/**
+ * Up to `wanted` of `candidates`: at each step the zones that hold the fewest copies so far, then
+ * by weight.
+ */
+function chooseSpread(
+  candidates: readonly Candidate[],
+  wanted: number,
+  held: readonly Candidate[],
+  random: Random,
+): Candidate[] {
+  const left = [...candidates];
+  const chosen: Candidate[] = [];
+  const copiesByZone = new Map<string, number>();
+  const count = ({ zone }: Candidate) => copiesByZone.set(zone, (copiesByZone.get(zone) ?? 0) + 1);
+  for (const candidate of held) count(candidate);
+  while (chosen.length < wanted && left.length > 0) {
+    const copies = (candidate: Candidate) => copiesByZone.get(candidate.zone) ?? 0;
+    const fewest = Math.min(...left.map(copies));
+    const next = chooseWeighted(left.filter((candidate) => copies(candidate) === fewest), random);
+    left.splice(left.indexOf(next), 1);
+    chosen.push(next);
+    count(next);
+  }
+  return chosen;
+}
+
+/** One of `candidates` (not empty), each as likely as its weight says. */
+function chooseWeighted(candidates: Candidate[], random: Random): Candidate {
+  const total = candidates.reduce((sum, candidate) => sum + weightOf(candidate), 0);
+  let point = random.next() * total;
+  for (const candidate of candidates) {
+    point -= weightOf(candidate);
+    if (point < 0) return candidate;
+  }
+  return candidates[candidates.length - 1] as Candidate;
+}
+
+/** Free space, less for the more loaded; never 0, so that every candidate can be chosen. */
+function weightOf({ freeBytes, freeSlots, slots }: Candidate): number {
+  return (1 + freeBytes) * (0.1 + freeSlots / Math.max(1, slots));
+}

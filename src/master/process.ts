@@ -1,0 +1,45 @@
+/** Other processes of this machine, by their id: what they were started with, and their end. */
+import type { Clock } from "../base/clock.ts";
+
+const POLL_MS = 10;
+const KILL_MS = 2_000;
+
+/**
+ * The command line of a process, word by word; empty when there is no such process (or it is a
+ * zombie).
+ */
+export function processArguments(pid: number): string[] {
+  // `ps` is in every Unix; words are parted by blanks there, which is good enough to know a path
+  // without any.
+  if (process.platform !== "linux") {
+    const run = Bun.spawnSync(["ps", "-p", String(pid), "-o", "args="]);
+    return run.stdout.toString().trim().split(" ").filter((word) => word !== "");
+  }
+  const run = Bun.spawnSync(["cat", `/proc/${pid}/cmdline`], { stderr: "ignore" });
+  return run.stdout.toString().split("\0").filter((word) => word !== "");
+}
+
+/**
+ * Asks a process to end, and kills it when it has not within `withinMs`. Resolves when it is gone.
+ */
+export async function endProcess(clock: Clock, pid: number, withinMs: number): Promise<void> {
+  for (const [signal, ms] of [["SIGTERM", withinMs], ["SIGKILL", KILL_MS]] as const) {
+    if (!sendSignal(pid, signal)) return;
+    const deadlineMs = clock.monotonicMs() + ms;
+    while (clock.monotonicMs() < deadlineMs) {
+      if (!sendSignal(pid, 0)) return;
+      await clock.sleep(POLL_MS);
+    }
+  }
+}
+
+/** Whether the process was there to get it. */
+function sendSignal(pid: number, signal: NodeJS.Signals | 0): boolean {
+  try {
+    process.kill(pid, signal);
+    return true;
+  } catch {
+    // ESRCH: it is gone. EPERM: it is another user's by now, so ours is gone too.
+    return false;
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * What is to be done about a chunk's copies: pure decisions over the states of its holders. A copy
+ * lives when its keeper is not dead; one on a keeper that died just now still counts for a while,
+ * since most keepers come back.
+ */
+import type { KeeperState } from "../wire/cluster.ts";
+
+/** A keeper that has a copy, as far as repair is concerned. */
+export interface HolderState {
+  state: KeeperState;
+  /** Time since it was found dead; 0 while it is not. */
+  deadForMs: number;
+  /** It stopped in good order. */
+  left: boolean;
+}
+
+export interface RepairDelays {
+  repairDelayMs: number;
+  maintenanceWindowMs: number;
+}
+
+export type RepairVerdict =
+  | { kind: "whole" }
+  /** Below its goal, but keepers that died just now may come back. */
+  | { kind: "wait"; live: number }
+  /** To be copied at once, `missing` times. */
+  | { kind: "repair"; live: number; missing: number }
+  /** No copy lives. */
+  | { kind: "lost" };
+
+/** Decides about a chunk that is to have `goal` copies. */
+export function decideRepair(
+  goal: number,
+  holders: readonly HolderState[],
+  delays: RepairDelays,
+): RepairVerdict {
+  const live = holders.filter(isLive).length;
+  if (live >= goal) return { kind: "whole" };
+  if (live === 0) return { kind: "lost" };
+  // The last copy is never left alone: it is worth a copy too many when the others return.
+  if (live === 1) return { kind: "repair", live, missing: goal - live };
+  const awaited = holders.filter((holder) => isAwaited(holder, delays)).length;
+  const missing = goal - live - awaited;
+  return missing > 0 ? { kind: "repair", live, missing } : { kind: "wait", live };
+}
+
+/**
+ * Whether one of a chunk's copies may be given up: enough others are on keepers that are surely
+ * there.
+ */
+export function decideSurplus(
+  goal: number,
+  holders: readonly Pick<HolderState, "state">[],
+): "keep" | "drop" {
+  const alive = holders.filter(({ state }) => state === "ALIVE").length;
+  return alive > goal ? "drop" : "keep";
+}
+
+export type Safety = { kind: "safe" } | { kind: "unsafe"; reason: string };
+
+/**
+ * Whether replicas may be deleted at all. Not before every known keeper has been heard or declared
+ * dead, and the picture has settled; and not while most keepers are away, for then it is the master
+ * that is cut off.
+ */
+export function decideSafety(
+  states: readonly KeeperState[],
+  decidedForMs: number,
+  settleMs: number,
+): Safety {
+  const unsafe = (reason: string): Safety => ({ kind: "unsafe", reason });
+  const joining = states.filter((state) => state === "JOINING").length;
+  if (joining > 0) return unsafe(`${joining} keepers have not been heard yet`);
+  if (decidedForMs < settleMs) return unsafe("the cluster has not settled yet");
+  const alive = states.filter((state) => state === "ALIVE").length;
+  if (alive * 2 < states.length) return unsafe(`${alive} of ${states.length} keepers are alive`);
+  return { kind: "safe" };
+}
+
+function isLive({ state }: HolderState): boolean {
+  return state !== "DEAD";
+}
+
+function isAwaited(holder: HolderState, delays: RepairDelays): boolean {
+  if (isLive(holder)) return false;
+  return holder.deadForMs < (holder.left ? delays.maintenanceWindowMs : delays.repairDelayMs);
+}

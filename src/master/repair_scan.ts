@@ -1,0 +1,109 @@
+/**
+ * Looks for chunks with too few live copies, pass by pass, each step over a bounded number of rows:
+ * first those that are short on record, then those with copies on dead keepers. Each chunk is
+ * judged and counted once a pass.
+ */
+import type { Clock } from "../base/clock.ts";
+import type { ChunkRecord } from "../catalog/chunk_reader.ts";
+import type { CatalogReader } from "../catalog/reader.ts";
+import { Ages } from "./ages.ts";
+import type { RepairVerdict } from "./repair.ts";
+
+export interface RepairScanOptions {
+  clock: Clock;
+  reader: Pick<CatalogReader, "shortChunks" | "chunksOfKeeper">;
+  /** The numbers of the keepers that are dead now, rising. */
+  deadKeepers: () => number[];
+  judge: (chunk: ChunkRecord) => RepairVerdict;
+  /** Hears of each chunk that is to be repaired. */
+  onRepair: (chunk: ChunkRecord, live: number) => void;
+  /** Copies of a young chunk may still be on their way down its chain. */
+  youngMs: number;
+}
+
+/** What a whole pass has counted. */
+export interface PassCounts {
+  under: number;
+  lost: number;
+  /** When the pass began, in monotonic ms. */
+  startedMs: number;
+}
+
+const PAGE_ROWS = 512;
+/** Short chunks whose age is known; more of them wait for a later pass. */
+const AGES_MAX = 20_000;
+
+export class RepairScan {
+  readonly #options: RepairScanOptions;
+  readonly #ages: Ages;
+  /** What is still to be read in this pass: the short ones, then dead keepers. */
+  #sources: ("short" | number)[] = [];
+  #dead = new Set<number>();
+  #afterNo = 0;
+  #counts: PassCounts = { under: 0, lost: 0, startedMs: 0 };
+
+  constructor(options: RepairScanOptions) {
+    this.#options = options;
+    this.#ages = new Ages(options.clock, AGES_MAX);
+  }
+
+  /** Whether the next step begins a new pass. */
+  get atStart(): boolean {
+    return this.#sources.length === 0;
+  }
+
+  /** Judges about `rowsMax` chunks. Returns the counts when that ends a pass. */
+  step(rowsMax: number): PassCounts | undefined {
+    if (this.atStart) this.#begin();
+    for (let rows = 0; rows < rowsMax; rows += PAGE_ROWS) {
+      const source = this.#sources[0];
+      if (source === undefined) break;
+      const page = this.#read(source);
+      for (const chunk of page) this.#visit(source, chunk);
+      this.#afterNo = page.at(-1)?.no ?? 0;
+      if (page.length === PAGE_ROWS) continue;
+      this.#sources.shift();
+      this.#afterNo = 0;
+    }
+    if (!this.atStart) return undefined;
+    this.#ages.forget(this.#counts.startedMs);
+    return this.#counts;
+  }
+
+  #begin(): void {
+    const { clock, deadKeepers } = this.#options;
+    const dead = deadKeepers();
+    this.#dead = new Set(dead);
+    this.#sources = ["short", ...dead];
+    this.#counts = { under: 0, lost: 0, startedMs: clock.monotonicMs() };
+  }
+
+  #read(source: "short" | number): ChunkRecord[] {
+    const { reader } = this.#options;
+    if (source === "short") return reader.shortChunks(this.#afterNo, PAGE_ROWS);
+    return reader.chunksOfKeeper(source, this.#afterNo, PAGE_ROWS);
+  }
+
+  #visit(source: "short" | number, chunk: ChunkRecord): void {
+    if (source !== "short" && this.#isCounted(source, chunk)) return;
+    const { judge, onRepair, youngMs } = this.#options;
+    const verdict = judge(chunk);
+    if (verdict.kind === "whole") return;
+    if (verdict.kind === "lost") {
+      this.#counts.lost++;
+      return;
+    }
+    this.#counts.under++;
+    const isYoung = source === "short" && this.#ages.see(chunk.id) < youngMs;
+    if (verdict.kind === "repair" && !isYoung) onRepair(chunk, verdict.live);
+  }
+
+  /**
+   * Whether this pass has met the chunk before, or need not: it is short on record, held by an
+   * earlier dead keeper, or unneeded.
+   */
+  #isCounted(source: number, chunk: ChunkRecord): boolean {
+    if (chunk.refs === 0 || chunk.copies < chunk.goal) return true;
+    return chunk.keepers.some((number) => number < source && this.#dead.has(number));
+  }
+}

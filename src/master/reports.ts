@@ -1,0 +1,254 @@
+/**
+ * Hears what keepers report and turns it into operations. A report can be repeated without harm,
+ * and is answered only after its operation is durable. A keeper's word about sums is never enough:
+ * a new chunk's sums come from the client, in the ticket; a copy's are compared with those on
+ * record.
+ */
+import type { Clock } from "../base/clock.ts";
+import type { Log } from "../base/log.ts";
+import type { CommittedFile, Journal, Operation } from "../catalog/operation.ts";
+import type { CatalogReader } from "../catalog/reader.ts";
+import type { Settings } from "../config/options.ts";
+import type { Bus, Subscription } from "../wire/bus.ts";
+import { serve } from "../wire/bus.ts";
+import { TydfsError } from "../wire/errors.ts";
+import type {
+  InventoryRequest,
+  JoinedReply,
+  JoinedRequest,
+  StoredRequest,
+} from "../wire/report.ts";
+import { reportInventory, reportJoined, reportLost, reportStored } from "../wire/report.ts";
+import type { Rpc } from "../wire/rpc.ts";
+import type { Subjects } from "../wire/subjects.ts";
+import { subjectsOf } from "../wire/subjects.ts";
+import { sameSums } from "../wire/sums.ts";
+import type { PutTicket } from "../wire/ticket.ts";
+import { openTicket } from "../wire/ticket.ts";
+import type { Committed } from "../wire/upload.ts";
+import { PROTOCOL_VERSION } from "../wire/version.ts";
+import type { Announce } from "./events.ts";
+import { announcer } from "./events.ts";
+import { noteFailure } from "./failures.ts";
+import { UNRECORDED_BYTES_MAX } from "./rpc/upload.ts";
+import type { Tables } from "./wiring.ts";
+
+export interface ReportsOptions {
+  settings: Settings;
+  cluster: string;
+  clock: Clock;
+  log: Log;
+  bus: Bus;
+  journal: Journal;
+  reader: CatalogReader;
+  tables: Pick<Tables, "ports" | "keepers">;
+  ticketKey: string;
+  masterEpoch: number;
+}
+
+/** Keepers beat once in this time. */
+export const BEAT_MS = 1_000;
+/** Reports of one kind that wait for their transaction at once: they share it. */
+const CONCURRENCY = 1_024;
+/** The goal of a chunk that nobody has told the master of. */
+const STRAY_GOAL = 1;
+
+export class Reports {
+  readonly #options: ReportsOptions;
+  readonly #subjects: Subjects;
+  readonly #announce: Announce;
+  readonly #subscriptions: Subscription[] = [];
+
+  constructor(options: ReportsOptions) {
+    this.#options = options;
+    this.#subjects = subjectsOf(options.cluster);
+    this.#announce = announcer(options.bus, this.#subjects, options.clock);
+  }
+
+  /** Begins to answer. */
+  start(): void {
+    this.#serve(reportJoined, (request, keeper) => this.joined(request, keeper));
+    this.#serve(reportStored, (request, keeper) => this.stored(request, keeper));
+    this.#serve(reportLost, (request, keeper) => this.lost(request, keeper));
+    this.#serve(reportInventory, (request, keeper) => this.inventory(request, keeper));
+  }
+
+  /** Takes no more reports, and waits for those it works on. */
+  async stop(): Promise<void> {
+    await Promise.all(this.#subscriptions.splice(0).map((subscription) => subscription.stop()));
+  }
+
+  /**
+   * A keeper registers. Throws `denied`, `invalid` (another protocol), `stale-epoch`, `conflict`,
+   * `limit`.
+   */
+  async joined(request: JoinedRequest, keeper: string): Promise<JoinedReply> {
+    const { settings, journal, clock, tables, log, masterEpoch } = this.#options;
+    const { name, epoch, instance, protocol, host, ports, slots, labels } = request;
+    const cannot = `Cannot join keeper "${name}"`;
+    if (request.keeper !== keeper) {
+      throw new TydfsError("denied", `${cannot}: it speaks for another keeper`);
+    }
+    if (settings.keepers.length > 0 && !settings.keepers.includes(name)) {
+      throw new TydfsError("denied", `${cannot}: the master's list of keepers does not name it`);
+    }
+    if (protocol !== PROTOCOL_VERSION) {
+      const state = `it speaks protocol ${protocol}, the master ${PROTOCOL_VERSION}`;
+      throw new TydfsError("invalid", `${cannot}: ${state}; run the same version of tydfs`);
+    }
+    const facts = { id: keeper, name, epoch, instance, host, ports, slots, labels };
+    const atMs = clock.wallMs();
+    const { number } = await journal.submit({ kind: "keeper.join", keeper: facts, atMs });
+    tables.keepers.markJoined(number, epoch);
+    log.info("A keeper has joined", { keeper: name, number, host, ports, epoch });
+    return { number, masterEpoch, beatMs: BEAT_MS, chunkBytes: settings.chunk_size };
+  }
+
+  /**
+   * Copies are durable. Throws `denied`, `corrupt` (other sums than the client's), and what the
+   * operation throws.
+   */
+  async stored(request: StoredRequest, keeper: string): Promise<{ committed?: Committed }> {
+    const { journal, clock } = this.#options;
+    const ticket = this.#ticketOf(request);
+    const known = ticket === undefined ? request.keepers : ticket.hops.map((hop) => hop.keeper);
+    if (!request.keepers.includes(keeper) || !request.keepers.every((id) => known.includes(id))) {
+      throw new TydfsError("denied", `Cannot record chunk "${request.chunk}": not its keepers`);
+    }
+    if (ticket === undefined) return this.#storedCopy(request, keeper);
+    const operation = storedOperation(request, ticket, clock.wallMs());
+    const { committed } = await journal.submit(operation);
+    this.#releaseGrants(request, ticket);
+    if (committed === undefined) return {};
+    if (ticket.sizeBytes > UNRECORDED_BYTES_MAX) this.#closeUpload(ticket.origin.upload);
+    return { committed: this.#told(committed) };
+  }
+
+  /** Replicas that a keeper does not have any more. */
+  async lost(
+    request: { chunks: string[]; reason: string },
+    keeper: string,
+  ): Promise<Record<string, never>> {
+    const { journal, clock, log } = this.#options;
+    const { chunks, reason } = request;
+    log.warn("A keeper has lost replicas", { keeper, chunks: chunks.length, reason });
+    await journal.submit({ kind: "replica.gone", keeper, chunks, atMs: clock.wallMs() });
+    return {};
+  }
+
+  /** A page of a keeper's inventory. */
+  async inventory(
+    request: InventoryRequest,
+    keeper: string,
+  ): Promise<{ unknown: number; missing: number }> {
+    const { journal, clock, log } = this.#options;
+    const { after, chunks, last } = request;
+    const atMs = clock.wallMs();
+    const operation = { kind: "keeper.inventory", keeper, after, chunks, last, atMs } as const;
+    const { unknown, missing } = await journal.submit(operation);
+    if (unknown + missing > 0) log.warn("An inventory differs", { keeper, unknown, missing });
+    return { unknown, missing };
+  }
+
+  /**
+   * The client's ticket of a report. Throws `denied` for a forged one, `corrupt` when what is
+   * stored is not what it allows.
+   */
+  #ticketOf(request: StoredRequest): PutTicket | undefined {
+    if (request.ticket === undefined) return undefined;
+    // No time is too late: the ticket was in force when the PUT began.
+    const ticket = openTicket(this.#options.ticketKey, request.ticket, 0);
+    const cannot = `Cannot record chunk "${request.chunk}"`;
+    if (ticket.op !== "put" || ticket.chunk !== request.chunk) {
+      throw new TydfsError("denied", `${cannot}: the ticket is for something else`);
+    }
+    if (ticket.sizeBytes !== request.sizeBytes || !sameSums(ticket.sums, request.sums)) {
+      throw new TydfsError("corrupt", `${cannot}: its bytes are not those that the client sent`);
+    }
+    return ticket;
+  }
+
+  /**
+   * A copy that was made by command, or one that nobody asked for: it counts, but brings no sums of
+   * its own.
+   */
+  async #storedCopy(request: StoredRequest, keeper: string): Promise<Record<string, never>> {
+    const { journal, clock, reader, log } = this.#options;
+    const { chunk: id, sizeBytes, sums } = request;
+    const cannot = `Cannot record chunk "${id}"`;
+    if (request.keepers.length > 1) {
+      throw new TydfsError("denied", `${cannot}: without a ticket a keeper speaks for itself only`);
+    }
+    const known = reader.chunk(id);
+    if (known === undefined) {
+      log.warn("A keeper has a chunk that nobody knows", { keeper, chunk: id });
+    }
+    const differs = known !== undefined && known.sums.length > 0 &&
+      (known.sizeBytes !== sizeBytes || !sameSums(known.sums, sums));
+    if (differs) throw new TydfsError("corrupt", `${cannot}: its bytes are not those on record`);
+    const chunk = { id, sizeBytes, sums, goal: known?.goal ?? STRAY_GOAL };
+    await journal.submit({ kind: "chunk.stored", chunk, keepers: [keeper], atMs: clock.wallMs() });
+    return {};
+  }
+
+  /**
+   * Frees the slots of the keepers whose copies are done. The others keep theirs until their own
+   * report or beat.
+   */
+  #releaseGrants(request: StoredRequest, ticket: PutTicket): void {
+    for (const { keeper, grant } of ticket.hops) {
+      if (request.keepers.includes(keeper)) this.#options.tables.ports.release(grant);
+    }
+  }
+
+  /**
+   * Drops the record of an upload that its only chunk has committed. Its lease would end it too.
+   */
+  #closeUpload(upload: string): void {
+    const { journal, clock, log } = this.#options;
+    journal.submit({ kind: "upload.abort", upload, atMs: clock.wallMs() }).catch((error) => {
+      noteFailure(log, "Cannot close an upload", error, { upload });
+    });
+  }
+
+  #told({ replaced, ...file }: CommittedFile): Committed {
+    const { path, version } = file;
+    this.#announce({ kind: replaced ? "replaced" : "put", path, version });
+    return file;
+  }
+
+  #serve<Request, Reply>(
+    procedure: Rpc<Request, Reply>,
+    handler: (request: Request, keeper: string) => Promise<Reply>,
+  ): void {
+    const { bus, log } = this.#options;
+    const options = {
+      concurrency: CONCURRENCY,
+      onFailure: (name: string, error: unknown) =>
+        noteFailure(log, "Refused a report", error, { name }),
+    };
+    const subject = this.#subjects.report("*", procedure.name);
+    const answer = (request: Request, subject: string) => handler(request, keeperOf(subject));
+    this.#subscriptions.push(serve(bus, subject, procedure, options, answer));
+  }
+}
+
+/** The keeper's id in `tydfs.<cluster>.<area>.<keeper>…`; no part of a subject has dots. */
+export function keeperOf(subject: string): string {
+  return subject.split(".")[3] ?? "";
+}
+
+function storedOperation(
+  request: StoredRequest,
+  ticket: PutTicket,
+  atMs: number,
+): Extract<Operation, { kind: "chunk.stored" }> {
+  const { chunk: id, sizeBytes, sums, goal, origin, commit, minCopies } = ticket;
+  const { path, upload, seq, offset } = origin;
+  const chunk = { id, sizeBytes, sums, goal };
+  const base = { kind: "chunk.stored", chunk, keepers: request.keepers, atMs } as const;
+  if (commit === undefined) return { ...base, place: { upload, seq, offset } };
+  // A commit needs its copies: a head that has too few records them, and the client is told so.
+  if (!request.head || request.keepers.length < minCopies) return base;
+  return { ...base, commit: { upload, file: { path, ...commit } } };
+}

@@ -1,0 +1,155 @@
+/**
+ * `file.*`: where a file's bytes lie, what is known of it, its removal and renaming, doubts about a
+ * replica.
+ */
+import type { ExtentFacts, KeeperRecord } from "../../catalog/reader.ts";
+import { call } from "../../wire/bus.ts";
+import { commandVerify } from "../../wire/command.ts";
+import { TydfsError } from "../../wire/errors.ts";
+import type { ChunkLocation, Entry, FileLocateReply, LocatedExtent } from "../../wire/file.ts";
+import { LOCATE_PAGE_MAX } from "../../wire/file.ts";
+import { signTicket } from "../../wire/ticket.ts";
+import { holderOf } from "../roster.ts";
+import type { Desk } from "./desk.ts";
+
+const GET_TICKET_MS = 60 * 60_000;
+/** What the extents of one reply may take, in bytes: half of what NATS carries. */
+const PAGE_BYTES_MAX = 480 * 1024;
+/** An extent without its sums, its holders and its ticket; a holder's id. */
+const EXTENT_BYTES = 250;
+const HOLDER_BYTES = 36;
+const VERIFY_MS = 60_000;
+
+/** `file.locate`. */
+export function locate(
+  desk: Desk,
+  request: { path: string; inode?: number | undefined; fromSeq: number },
+): FileLocateReply {
+  const { reader, roster } = desk;
+  const { path, inode, fromSeq } = request;
+  const { owner: _owner, goal: _goal, ...found } = reader.locate(
+    path,
+    inode,
+    fromSeq,
+    LOCATE_PAGE_MAX,
+  );
+  const expiresMs = desk.clock.wallMs() + GET_TICKET_MS;
+  const extents: LocatedExtent[] = [];
+  const numbers = new Set<number>();
+  let bytes = 0;
+  for (const extent of found.extents) {
+    const { chunk } = extent;
+    const live = readable(desk, extent);
+    const ticket = signTicket(desk.ticketKey, { op: "get", chunk, expiresMs });
+    bytes += EXTENT_BYTES + ticket.length + extent.sums.length + live.length * HOLDER_BYTES;
+    if (bytes > PAGE_BYTES_MAX) break;
+    for (const { number } of live) numbers.add(number);
+    extents.push({ ...extent, keepers: live.map(({ id }) => id), ticket });
+  }
+  const holders = [...numbers].flatMap((number) => {
+    const keeper = roster.byNumber(number);
+    return keeper === undefined ? [] : [holderOf(keeper)];
+  });
+  const { size: sizeBytes, version, checksum, mtimeMs, mode } = found;
+  const more = found.more || extents.length < found.extents.length;
+  const facts = { inode: found.inode, version, sizeBytes, checksum, mtimeMs, mode };
+  return { ...facts, holders, extents, more };
+}
+
+/** `file.stat`. */
+export function stat(
+  desk: Desk,
+  request: { path: string; fromSeq?: number | undefined; inode?: number | undefined },
+): {
+  entry: Entry;
+  inode: number;
+  checksum: string;
+  replicas: number;
+  chunks: ChunkLocation[];
+  more: boolean;
+} {
+  const { reader } = desk;
+  const { path, fromSeq } = request;
+  const { inode, checksum, goal, ...facts } = reader.getEntry(path);
+  const entry: Entry = { path, ...facts };
+  const base = { entry, inode, checksum, replicas: goal };
+  if (fromSeq === undefined || facts.kind === "directory") {
+    return { ...base, chunks: [], more: false };
+  }
+  const page = reader.locate(path, request.inode ?? inode, fromSeq, LOCATE_PAGE_MAX);
+  const chunks = page.extents.map((extent) => locationOf(desk, extent));
+  return { ...base, chunks, more: page.more };
+}
+
+/** `file.remove`. */
+export async function remove(
+  desk: Desk,
+  request: { path: string; recursive: boolean },
+): Promise<{ files: number; directories: number }> {
+  const atMs = desk.clock.wallMs();
+  const removed = await desk.journal.submit({ kind: "file.remove", ...request, atMs });
+  desk.announce({ kind: "removed", path: request.path });
+  return removed;
+}
+
+/** `file.rename`. */
+export async function rename(
+  desk: Desk,
+  request: { from: string; to: string; replace: boolean },
+): Promise<{ path: string }> {
+  const atMs = desk.clock.wallMs();
+  await desk.journal.submit({ kind: "file.rename", ...request, atMs });
+  desk.announce({ kind: "renamed", path: request.from, to: request.to });
+  return { path: request.to };
+}
+
+/** `file.doubt`. Answers at once; the keeper reports what it finds. */
+export function doubt(
+  desk: Desk,
+  request: { chunk: string; keeper: string },
+): Record<string, never> {
+  const { bus, subjects, reader, roster, doubts, log, masterEpoch: epoch } = desk;
+  const { chunk, keeper } = request;
+  const known = roster.byId(keeper);
+  if (known === undefined || !reader.chunk(chunk)?.keepers.includes(known.number)) {
+    const state = `keeper "${keeper}" is not known to have it`;
+    throw new TydfsError("not-found", `Cannot doubt chunk "${chunk}": ${state}`);
+  }
+  if (!doubts.add(`${chunk} ${keeper}`)) return {};
+  log.warn("A reader got wrong bytes", { chunk, keeper: known.name });
+  const subject = subjects.command(keeper, commandVerify.name);
+  call(bus, subject, commandVerify, { epoch, chunk }, { timeoutMs: VERIFY_MS }).then(
+    ({ state }) => log.info("A doubted replica was verified", { chunk, keeper: known.name, state }),
+    (error) => log.warn("Cannot have a replica verified", { chunk, keeper: known.name, error }),
+  );
+  return {};
+}
+
+/** The holders that can be asked for a chunk, the surest first. */
+function readable(desk: Desk, extent: ExtentFacts): KeeperRecord[] {
+  const rank = (number: number) => {
+    const state = desk.tables.keepers.find(number)?.state;
+    // JOINING: known from before this master's start, and most likely there.
+    return ["ALIVE", "SUSPECT", "JOINING"].indexOf(state ?? "");
+  };
+  return extent.keepers
+    .map((number) => ({ keeper: desk.roster.byNumber(number), rank: rank(number) }))
+    .filter(({ rank }) => rank >= 0)
+    .sort((left, right) => left.rank - right.rank)
+    .flatMap(({ keeper }) => keeper ?? []);
+}
+
+function locationOf(desk: Desk, extent: ExtentFacts): ChunkLocation {
+  const { chunk: id, offset, length: size, keepers } = extent;
+  const path = `chunks/${id.slice(0, 2)}/${id.slice(2, 4)}/${id}`;
+  const holders = keepers.flatMap((number) => {
+    const keeper = desk.roster.byNumber(number);
+    if (keeper === undefined) return [];
+    return [{
+      keeper: keeper.name,
+      state: desk.tables.keepers.find(number)?.state ?? "DEAD",
+      path,
+    }];
+  });
+  return { id, offset, size, holders };
+}

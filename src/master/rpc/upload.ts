@@ -1,0 +1,236 @@
+/**
+ * `upload.*`: opens uploads, places their chunks, commits them. A chunk is placed by taking port
+ * slots and signing a ticket; what is not used is given back by its lease, so that nothing here
+ * needs undoing when a client vanishes.
+ */
+import { formatSize, MIB } from "../../base/bytes.ts";
+import type { FileFacts } from "../../catalog/operation.ts";
+import { TydfsError } from "../../wire/errors.ts";
+import { makeId } from "../../wire/ids.ts";
+import { quotePath } from "../../wire/names.ts";
+import { blockCount, SUM_BYTES } from "../../wire/sums.ts";
+import type { CommitOrder } from "../../wire/ticket.ts";
+import { signTicket } from "../../wire/ticket.ts";
+import type {
+  ChunkOffer,
+  ChunkPlacement,
+  Committed,
+  UploadBeginReply,
+  UploadBeginRequest,
+} from "../../wire/upload.ts";
+import { fits } from "../placement.ts";
+import type { Chain } from "../slots.ts";
+import type { Desk } from "./desk.ts";
+
+/** A PUT must have begun within this time, by the wall clock. */
+const PUT_TICKET_MS = 10 * 60_000;
+/**
+ * Files of one chunk up to this size get no upload record: they are there before anyone could look.
+ */
+export const UNRECORDED_BYTES_MAX = MIB;
+
+/** What all chunks of an upload have in common. */
+interface UploadTerms {
+  upload: string;
+  path: string;
+  goal: number;
+  minCopies: number;
+  commit?: CommitOrder;
+}
+
+/** `upload.begin`. */
+export async function begin(desk: Desk, request: UploadBeginRequest): Promise<UploadBeginReply> {
+  const { settings, reader, random } = desk;
+  const { path, mode, mtimeMs, owner, exclusive } = request;
+  const { goal, minCopies } = chooseCopies(desk, request);
+  const there = reader.entry(path);
+  if (path === "/" || there?.kind === "directory") {
+    throw refusal("is-directory", path, "it is a directory");
+  }
+  if (exclusive && there !== undefined) throw refusal("exists", path, "it exists already");
+  const only = chooseOnly(request, settings.chunk_size);
+  if (only !== undefined) checkOffer(path, only, settings.chunk_size);
+  checkRoom(desk, path, only?.sizeBytes ?? request.sizeBytes ?? 0, minCopies);
+
+  const upload = makeId(random);
+  const file: FileFacts = { path, mode, mtimeMs, owner, exclusive };
+  const terms: UploadTerms = { upload, path, goal, minCopies };
+  const reply = { upload, chunkBytes: settings.chunk_size, leaseMs: settings.upload_lease };
+  const atMs = desk.clock.wallMs();
+  const operation = { kind: "upload.begin", upload, file, goal, minCopies, atMs } as const;
+  if (only === undefined) {
+    await desk.journal.submit(operation);
+    return reply;
+  }
+  const order: CommitOrder = { mode, mtimeMs, owner, exclusive };
+  const { placement, release } = place(desk, { ...terms, commit: order }, only);
+  if (only.sizeBytes > UNRECORDED_BYTES_MAX) {
+    try {
+      await desk.journal.submit(operation);
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+  return { ...reply, placement };
+}
+
+/** `upload.extend`. */
+export async function extend(
+  desk: Desk,
+  request: { upload: string; offer?: ChunkOffer | undefined },
+): Promise<{ placement?: ChunkPlacement }> {
+  const { settings, reader, clock, journal } = desk;
+  const { upload, offer } = request;
+  const record = reader.upload(upload);
+  if (record === undefined) {
+    const state = "it is unknown or has run out";
+    throw new TydfsError("not-found", `Cannot extend upload "${upload}": ${state}`);
+  }
+  const atMs = clock.wallMs();
+  // A touch costs a transaction: not with each chunk.
+  const old = Math.abs(atMs - record.touchedMs) > settings.upload_lease / 4;
+  if (old) await journal.submit({ kind: "upload.touch", upload, atMs });
+  if (offer === undefined) return {};
+  const { path, goal, minCopies } = record;
+  checkOffer(path, offer, settings.chunk_size);
+  checkRoom(desk, path, offer.sizeBytes, minCopies);
+  return { placement: place(desk, { upload, path, goal, minCopies }, offer).placement };
+}
+
+/** `upload.commit`. */
+export async function commit(
+  desk: Desk,
+  request: { upload: string; sizeBytes: number; chunks: number; checksum: string },
+): Promise<Committed> {
+  const atMs = desk.clock.wallMs();
+  const { replaced, ...file } = await desk.journal.submit({
+    kind: "upload.commit",
+    ...request,
+    atMs,
+  });
+  const { path, version } = file;
+  desk.announce({ kind: replaced ? "replaced" : "put", path, version });
+  return file;
+}
+
+/** `upload.abort`. */
+export async function abort(
+  desk: Desk,
+  request: { upload: string },
+): Promise<Record<string, never>> {
+  const atMs = desk.clock.wallMs();
+  await desk.journal.submit({ kind: "upload.abort", upload: request.upload, atMs });
+  return {};
+}
+
+/** Copies wanted and copies needed. Throws `invalid` when more are needed than wanted. */
+function chooseCopies(
+  desk: Desk,
+  request: UploadBeginRequest,
+): { goal: number; minCopies: number } {
+  const goal = request.replicas ?? desk.settings.replicas;
+  if (request.minCopies !== undefined && request.minCopies > goal) {
+    const state = `${request.minCopies} copies before success are more than ${goal} in all`;
+    throw refusal("invalid", request.path, state);
+  }
+  return { goal, minCopies: Math.min(request.minCopies ?? desk.settings.min_copies, goal) };
+}
+
+/** The offer of a file of one chunk, when it can be one. */
+function chooseOnly(request: UploadBeginRequest, chunkBytes: number): ChunkOffer | undefined {
+  const { only, sizeBytes, path } = request;
+  if (only === undefined || only.sizeBytes > chunkBytes) return undefined;
+  if (only.seq !== 0 || only.offset !== 0 || (sizeBytes ?? only.sizeBytes) !== only.sizeBytes) {
+    throw refusal("invalid", path, "the one chunk that is offered is not the whole file");
+  }
+  return only;
+}
+
+function checkOffer(path: string, offer: ChunkOffer, chunkBytes: number): void {
+  if (offer.sizeBytes > chunkBytes) {
+    const state = `a chunk has ${formatSize(chunkBytes)} at most, not ${offer.sizeBytes} bytes`;
+    throw refusal("invalid", path, state);
+  }
+  if (offer.sums.length !== blockCount(offer.sizeBytes) * SUM_BYTES) {
+    const state = `${offer.sums.length} bytes of sums are wrong for ${offer.sizeBytes} bytes`;
+    throw refusal("invalid", path, state);
+  }
+}
+
+/**
+ * Throws `no-keepers` or `no-space` when no placement could help, however long the client waits for
+ * a port.
+ */
+function checkRoom(desk: Desk, path: string, sizeBytes: number, minCopies: number): void {
+  const candidates = desk.slots.candidates();
+  if (candidates.length < minCopies) throw tooFew(path, candidates.length, minCopies);
+  if (!fits(candidates, minCopies, sizeBytes)) throw noSpace(path, sizeBytes, minCopies);
+}
+
+/** Takes slots for a chunk and signs its ticket. Throws `busy`, `no-keepers`, `no-space`. */
+function place(
+  desk: Desk,
+  terms: UploadTerms,
+  offer: ChunkOffer,
+): { placement: ChunkPlacement; release: () => void } {
+  const { slots, clock, random, roster, ticketKey } = desk;
+  const { upload, path, goal, minCopies, commit } = terms;
+  const { seq, offset, sizeBytes, sums } = offer;
+  const avoid = new Set(offer.avoid.flatMap((id) => roster.byId(id)?.number ?? []));
+  const chain = slots.takeChain({ goal, minCopies, sizeBytes, avoid });
+  if (chain.kind !== "chain") throw chainRefusal(chain, path, sizeBytes);
+  const { hops } = chain;
+  const chunk = makeId(random);
+  const ticket = signTicket(ticketKey, {
+    op: "put",
+    chunk,
+    sizeBytes,
+    sums,
+    origin: { path, upload, seq, offset },
+    hops,
+    minCopies,
+    goal,
+    ...(commit === undefined ? {} : { commit }),
+    expiresMs: clock.wallMs() + PUT_TICKET_MS,
+  });
+  const shown = hops.map(({ keeper, host, port }) => ({ keeper, host, port }));
+  return { placement: { chunk, ticket, hops: shown }, release: () => slots.release(hops) };
+}
+
+function chainRefusal(
+  chain: Exclude<Chain, { kind: "chain" }>,
+  path: string,
+  sizeBytes: number,
+): TydfsError {
+  switch (chain.kind) {
+    case "busy":
+      return new TydfsError(
+        "busy",
+        `Cannot upload ${quotePath(path)}: all ports of the keepers are busy; try again`,
+        { data: { retryAfterMs: chain.retryAfterMs } },
+      );
+    case "no-keepers":
+      return tooFew(path, chain.alive, chain.needed);
+    case "no-space":
+      return noSpace(path, sizeBytes, chain.needed);
+  }
+}
+
+function tooFew(path: string, alive: number, needed: number): TydfsError {
+  const state = `${alive} keepers can be written, ${needed} are needed`;
+  return new TydfsError("no-keepers", `Cannot upload ${quotePath(path)}: ${state}`, {
+    data: { alive, needed },
+  });
+}
+
+function noSpace(path: string, sizeBytes: number, needed: number): TydfsError {
+  const state = `no ${needed} keepers have room for ${formatSize(sizeBytes)}`;
+  return new TydfsError("no-space", `Cannot upload ${quotePath(path)}: ${state}`, {
+    data: { sizeBytes, needed },
+  });
+}
+
+function refusal(code: "invalid" | "exists" | "is-directory", path: string, state: string) {
+  return new TydfsError(code, `Cannot upload ${quotePath(path)}: ${state}`);
+}

@@ -1,0 +1,125 @@
+/**
+ * The keepers as placement sees them, out of the shared tables; and port slots taken there for a
+ * chain of copies. A slot that is taken here is given back here, or handed out in a ticket: then
+ * its lease bounds it.
+ */
+import type { Clock } from "../base/clock.ts";
+import type { Random } from "../base/random.ts";
+import type { KeeperRecord } from "../catalog/reader.ts";
+import { portRow } from "../tables/port_table.ts";
+import type { Hop } from "../wire/ticket.ts";
+import type { Candidate, Placement, PlacementRequest } from "./placement.ts";
+import { choosePlacement, retryMs } from "./placement.ts";
+import type { Roster } from "./roster.ts";
+import type { Tables } from "./wiring.ts";
+
+/**
+ * How long a slot is kept for a client that has not connected yet, and for a stream that is not in
+ * its keeper's latest beats. A transfer's slot is free again within 2 s of its end (RELIABILITY
+ * C7).
+ */
+export const SLOT_LEASE_MS = 1_900;
+
+export interface SlotsOptions {
+  tables: Pick<Tables, "ports" | "keepers">;
+  roster: Roster;
+  clock: Clock;
+  random: Random;
+}
+
+/** What placing a chunk has come to: its chain of hops with slots taken, or why there is none. */
+export type Chain =
+  | { kind: "chain"; hops: Hop[] }
+  | Exclude<Placement, { kind: "placed" }>;
+
+export class Slots {
+  readonly #options: SlotsOptions;
+
+  constructor(options: SlotsOptions) {
+    this.#options = options;
+  }
+
+  /** The keepers that can be written now. */
+  candidates(): Candidate[] {
+    const { tables, roster } = this.#options;
+    return roster.all().flatMap((keeper) => {
+      const row = tables.keepers.find(keeper.number);
+      if (row === undefined || row.state !== "ALIVE" || row.readOnly) return [];
+      return [this.candidateOf(keeper)];
+    });
+  }
+
+  /** A keeper as placement sees it, whatever its state. */
+  candidateOf(keeper: KeeperRecord): Candidate {
+    const { tables, clock } = this.#options;
+    const nowMs = clock.monotonicMs();
+    let freeSlots = 0;
+    let slots = 0;
+    for (let index = 0; index < keeper.ports.length; index++) {
+      const row = portRow(keeper.number, index);
+      if (tables.ports.state(row, nowMs) === "OFFLINE") continue;
+      const all = tables.ports.slots(row);
+      slots += all;
+      freeSlots += Math.max(0, all - tables.ports.inUse(row, nowMs));
+    }
+    const { number, labels } = keeper;
+    const freeBytes = tables.keepers.find(number)?.freeBytes ?? 0;
+    return { number, zone: labels["zone"] ?? "", freeBytes, freeSlots, slots };
+  }
+
+  /**
+   * Chooses keepers for a chunk and takes a slot at each. Never waits; leaves no slot taken when it
+   * fails.
+   */
+  takeChain(request: Omit<PlacementRequest, "candidates" | "held">): Chain {
+    const hops: Hop[] = [];
+    const held: Candidate[] = [];
+    let candidates = this.candidates();
+    while (held.length < request.goal) {
+      const placement = choosePlacement({ ...request, candidates, held }, this.#options.random);
+      if (placement.kind !== "placed") {
+        if (held.length >= request.minCopies) break;
+        this.release(hops);
+        return placement;
+      }
+      if (placement.keepers.length === 0) break;
+      for (const candidate of placement.keepers) {
+        const hop = this.#takeHop(candidate.number);
+        candidates = candidates.filter(({ number }) => number !== candidate.number);
+        if (hop === undefined) {
+          // Someone was quicker: it stays known as alive, but has no slot.
+          candidates.push({ ...candidate, freeSlots: 0 });
+        } else {
+          hops.push(hop);
+          held.push(candidate);
+        }
+      }
+    }
+    if (held.length >= request.minCopies) return { kind: "chain", hops };
+    this.release(hops);
+    return { kind: "busy", retryAfterMs: retryMs(this.#options.random) };
+  }
+
+  /** Gives the slots of hops back. */
+  release(hops: readonly Hop[]): void {
+    for (const { grant } of hops) this.#options.tables.ports.release(grant);
+  }
+
+  /** Takes a slot on the least used port of a keeper; undefined when all are full. */
+  #takeHop(number: number): Hop | undefined {
+    const { tables, roster, clock } = this.#options;
+    const keeper = roster.byNumber(number);
+    if (keeper === undefined) return undefined;
+    const nowMs = clock.monotonicMs();
+    const rows = keeper.ports
+      .map((port, index) => ({ port, row: portRow(number, index) }))
+      .filter(({ row }) => tables.ports.state(row, nowMs) === "FREE")
+      .map((entry) => ({ ...entry, inUse: tables.ports.inUse(entry.row, nowMs) }))
+      .sort((left, right) => left.inUse - right.inUse);
+    for (const { port, row } of rows) {
+      const grant = tables.ports.take(row, nowMs, SLOT_LEASE_MS);
+      if (grant !== undefined) return { keeper: keeper.id, host: keeper.host, port, grant };
+    }
+    return undefined;
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * Removes what nobody needs: idle uploads, trash whose time is over, and the replicas of chunks
+ * that nothing refers to, after their grace. Each run does a bounded part. Replicas on keepers that
+ * are away wait for them.
+ */
+import type { ChunkRecord, OrphanCursor } from "../catalog/chunk_reader.ts";
+import type { CatalogReader } from "../catalog/reader.ts";
+import type { Settings } from "../config/options.ts";
+import type { KeeperTable } from "../tables/keeper_table.ts";
+import { noteFailure } from "./failures.ts";
+import { DELETE_MAX, type RemovalOptions, removeReplicas } from "./removals.ts";
+import type { Roster } from "./roster.ts";
+
+export interface SweeperOptions extends RemovalOptions {
+  settings: Settings;
+  reader: Pick<CatalogReader, "orphans" | "trashDue" | "uploadsIdleSince">;
+  roster: Roster;
+  keepers: KeeperTable;
+}
+
+const UPLOADS_MAX = 100;
+const PURGE_MAX = 200;
+const ORPHANS_MAX = DELETE_MAX;
+
+export class Sweeper {
+  readonly #options: SweeperOptions;
+  readonly #startWallMs: number;
+  readonly #startMs: number;
+  #after: OrphanCursor | undefined;
+
+  constructor(options: SweeperOptions) {
+    this.#options = options;
+    this.#startWallMs = options.clock.wallMs();
+    this.#startMs = options.clock.monotonicMs();
+  }
+
+  /** Drops idle uploads and purges the trash: records only, no replica is deleted by this. */
+  async tidy(): Promise<void> {
+    const { reader, settings, journal, clock, log } = this.#options;
+    const nowMs = this.#cautiousMs();
+    for (
+      const { id, path } of reader.uploadsIdleSince(nowMs - settings.upload_lease, UPLOADS_MAX)
+    ) {
+      log.info("Dropping an upload that was left", { upload: id, path });
+      await journal.submit({ kind: "upload.abort", upload: id, atMs: clock.wallMs() });
+    }
+    const beforeMs = nowMs - settings.trash_ttl;
+    if (!reader.trashDue(beforeMs)) return;
+    const atMs = clock.wallMs();
+    await journal.submit({ kind: "trash.purge", beforeMs, limit: PURGE_MAX, atMs });
+  }
+
+  /** Has one page of unreferenced chunks deleted. Only in a settled cluster: see `decideSafety`. */
+  async sweep(): Promise<void> {
+    const { reader, settings, journal } = this.#options;
+    const beforeMs = this.#cautiousMs() - settings.grace;
+    const page = reader.orphans(beforeMs, ORPHANS_MAX, this.#after);
+    const last = page.at(-1);
+    this.#after = page.length === ORPHANS_MAX ? last : undefined;
+    if (last === undefined) return;
+    const removals = [...this.#groupByKeeper(page)].map(async ([number, chunks]) => {
+      const keeper = this.#options.roster.byNumber(number);
+      if (keeper !== undefined) await removeReplicas(this.#options, keeper, chunks);
+    });
+    await Promise.all(removals);
+    // Those that still have a replica on record are left by it.
+    const chunks = page.map(({ id }) => id);
+    await journal.submit({ kind: "chunk.forget", chunks, beforeMs });
+  }
+
+  /** Runs both parts; what fails is logged, and done by a later run. */
+  async run(mayDelete: boolean): Promise<void> {
+    const { log, signal } = this.#options;
+    try {
+      await this.tidy();
+      if (mayDelete) await this.sweep();
+    } catch (error) {
+      if (!signal.aborted) noteFailure(log, "Cannot sweep", error);
+    }
+  }
+
+  /** The chunks of a page by keepers that can be told now. */
+  #groupByKeeper(page: readonly ChunkRecord[]): Map<number, string[]> {
+    const chunksByKeeper = new Map<number, string[]>();
+    for (const { id, keepers } of page) {
+      for (const number of keepers) {
+        if (!this.#options.keepers.alive(number)) continue;
+        const chunks = chunksByKeeper.get(number);
+        if (chunks === undefined) chunksByKeeper.set(number, [id]);
+        else chunks.push(id);
+      }
+    }
+    return chunksByKeeper;
+  }
+
+  /**
+   * Wall time, but never ahead of what has really passed since the start: a clock that jumps
+   * forward deletes nothing early.
+   */
+  #cautiousMs(): number {
+    const { clock } = this.#options;
+    const passedMs = clock.monotonicMs() - this.#startMs;
+    return Math.min(clock.wallMs(), Math.floor(this.#startWallMs + passedMs));
+  }
+}

@@ -1,0 +1,129 @@
+/**
+ * How the master's threads are wired: their start messages, and the effects that each makes of its
+ * own.
+ */
+import { isatty } from "node:tty";
+import { systemClock } from "../base/clock.ts";
+import type { Log, LogFormat, LogLevel } from "../base/log.ts";
+import { stderrLog } from "../base/log.ts";
+import { CatalogReader } from "../catalog/reader.ts";
+import type { Journal, Operation, OperationKind, ResultOf } from "../catalog/operation.ts";
+import type { Settings } from "../config/options.ts";
+import { KeeperTable } from "../tables/keeper_table.ts";
+import { KEEPERS_MAX, PORTS_MAX, PortTable } from "../tables/port_table.ts";
+import { RepairTable } from "../tables/repair_table.ts";
+import type { Bus } from "../wire/bus.ts";
+import { connectNats } from "../wire/bus_nats.ts";
+import { PortCaller } from "../wire/thread.ts";
+import type { ClusterUrl } from "../wire/url.ts";
+
+/** The tables' memory, shared by all threads. */
+export interface TableBuffers {
+  ports: SharedArrayBuffer;
+  keepers: SharedArrayBuffer;
+  repairs: SharedArrayBuffer;
+}
+
+export interface Tables {
+  ports: PortTable;
+  keepers: KeeperTable;
+  repairs: RepairTable;
+}
+
+/** What each thread of the master starts with. */
+export interface MasterStart {
+  /** The thread's name in the log and in NATS's listings, e.g. `tracker-0`. */
+  name: string;
+  settings: Settings;
+  url: ClusterUrl;
+  catalogPath: string;
+  ticketKey: string;
+  tables: TableBuffers;
+}
+
+export interface WriterStart extends MasterStart {
+  /** A port to each thread that changes the catalog. */
+  callers: MessagePort[];
+}
+
+/** What the writer learned at its start. */
+export interface WriterReady {
+  /** This master's epoch: larger than that of any master before on this catalog. */
+  epoch: number;
+}
+
+/** A thread that starts after the writer. */
+export interface RoleStart extends MasterStart {
+  epoch: number;
+  /** To the writer. */
+  journal: MessagePort;
+}
+
+export interface TrackerStart extends RoleStart {
+  natsVersion: string;
+  /** Monotonic time of the master's start, in ms. */
+  startedMs: number;
+}
+
+/** What every thread holds: its log, its connection, the tables. */
+export interface ThreadParts {
+  log: Log;
+  bus: Bus;
+  tables: Tables;
+}
+
+/** Time that the catalog may take to answer a thread. */
+const JOURNAL_MS = 20_000;
+const CONNECT_MS = 10_000;
+
+/** Makes the tables, or joins them. */
+export function openTables(buffers?: TableBuffers): Tables {
+  return {
+    ports: new PortTable(KEEPERS_MAX * PORTS_MAX, buffers?.ports),
+    keepers: new KeeperTable(buffers?.keepers),
+    repairs: new RepairTable(buffers?.repairs),
+  };
+}
+
+/** The tables' memory, for the start message of a thread. */
+export function buffersOf(tables: Tables): TableBuffers {
+  const { ports, keepers, repairs } = tables;
+  return { ports: ports.buffer, keepers: keepers.buffer, repairs: repairs.buffer };
+}
+
+/**
+ * Makes a thread's log, connects it, and joins the tables. Throws `no-master` when the NATS server
+ * does not answer.
+ */
+export async function openThread(start: MasterStart): Promise<ThreadParts> {
+  const log = threadLog(start.settings, start.name);
+  const { url, name } = start;
+  const bus = await connectNats({ url, name, log, connectMs: CONNECT_MS });
+  return { log, bus, tables: openTables(start.tables) };
+}
+
+/** The log of a thread of the master. */
+export function threadLog(settings: Settings, name: string): Log {
+  const format: LogFormat = settings.log_format === "auto"
+    ? (isatty(2) ? "text" : "json")
+    : settings.log_format as LogFormat;
+  return stderrLog(`master/${name}`, { level: settings.log_level as LogLevel, format });
+}
+
+/**
+ * The catalog as a thread sees it: changes through the writer thread, reads over a connection of
+ * its own.
+ */
+export function openCatalogEnds(start: RoleStart): { journal: Journal; reader: CatalogReader } {
+  const caller = new PortCaller<Operation, ResultOf<OperationKind>>(
+    start.journal,
+    systemClock,
+    JOURNAL_MS,
+  );
+  const journal: Journal = {
+    async submit<K extends OperationKind>(operation: Extract<Operation, { kind: K }>) {
+      return await caller.call(operation) as ResultOf<K>;
+    },
+  };
+  return { journal, reader: new CatalogReader(start.catalogPath) };
+}
