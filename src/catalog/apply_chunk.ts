@@ -35,6 +35,7 @@ const PLACE = `INSERT OR REPLACE INTO upload_chunk (upload, seq, offset, length,
   VALUES (?, ?, ?, ?, ?)`;
 const FIRST_FILE = "SELECT inode FROM extent WHERE chunk = ? ORDER BY inode LIMIT 1";
 
+/** Records replicas of a chunk, and what it is for: `chunk.stored`. */
 export function storeChunk(
   tx: Tx,
   operation: Stored,
@@ -71,6 +72,7 @@ export function storeChunk(
   }
 }
 
+/** Removes the rows of orphans behind the grace: `chunk.forget`. */
 export function forgetChunks(tx: Tx, operation: Of<"chunk.forget">): Record<string, never> {
   for (const id of operation.chunks) {
     const row = findChunk(tx, id);

@@ -21,6 +21,7 @@ type Of<K extends Operation["kind"]> = Extract<Operation, { kind: K }>;
 /** Entries that an error counts; more are "over" this. */
 const COUNTED_MAX = 1000;
 
+/** Makes a directory: `dir.make`. */
 export function makeDir(
   tx: Tx,
   operation: Of<"dir.make">,
@@ -44,6 +45,7 @@ export function makeDir(
   return { made: true };
 }
 
+/** Moves files into the trash: `file.remove`. */
 export function removePath(tx: Tx, operation: Of<"file.remove">): ResultOf<"file.remove"> {
   const { path, recursive, atMs } = operation;
   if (path === ROOT) {
@@ -65,6 +67,7 @@ export function removePath(tx: Tx, operation: Of<"file.remove">): ResultOf<"file
   return removeTree(tx, found, path, atMs);
 }
 
+/** Moves a name: `file.rename`. */
 export function renamePath(
   tx: Tx,
   operation: Of<"file.rename">,
@@ -101,6 +104,7 @@ export function renamePath(
   return {};
 }
 
+/** Gives up what the trash has kept long enough: `trash.purge`. */
 export function purgeTrash(tx: Tx, operation: Of<"trash.purge">): ResultOf<"trash.purge"> {
   const { beforeMs, limit, atMs } = operation;
   const sql = "SELECT inode FROM trash WHERE removed_ms < ? ORDER BY removed_ms, inode LIMIT ?";

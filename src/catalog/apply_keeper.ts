@@ -48,6 +48,7 @@ export function keeperNumber(tx: Tx, id: string): number | undefined {
   return tx.get<{ number: number }>("SELECT number FROM keeper WHERE id = ?", id)?.number;
 }
 
+/** Registers a keeper: `keeper.join`. */
 export function joinKeeper(tx: Tx, operation: Of<"keeper.join">): ResultOf<"keeper.join"> {
   const { keeper, atMs } = operation;
   const known = tx.get<KeeperRow>("SELECT * FROM keeper WHERE id = ?", keeper.id);
@@ -93,6 +94,7 @@ function checkJoin(tx: Tx, keeper: KeeperFacts, known: KeeperRow | undefined): v
   }
 }
 
+/** Takes replicas away: `replica.gone`. */
 export function dropReplicas(tx: Tx, operation: Of<"replica.gone">): Record<string, never> {
   const keeper = keeperNumber(tx, operation.keeper);
   if (keeper === undefined) return {};
@@ -103,6 +105,7 @@ export function dropReplicas(tx: Tx, operation: Of<"replica.gone">): Record<stri
   return {};
 }
 
+/** Compares a page of a keeper's inventory with its replica rows: `keeper.inventory`. */
 export function applyInventory(
   tx: Tx,
   operation: Of<"keeper.inventory">,

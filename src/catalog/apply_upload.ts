@@ -42,6 +42,7 @@ const TO_EXTENTS = `INSERT INTO extent (inode, seq, offset, length, chunk, chunk
 const INSERT_COMMITTED = `INSERT INTO committed
   (upload, path, version, size, checksum, copies, goal, replaced) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`;
 
+/** Opens an upload: `upload.begin`. */
 export function beginUpload(tx: Tx, operation: Of<"upload.begin">): Nothing {
   const { upload, file, goal, minCopies, atMs } = operation;
   checkTarget(tx, file, "upload");
@@ -58,6 +59,7 @@ export function beginUpload(tx: Tx, operation: Of<"upload.begin">): Nothing {
   return {};
 }
 
+/** Renews an upload: `upload.touch`. */
 export function touchUpload(tx: Tx, operation: Of<"upload.touch">): Nothing {
   const { upload, atMs } = operation;
   const { changes } = tx.run("UPDATE upload SET touched_ms = ? WHERE id = ?", atMs, upload);
@@ -65,6 +67,7 @@ export function touchUpload(tx: Tx, operation: Of<"upload.touch">): Nothing {
   return {};
 }
 
+/** Drops an upload: `upload.abort`. */
 export function abortUpload(tx: Tx, operation: Of<"upload.abort">): Nothing {
   const { upload, atMs } = operation;
   const sql = "SELECT chunk FROM upload_chunk WHERE upload = ?";
@@ -74,6 +77,7 @@ export function abortUpload(tx: Tx, operation: Of<"upload.abort">): Nothing {
   return {};
 }
 
+/** Makes a file of an upload: `upload.commit`. */
 export function commitUpload(
   tx: Tx,
   operation: Of<"upload.commit">,

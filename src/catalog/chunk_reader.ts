@@ -47,23 +47,28 @@ export class ChunkReader {
     this.#store = store;
   }
 
+  /** The chunk with this id. */
   find(id: string): ChunkRecord | undefined {
     const row = this.#store.get<Row>(BY_ID, id);
     return row && record(row);
   }
 
+  /** Chunks in use with fewer replicas than their goal. */
   short(afterNo: number, limit: number): ChunkRecord[] {
     return this.#store.all<Row>(SHORT, afterNo, limit).map(record);
   }
 
+  /** Chunks in use with more replicas than their goal. */
   surplus(afterNo: number, limit: number): ChunkRecord[] {
     return this.#store.all<Row>(SURPLUS, afterNo, limit).map(record);
   }
 
+  /** Chunks of which a keeper has a replica. */
   ofKeeper(keeperNumber: number, afterNo: number, limit: number): ChunkRecord[] {
     return this.#store.all<Row>(OF_KEEPER, keeperNumber, afterNo, limit).map(record);
   }
 
+  /** Chunks without references since before `beforeMs`, the oldest first. */
   orphans(beforeMs: number, limit: number, after?: OrphanCursor): ChunkRecord[] {
     const afterMs = after?.orphanedMs ?? Number.MIN_SAFE_INTEGER;
     return this.#store.all<Row>(ORPHANS, afterMs, after?.no ?? 0, beforeMs, limit).map(record);

@@ -96,11 +96,12 @@ export class Copier {
     sources: KeeperRecord[],
   ): Promise<Copied> {
     const { bus, subjects, clock, log, signal, masterEpoch: epoch, ticketKey } = this.#options;
-    const { id, sizeBytes, sums } = chunk;
+    const { id, sizeBytes, sums, goal } = chunk;
     const timeoutMs = COPY_BASE_MS + Math.ceil(sizeBytes / MIB) * COPY_MIB_MS;
     const expiresMs = clock.wallMs() + timeoutMs + TICKET_LEEWAY_MS;
     const ticket = signTicket(ticketKey, { op: "get", chunk: id, expiresMs });
-    const request = { epoch, chunk: id, sizeBytes, sums, sources: sources.map(holderOf), ticket };
+    const holders = sources.map(holderOf);
+    const request = { epoch, chunk: id, sizeBytes, sums, goal, sources: holders, ticket };
     const subject = subjects.command(destination.id, commandReplicate.name);
     const fields = { chunk: id, to: destination.name };
     log.debug("Copying a chunk", { ...fields, from: sources.map(({ name }) => name) });

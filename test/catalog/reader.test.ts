@@ -197,8 +197,8 @@ describe("list", () => {
       expect(page.entries).toHaveLength(1000);
       return performance.now() - start;
     });
-    // Ten times what it takes here: a scan of the directory takes longer.
-    expect(Math.min(...times)).toBeLessThan(10);
+    // Many times what it takes on an idle machine; a scan of the directory takes longer.
+    expect(Math.min(...times)).toBeLessThan(25);
   });
 });
 

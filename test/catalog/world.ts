@@ -3,7 +3,7 @@
  * verdicts: one line of text each, so that a table of them reads like a session.
  */
 import type { Database } from "bun:sqlite";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { apply } from "../../src/catalog/apply.ts";
@@ -40,6 +40,19 @@ export function fileAt(path: string, exclusive = false): FileFacts {
   return { path, mode: 0o644, mtimeMs: 7, owner: "ann", exclusive };
 }
 
+let empty: Uint8Array | undefined;
+
+/** The bytes of an empty catalog, made once: making one syncs the disk, and tests need hundreds. */
+function emptyCatalog(): Uint8Array {
+  if (empty !== undefined) return empty;
+  const directory = mkdtempSync(join(tmpdir(), "catalog-"));
+  const path = join(directory, "empty.db");
+  openCatalog(path).close();
+  empty = readFileSync(path);
+  rmSync(directory, { recursive: true });
+  return empty;
+}
+
 /**
  * Applies operations without the writer: each in a transaction of its own, not synced, so that
  * thousands are quick.
@@ -47,9 +60,9 @@ export function fileAt(path: string, exclusive = false): FileFacts {
 export class World {
   readonly directory = mkdtempSync(join(tmpdir(), "catalog-"));
   readonly path = join(this.directory, "catalog.db");
-  readonly database: Database = openCatalog(this.path);
-  readonly tx = new Tx(this.database);
-  readonly reader = new CatalogReader(this.path);
+  readonly database: Database;
+  readonly tx: Tx;
+  readonly reader: CatalogReader;
   sequence = 0;
   hash: Uint8Array = new Uint8Array(32);
   /** The time of the next operation; each takes 1 ms. */
@@ -57,7 +70,11 @@ export class World {
   #chunks = 0;
 
   constructor() {
+    writeFileSync(this.path, emptyCatalog());
+    this.database = openCatalog(this.path);
     this.database.run("PRAGMA synchronous = OFF");
+    this.tx = new Tx(this.database);
+    this.reader = new CatalogReader(this.path);
   }
 
   [Symbol.dispose](): void {
@@ -268,20 +285,4 @@ export function describe(file: CommittedFile): string {
   const words =
     `${file.path} v${file.version}, ${file.sizeBytes} bytes, ${file.copies}/${file.goal}`;
   return file.replaced ? `${words}, replaced` : words;
-}
-
-/** All rows of all tables, SQLite's own counters included, as text. */
-export function dump(database: Database): string {
-  const tables = database.prepare(
-    "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name",
-  ).values();
-  return tables.map(([table]) => {
-    const columns = database.prepare(`PRAGMA table_info(${table})`).values().map(([, name]) =>
-      name
-    );
-    const rows = database.prepare(
-      `SELECT ${columns.map((name) => `quote(${name})`).join(", ")} FROM ${table} ORDER BY 1, 2`,
-    ).values();
-    return `${table}\n${rows.map((row) => "  " + row.join(" | ")).join("\n")}`;
-  }).join("\n");
 }

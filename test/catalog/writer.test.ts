@@ -12,7 +12,7 @@ import { checkCatalog } from "../../src/catalog/check.ts";
 import type { Operation } from "../../src/catalog/operation.ts";
 import { CatalogReader } from "../../src/catalog/reader.ts";
 import { CatalogWriter, type CatalogWriterOptions } from "../../src/catalog/writer.ts";
-import { dump, fileAt, idOf, sumsFor } from "./world.ts";
+import { fileAt, idOf, sumsFor } from "./world.ts";
 
 let directory: string;
 beforeEach(() => {
@@ -255,3 +255,19 @@ test("a broken invariant ends the writer", async () => {
   await expect(writer.submit(put("/a", "a"))).rejects.toMatchObject({ code: "internal" });
   expect(String(fatal[0])).toContain("Missing the inode of an extent");
 });
+
+/** All rows of all tables, SQLite's own counters included, as text. */
+function dump(database: Database): string {
+  const tables = database.prepare(
+    "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name",
+  ).values();
+  return tables.map(([table]) => {
+    const columns = database.prepare(`PRAGMA table_info(${table})`).values().map(([, name]) =>
+      name
+    );
+    const rows = database.prepare(
+      `SELECT ${columns.map((name) => `quote(${name})`).join(", ")} FROM ${table} ORDER BY 1, 2`,
+    ).values();
+    return `${table}\n${rows.map((row) => "  " + row.join(" | ")).join("\n")}`;
+  }).join("\n");
+}
