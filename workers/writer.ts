@@ -6,6 +6,7 @@ import { systemClock as clock } from "../src/base/clock.ts";
 import type { Operation } from "../src/catalog/operation.ts";
 import { CatalogReader } from "../src/catalog/reader.ts";
 import { CatalogWriter } from "../src/catalog/writer.ts";
+import { LateInventory } from "../src/master/late_inventory.ts";
 import { Reports } from "../src/master/reports.ts";
 import { openThread, type WriterReady, type WriterStart } from "../src/master/wiring.ts";
 import { runThread } from "../src/threads.ts";
@@ -19,7 +20,8 @@ runThread<WriterStart, WriterReady>(async (start) => {
     queueMicrotask(() => {
       throw error;
     });
-  const journal = new CatalogWriter({ path, log, onFatal });
+  const writer = new CatalogWriter({ path, log, onFatal });
+  const journal = new LateInventory(writer, clock);
   const { epoch } = await journal.submit({ kind: "master.start", atMs: clock.wallMs() });
   for (const port of start.callers) {
     answerPort(port, (operation: Operation) => journal.submit(operation));
@@ -34,7 +36,7 @@ runThread<WriterStart, WriterReady>(async (start) => {
     await reports.stop();
     await bus.close();
     reader.close();
-    await journal.close();
+    await writer.close();
   };
   return { ready: { epoch }, stop };
 });

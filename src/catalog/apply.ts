@@ -4,7 +4,7 @@
  * undoes whatever an unexpected one leaves behind.
  */
 import { unreachable } from "../base/assert.ts";
-import { forgetChunks, storeChunk } from "./apply_chunk.ts";
+import { condemnChunks, forgetChunks, storeChunk } from "./apply_chunk.ts";
 import { applyInventory, dropReplicas, joinKeeper } from "./apply_keeper.ts";
 import { makeDir, purgeTrash, removePath, renamePath } from "./apply_file.ts";
 import { abortUpload, beginUpload, commitUpload, touchUpload } from "./apply_upload.ts";
@@ -35,6 +35,8 @@ export function apply(tx: Tx, operation: Operation, sequence: number): ResultOf<
       return dropReplicas(tx, operation);
     case "keeper.inventory":
       return applyInventory(tx, operation);
+    case "chunk.condemn":
+      return condemnChunks(tx, operation);
     case "chunk.forget":
       return forgetChunks(tx, operation);
     case "dir.make":

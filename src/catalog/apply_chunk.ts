@@ -8,6 +8,7 @@ import {
   addReplicas,
   changeChunk,
   type ChunkRow,
+  condemnChunk,
   findChunk,
   getChunk,
   releaseChunk,
@@ -72,7 +73,23 @@ export function storeChunk(
   }
 }
 
-/** Removes the rows of orphans behind the grace: `chunk.forget`. */
+/**
+ * Marks the orphans whose replicas are to be deleted: `chunk.condemn`. A chunk that has found a use
+ * since the caller looked is not among those that it answers.
+ */
+export function condemnChunks(tx: Tx, operation: Of<"chunk.condemn">): ResultOf<"chunk.condemn"> {
+  const condemned: string[] = [];
+  for (const id of operation.chunks) {
+    const row = findChunk(tx, id);
+    if (row === undefined || row.refs > 0) continue;
+    if (must(row.orphaned_ms, "the time of an orphan") >= operation.beforeMs) continue;
+    if (row.condemned === 0) condemnChunk(tx, row);
+    condemned.push(id);
+  }
+  return { condemned };
+}
+
+/** Removes the rows of orphans without replicas: `chunk.forget`. */
 export function forgetChunks(tx: Tx, operation: Of<"chunk.forget">): Record<string, never> {
   for (const id of operation.chunks) {
     const row = findChunk(tx, id);
@@ -135,7 +152,8 @@ function recordChunk(
 }
 
 /**
- * Throws `invalid` for sums that don't fit the size, `conflict` when the chunk is known as another.
+ * Throws `invalid` for sums that don't fit the size, `conflict` when the chunk is known as another,
+ * `expired` when it was condemned.
  */
 function checkFacts(chunk: ChunkFacts, row: ChunkRow | undefined): void {
   const cannot = `Cannot record chunk "${chunk.id}"`;
@@ -144,6 +162,10 @@ function checkFacts(chunk: ChunkFacts, row: ChunkRow | undefined): void {
     throw new TydfsError("invalid", `${cannot}: ${state}`);
   }
   if (row === undefined) return;
+  // Its replicas are being deleted or are gone: what the report tells of may not be there any more.
+  if (row.condemned === 1) {
+    throw new TydfsError("expired", `${cannot}: it waited too long for its use and was removed`);
+  }
   if (row.size !== chunk.sizeBytes) {
     const state = `it has ${row.size} bytes, not ${chunk.sizeBytes}`;
     throw new TydfsError("conflict", `${cannot}: ${state}`);

@@ -37,8 +37,10 @@ const SURPLUS = `SELECT ${COLUMNS} FROM chunk c INDEXED BY chunk_surplus
 const OF_KEEPER = `SELECT ${COLUMNS} FROM replica r CROSS JOIN chunk c ON c.no = r.chunk
   WHERE r.keeper = ? AND r.chunk > ? ORDER BY r.chunk LIMIT ?`;
 const ORPHANS = `SELECT ${COLUMNS} FROM chunk c INDEXED BY chunk_orphan
-  WHERE refs = 0 AND (orphaned_ms, no) > (?, ?) AND orphaned_ms < ?
+  WHERE refs = 0 AND copies > 0 AND (orphaned_ms, no) > (?, ?) AND orphaned_ms < ?
   ORDER BY orphaned_ms, no LIMIT ?`;
+const TOMBSTONES = `SELECT id FROM chunk INDEXED BY chunk_tombstone
+  WHERE refs = 0 AND copies = 0 AND orphaned_ms < ? ORDER BY orphaned_ms LIMIT ?`;
 
 export class ChunkReader {
   readonly #store: Statements;
@@ -68,10 +70,15 @@ export class ChunkReader {
     return this.#store.all<Row>(OF_KEEPER, keeperNumber, afterNo, limit).map(record);
   }
 
-  /** Chunks without references since before `beforeMs`, the oldest first. */
+  /** Chunks without references since before `beforeMs` that keepers have, the oldest first. */
   orphans(beforeMs: number, limit: number, after?: OrphanCursor): ChunkRecord[] {
     const afterMs = after?.orphanedMs ?? Number.MIN_SAFE_INTEGER;
     return this.#store.all<Row>(ORPHANS, afterMs, after?.no ?? 0, beforeMs, limit).map(record);
+  }
+
+  /** Ids of chunks without references since before `beforeMs` and without replicas. */
+  tombstones(beforeMs: number, limit: number): string[] {
+    return this.#store.all<{ id: string }>(TOMBSTONES, beforeMs, limit).map(({ id }) => id);
   }
 }
 

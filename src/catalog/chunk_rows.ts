@@ -16,15 +16,18 @@ export interface ChunkRow {
   copies: number;
   orphaned_ms: number | null;
   committed: number;
+  condemned: number;
 }
 
 /**
  * What may change of a chunk: the numbers that count its rows, and what an inventory could not
  * know.
  */
-export type ChunkChange = Partial<Omit<ChunkRow, "no" | "id" | "size" | "orphaned_ms">>;
+export type ChunkChange = Partial<
+  Omit<ChunkRow, "no" | "id" | "size" | "orphaned_ms" | "condemned">
+>;
 
-const COLUMNS = "no, id, size, sums, goal, refs, copies, orphaned_ms, committed";
+const COLUMNS = "no, id, size, sums, goal, refs, copies, orphaned_ms, committed, condemned";
 const BY_ID = `SELECT ${COLUMNS} FROM chunk WHERE id = ?`;
 const BY_NO = `SELECT ${COLUMNS} FROM chunk WHERE no = ?`;
 const INSERT = `INSERT INTO chunk (id, size, sums, goal, refs, copies, orphaned_ms, committed)
@@ -80,6 +83,12 @@ export function changeChunk(tx: Tx, row: ChunkRow, change: ChunkChange, atMs: nu
 export function releaseChunk(tx: Tx, no: number, atMs: number): void {
   const row = getChunk(tx, no);
   changeChunk(tx, row, { refs: row.refs - 1 }, atMs);
+}
+
+/** From now on its replicas may be deleted, and no report makes it a part of a file any more. */
+export function condemnChunk(tx: Tx, row: ChunkRow): void {
+  assert(row.refs === 0, "a chunk that is condemned is not needed");
+  tx.run("UPDATE chunk SET condemned = 1 WHERE no = ?", row.no);
 }
 
 /** Forgets a chunk that nothing refers to and that no keeper has. */

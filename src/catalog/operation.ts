@@ -103,6 +103,11 @@ export type Operation =
     last: boolean;
     atMs: number;
   }
+  /**
+   * Marks those of `chunks` that are unreferenced since before `beforeMs`: from now on their
+   * replicas may be deleted, and `chunk.stored` refuses them. → `{condemned}`
+   */
+  | { kind: "chunk.condemn"; chunks: string[]; beforeMs: number }
   /** Forgets unreferenced chunks without replicas that became unreferenced before `beforeMs`. */
   | { kind: "chunk.forget"; chunks: string[]; beforeMs: number }
   /** Makes a directory. Throws `exists`, `not-found` (parent), `not-directory`. → `{made}` */
@@ -152,6 +157,7 @@ export interface OperationResults {
   "keeper.join": { number: number };
   "upload.commit": CommittedFile;
   "chunk.stored": { committed?: CommittedFile };
+  "chunk.condemn": { condemned: string[] };
   "keeper.inventory": { unknown: number; missing: number };
   "dir.make": { made: boolean };
   "file.remove": { files: number; directories: number };

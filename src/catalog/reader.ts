@@ -262,6 +262,11 @@ export class CatalogReader {
     return this.#chunks.orphans(beforeMs, limit, after);
   }
 
+  /** Ids of chunks that nothing refers to since before `beforeMs`, and that no keeper has. */
+  tombstones(beforeMs: number, limit: number): string[] {
+    return this.#chunks.tombstones(beforeMs, limit);
+  }
+
   #find(path: string, doing: string): Found {
     const place = walk(this.#store, path);
     if (place.kind === "found") return place;

@@ -66,7 +66,7 @@ const FORMAT_1 = `
 
   -- refs: rows of extent and upload_chunk; copies: rows of replica; orphaned_ms: NULL while refs >
   -- 0; committed: 1 once the chunk's own report made a file of it, so that no late repetition makes
-  -- another.
+  -- another; condemned: 1 once its replicas may be deleted, so that no late report revives it.
   CREATE TABLE chunk (
     no INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,
@@ -76,11 +76,13 @@ const FORMAT_1 = `
     refs INTEGER NOT NULL CHECK (refs >= 0),
     copies INTEGER NOT NULL CHECK (copies >= 0),
     orphaned_ms INTEGER,
-    committed INTEGER NOT NULL
+    committed INTEGER NOT NULL,
+    condemned INTEGER NOT NULL DEFAULT 0
   ) STRICT;
   CREATE INDEX chunk_short ON chunk (no) WHERE copies < goal AND refs > 0;
   CREATE INDEX chunk_surplus ON chunk (no) WHERE copies > goal AND refs > 0;
-  CREATE INDEX chunk_orphan ON chunk (orphaned_ms, no) WHERE refs = 0;
+  CREATE INDEX chunk_orphan ON chunk (orphaned_ms, no) WHERE refs = 0 AND copies > 0;
+  CREATE INDEX chunk_tombstone ON chunk (orphaned_ms) WHERE refs = 0 AND copies = 0;
 
   CREATE TABLE replica (
     chunk INTEGER NOT NULL,

@@ -6,12 +6,12 @@
  */
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
-import type { CommittedFile, Journal, Operation } from "../catalog/operation.ts";
+import type { CommittedFile, Journal, Operation, ResultOf } from "../catalog/operation.ts";
 import type { CatalogReader } from "../catalog/reader.ts";
 import type { Settings } from "../config/options.ts";
 import type { Bus, Subscription } from "../wire/bus.ts";
 import { serve } from "../wire/bus.ts";
-import { TydfsError } from "../wire/errors.ts";
+import { hasCode, TydfsError } from "../wire/errors.ts";
 import type {
   InventoryRequest,
   JoinedReply,
@@ -33,6 +33,8 @@ import { noteFailure } from "./failures.ts";
 import { UNRECORDED_BYTES_MAX } from "./rpc/upload.ts";
 import type { Tables } from "./wiring.ts";
 
+type Stored = Extract<Operation, { kind: "chunk.stored" }>;
+
 export interface ReportsOptions {
   settings: Settings;
   cluster: string;
@@ -50,6 +52,11 @@ export interface ReportsOptions {
 export const BEAT_MS = 1_000;
 /** Reports of one kind that wait for their transaction at once: they share it. */
 const CONCURRENCY = 1_024;
+/**
+ * A PUT that began while its ticket was in force may be reported so much later. Less than removed
+ * chunks are remembered: see `Sweeper`.
+ */
+const REPORT_LATE_MS = 3 * 60 * 60_000;
 /** The goal of a chunk that nobody has told the master of. */
 const STRAY_GOAL = 1;
 
@@ -109,7 +116,7 @@ export class Reports {
    * operation throws.
    */
   async stored(request: StoredRequest, keeper: string): Promise<{ committed?: Committed }> {
-    const { journal, clock } = this.#options;
+    const { clock } = this.#options;
     const ticket = this.#ticketOf(request);
     const known = ticket === undefined ? request.keepers : ticket.hops.map((hop) => hop.keeper);
     if (!request.keepers.includes(keeper) || !request.keepers.every((id) => known.includes(id))) {
@@ -117,7 +124,7 @@ export class Reports {
     }
     if (ticket === undefined) return this.#storedCopy(request, keeper);
     const operation = storedOperation(request, ticket, clock.wallMs());
-    const { committed } = await journal.submit(operation);
+    const { committed } = await this.#record(operation);
     this.#releaseGrants(request, ticket);
     if (committed === undefined) return {};
     if (ticket.sizeBytes > UNRECORDED_BYTES_MAX) this.#closeUpload(ticket.origin.upload);
@@ -156,8 +163,8 @@ export class Reports {
    */
   #ticketOf(request: StoredRequest): PutTicket | undefined {
     if (request.ticket === undefined) return undefined;
-    // No time is too late: the ticket was in force when the PUT began.
-    const ticket = openTicket(this.#options.ticketKey, request.ticket, 0);
+    const { clock, ticketKey } = this.#options;
+    const ticket = openTicket(ticketKey, request.ticket, clock.wallMs() - REPORT_LATE_MS);
     const cannot = `Cannot record chunk "${request.chunk}"`;
     if (ticket.op !== "put" || ticket.chunk !== request.chunk) {
       throw new TydfsError("denied", `${cannot}: the ticket is for something else`);
@@ -166,6 +173,23 @@ export class Reports {
       throw new TydfsError("corrupt", `${cannot}: its bytes are not those that the client sent`);
     }
     return ticket;
+  }
+
+  /**
+   * Records a stored chunk. When its path can't take the file any more, the copies are put on record
+   * all the same, as unneeded ones: else nobody would ever remove them.
+   */
+  async #record(operation: Stored): Promise<ResultOf<"chunk.stored">> {
+    const { journal } = this.#options;
+    try {
+      return await journal.submit(operation);
+    } catch (error) {
+      if (hasCode(error, "exists", "is-directory", "not-directory")) {
+        const { commit: _refused, ...copies } = operation;
+        await journal.submit(copies);
+      }
+      throw error;
+    }
   }
 
   /**

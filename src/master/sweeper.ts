@@ -13,7 +13,7 @@ import type { Roster } from "./roster.ts";
 
 export interface SweeperOptions extends RemovalOptions {
   settings: Settings;
-  reader: Pick<CatalogReader, "orphans" | "trashDue" | "uploadsIdleSince">;
+  reader: Pick<CatalogReader, "orphans" | "tombstones" | "trashDue" | "uploadsIdleSince">;
   roster: Roster;
   keepers: KeeperTable;
 }
@@ -21,6 +21,11 @@ export interface SweeperOptions extends RemovalOptions {
 const UPLOADS_MAX = 100;
 const PURGE_MAX = 200;
 const ORPHANS_MAX = DELETE_MAX;
+/**
+ * A removed chunk stays on record for longer than any ticket for it is in force: a late report must
+ * not take it for a new one.
+ */
+const TOMBSTONE_MS = 6 * 60 * 60_000;
 
 export class Sweeper {
   readonly #options: SweeperOptions;
@@ -55,17 +60,26 @@ export class Sweeper {
     const { reader, settings, journal } = this.#options;
     const beforeMs = this.#cautiousMs() - settings.grace;
     const page = reader.orphans(beforeMs, ORPHANS_MAX, this.#after);
-    const last = page.at(-1);
-    this.#after = page.length === ORPHANS_MAX ? last : undefined;
-    if (last === undefined) return;
-    const removals = [...this.#groupByKeeper(page)].map(async ([number, chunks]) => {
-      const keeper = this.#options.roster.byNumber(number);
-      if (keeper !== undefined) await removeReplicas(this.#options, keeper, chunks);
-    });
-    await Promise.all(removals);
-    // Those that still have a replica on record are left by it.
+    this.#after = page.length === ORPHANS_MAX ? page.at(-1) : undefined;
+    if (page.length > 0) await this.#remove(page, beforeMs);
+    const chunks = reader.tombstones(beforeMs - TOMBSTONE_MS, ORPHANS_MAX);
+    if (chunks.length === 0) return;
+    await journal.submit({ kind: "chunk.forget", chunks, beforeMs: beforeMs - TOMBSTONE_MS });
+  }
+
+  /** Condemns chunks first: one that has found a use since it was read is not touched. */
+  async #remove(page: readonly ChunkRecord[], beforeMs: number): Promise<void> {
     const chunks = page.map(({ id }) => id);
-    await journal.submit({ kind: "chunk.forget", chunks, beforeMs });
+    const { journal } = this.#options;
+    const { condemned } = await journal.submit({ kind: "chunk.condemn", chunks, beforeMs });
+    const ids = new Set(condemned);
+    const removals = [...this.#groupByKeeper(page.filter(({ id }) => ids.has(id)))].map(
+      async ([number, chunks]) => {
+        const keeper = this.#options.roster.byNumber(number);
+        if (keeper !== undefined) await removeReplicas(this.#options, keeper, chunks);
+      },
+    );
+    await Promise.all(removals);
   }
 
   /** Runs both parts; what fails is logged, and done by a later run. */

@@ -35,6 +35,25 @@ session("forget takes only orphans without replicas, behind the grace", [
   ["chunk y", "1 refs, 0/3 copies on "],
 ]);
 
+const REMOVED =
+  'expired: Cannot record chunk "78000000000000000000000000000000": it waited too long for its use and was removed';
+
+// A report that is repeated after the sweeper has removed what an inventory had recorded as a stray
+// must not commit a file whose bytes are gone.
+session("condemn marks unneeded chunks only, and no late report revives one", [
+  ["inventory k0 * x=10 last", "1 unknown, 0 missing"],
+  ["condemn x 1003", "none"],
+  ["condemn x 9999", "x"],
+  ["put /f x", REMOVED],
+  ["gone k0 x", "ok"],
+  ["put /f x", REMOVED],
+  ["stored x 10 k1", REMOVED],
+  ["chunk x", "0 refs, 0/1 copies on  orphan since 1003"],
+  ["put /g y", "/g v8, 10 bytes, 2/3"],
+  ["condemn y 9999", "none"],
+  ["condemn z 9999", "none"],
+]);
+
 session("an inventory adds what is known, keeps strays aside, and tells what is missing", [
   ["put /a a", "/a v4, 10 bytes, 2/3"],
   ["put /b b", "/b v5, 10 bytes, 2/3"],

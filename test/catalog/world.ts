@@ -224,6 +224,11 @@ export class World {
           atMs,
         });
         return "ok";
+      case "condemn": {
+        const facts = { chunks: [idOf(first)], beforeMs: Number(second) };
+        const { condemned } = this.apply({ kind: "chunk.condemn", ...facts });
+        return condemned.length === 0 ? "none" : first;
+      }
       case "forget":
         this.apply({ kind: "chunk.forget", chunks: [idOf(first)], beforeMs: Number(second) });
         return "ok";

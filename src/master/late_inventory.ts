@@ -1,0 +1,77 @@
+/**
+ * Corrects inventories that are older than what the catalog knows. A keeper lists its disk a moment
+ * before its page is applied: a chunk that was stored in between would seem missing, one that was
+ * deleted would come back as a replica that is not there. This end of the journal remembers both
+ * for a while and mends each page. Bounded: past its room the oldest memories go.
+ */
+import type { Clock } from "../base/clock.ts";
+import type { Journal, Operation, OperationKind, ResultOf } from "../catalog/operation.ts";
+
+/** Longer than a keeper goes on repeating a page. */
+const MEMORY_MS = 120_000;
+const MEMORIES_MAX = 200_000;
+
+type Inventory = Extract<Operation, { kind: "keeper.inventory" }>;
+
+interface Memory {
+  /** The size of a chunk that was stored; undefined for one that is gone. */
+  sizeBytes: number | undefined;
+  atMs: number;
+}
+
+/** A journal that passes operations on and mends inventories on their way. */
+export class LateInventory implements Journal {
+  readonly #journal: Journal;
+  readonly #clock: Clock;
+  /** By keeper and chunk, the oldest first. */
+  readonly #memories = new Map<string, Memory>();
+
+  constructor(journal: Journal, clock: Clock) {
+    this.#journal = journal;
+    this.#clock = clock;
+  }
+
+  /** See `Journal`. */
+  submit<K extends OperationKind>(
+    operation: Extract<Operation, { kind: K }>,
+  ): Promise<ResultOf<K>> {
+    const any: Operation = operation;
+    if (any.kind === "keeper.inventory") {
+      const mended: Operation = { ...any, chunks: this.#mend(any) };
+      return this.#journal.submit<K>(mended as Extract<Operation, { kind: K }>);
+    }
+    if (any.kind === "chunk.stored") {
+      const { id, sizeBytes } = any.chunk;
+      for (const keeper of any.keepers) this.#remember(keeper, id, sizeBytes);
+    } else if (any.kind === "replica.gone") {
+      for (const id of any.chunks) this.#remember(any.keeper, id, undefined);
+    }
+    return this.#journal.submit(operation);
+  }
+
+  #remember(keeper: string, chunk: string, sizeBytes: number | undefined): void {
+    const key = `${keeper}/${chunk}`;
+    const nowMs = this.#clock.monotonicMs();
+    this.#memories.delete(key);
+    for (const [old, { atMs }] of this.#memories) {
+      if (atMs > nowMs - MEMORY_MS && this.#memories.size < MEMORIES_MAX) break;
+      this.#memories.delete(old);
+    }
+    this.#memories.set(key, { sizeBytes, atMs: nowMs });
+  }
+
+  /** The page with what was stored since it was made, and without what is gone since. */
+  #mend(page: Inventory): [string, number][] {
+    const sizes = new Map(page.chunks);
+    const end = page.last ? undefined : page.chunks.at(-1)?.[0];
+    const prefix = `${page.keeper}/`;
+    for (const [key, { sizeBytes }] of this.#memories) {
+      if (!key.startsWith(prefix)) continue;
+      const chunk = key.slice(prefix.length);
+      if (chunk <= page.after || (end !== undefined && chunk > end)) continue;
+      if (sizeBytes === undefined) sizes.delete(chunk);
+      else if (!sizes.has(chunk)) sizes.set(chunk, sizeBytes);
+    }
+    return [...sizes].sort(([left], [right]) => left < right ? -1 : 1);
+  }
+}
