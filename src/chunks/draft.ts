@@ -170,7 +170,8 @@ export class Draft {
     const shelf = shelfOf(chunk);
     const aisle = aisleOf(chunk);
     try {
-      // A directory that may be new is only durable when the one that holds it has been synced, too.
+      // A directory that may be new is only durable when the one that holds it has been synced,
+      // too.
       const holders = [shelves.has(shelf) ? [] : aisle, shelves.has(aisle) ? [] : CHUNKS].flat();
       await Promise.all([shelf, ...holders].map((path) => directories.sync(path)));
       shelves.add(shelf).add(aisle);

@@ -36,11 +36,13 @@ export async function chooseHost(
   const connection = Bun.connect({
     hostname: url.host.replace(/^\[|\]$/g, ""),
     port: url.port,
-    socket: { data() {}, open: (socket) => void socket.end() },
+    socket: { data() {} },
   });
   const late = () => new TydfsError("timeout", `No connection to ${url.host}:${url.port} in time`);
-  const { localAddress } = await withTimeout(clock, connection, CONNECT_MS, late);
-  return inBrackets(localAddress);
+  const socket = await withTimeout(clock, connection, CONNECT_MS, late);
+  const address = socket.localAddress;
+  socket.end();
+  return inBrackets(address);
 }
 
 /** IPv6 addresses stand in brackets wherever a port may follow. */

@@ -48,7 +48,7 @@ export interface IdentityOptions {
 }
 
 /**
- * Takes the data directory's lock with `take`. Throws `unavailable` when another process has it.
+ * Takes the data directory's lock with `take`. Throws `local` when another process has it.
  */
 export function lockDirectory(
   directory: string,
@@ -64,7 +64,10 @@ export function lockDirectory(
   return lock;
 }
 
-/** Reads who this keeper is, or makes it up at the first start; counts the start, durably. */
+/**
+ * Reads who this keeper is, or makes it up at the first start; counts the start, durably. Call it
+ * only when the cluster has accepted the secret: it binds the directory to that cluster for good.
+ */
 export async function openIdentity(options: IdentityOptions): Promise<Identity> {
   const { disk, random } = options;
   const format = await readText(disk, FORMAT_FILE);
@@ -152,7 +155,7 @@ export async function replaceText(disk: Disk, path: string, text: string): Promi
 }
 
 function cannotUse(directory: string, reason: string, cause?: unknown): TydfsError {
-  return new TydfsError("unavailable", `Cannot start a keeper on "${directory}": ${reason}`, {
+  return new TydfsError("local", `Cannot start a keeper on "${directory}": ${reason}`, {
     cause,
   });
 }

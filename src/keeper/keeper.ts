@@ -86,6 +86,11 @@ async function startKeeper(
   lifetime.own("lock", () => lock.release());
   await disk.remove(READY_FILE);
 
+  // Before all else that is written: a wrong secret must not bind the directory to a wrong cluster.
+  const bus = await connectBus(url, settings.name, log);
+  lifetime.own("bus", () => bus.close());
+  signal.throwIfAborted();
+
   const key = ticketKey(url.secret);
   const identity = await openIdentity({
     ...{ disk, directory, ticketKey: key, cluster: url.cluster },
@@ -98,10 +103,6 @@ async function startKeeper(
   const store = openStore(disk, share, settings);
   await store.prepare();
   log.info("The disk is in order", { chunks: store.chunks, ...await store.space() });
-
-  const bus = await connectBus(url, name, log);
-  lifetime.own("bus", () => bus.close());
-  signal.throwIfAborted();
 
   const ports = new PortTable(settings.streamers);
   const masterEpoch = new MasterEpoch();

@@ -69,7 +69,7 @@ export class Streamer {
     this.#serving = options;
   }
 
-  /** Listens on `port` (0: any free one) and returns it. Throws `unavailable` when it is taken. */
+  /** Listens on `port` (0: any free one) and returns it. Throws `local` when it is taken. */
   listen(hostname: string, port: number): number {
     const { ports, row, slots, clock } = this.#options;
     try {
@@ -85,7 +85,7 @@ export class Streamer {
     } catch (cause) {
       const message = `Cannot listen on ${hostname}:${port}: ` +
         `${cause instanceof Error ? cause.message : String(cause)}; choose another with --port`;
-      throw new TydfsError("unavailable", message, { cause });
+      throw new TydfsError("local", message, { cause });
     }
     const taken = this.#server.port ?? port;
     ports.open(row, taken, slots);

@@ -1,4 +1,6 @@
-/** Chains of keepers: who gets a copy, when the answer comes, and that each copy is reported once. */
+/**
+ * Chains of keepers: who gets a copy, when the answer comes, and that each copy is reported once.
+ */
 import { expect, test } from "bun:test";
 import { MIB } from "../../src/base/bytes.ts";
 import { httpTransport } from "../../src/wire/chunk_http.ts";

@@ -1,4 +1,6 @@
-/** A bus in memory: who subscribes answers at once, queue groups in turn. Knows what was published. */
+/**
+ * A bus in memory: who subscribes answers at once, queue groups in turn. Knows what was published.
+ */
 import type {
   Bus,
   BusMessage,
