@@ -83,13 +83,16 @@ function inBounds(
   fail: (reason: string) => ConfigError,
   show: (value: number) => string,
 ): number {
-  const option: { type: string; min?: number; max?: number } = OPTIONS[key];
+  const option: { type: string; min?: number; max?: number; multiple?: number } = OPTIONS[key];
   if (value === undefined) throw fail(`it is no ${option.type}`);
   if (option.min !== undefined && value < option.min) {
     throw fail(`the least is ${show(option.min)}`);
   }
   if (option.max !== undefined && value > option.max) {
     throw fail(`the most is ${show(option.max)}`);
+  }
+  if (option.multiple !== undefined && value % option.multiple !== 0) {
+    throw fail(`it is no multiple of ${show(option.multiple)}`);
   }
   return value;
 }

@@ -17,6 +17,8 @@ interface OptionRow<T extends OptionType = OptionType> {
   /** Smallest and largest value, for numbers, sizes (bytes) and durations (ms). */
   min?: number;
   max?: number;
+  /** Only multiples of it are allowed. */
+  multiple?: number;
   /** Allowed words, for texts. */
   words?: readonly string[];
 }
@@ -119,6 +121,7 @@ export const OPTIONS = {
     sentence: "The largest chunk of a file; a multiple of 1 MiB",
     min: 2 ** 20,
     max: 256 * 2 ** 20,
+    multiple: 2 ** 20,
   }),
   suspect_after: row({
     type: "duration",

@@ -44,6 +44,7 @@ const BAD_FILES: [string, string][] = [
   ["replicas = 3\nreplicsa = 2\n", "line 2"],
   ["\nreplicas = = 3\n", "line 2"],
   ['chunk_size = "many"\n', "chunk_size"],
+  ['chunk_size = "1500000"\n', "multiple of 1 MiB"],
   ["replicas = 99\n", "the most is 16"],
   ["trackers = 0\n", "the least is 1"],
   ['log_level = "loud"\n', "one of debug"],
