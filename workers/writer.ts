@@ -1,7 +1,4 @@
-/**
- * The writer thread: the catalog's one writer, and what keepers report. See
- * `src/catalog/writer.ts`, `src/master/reports.ts`.
- */
+/** The writer thread: the catalog's one writer, and what keepers report. */
 import { systemClock as clock } from "../src/base/clock.ts";
 import type { Operation } from "../src/catalog/operation.ts";
 import { CatalogReader } from "../src/catalog/reader.ts";

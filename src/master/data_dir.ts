@@ -32,6 +32,8 @@ export interface DataDir {
   readonly key: string;
   readonly joinClient: string;
   readonly joinKeeper: string;
+  /** The users that a NATS server of the operator's own must know. */
+  readonly natsUsers: string;
 }
 
 /**
@@ -55,6 +57,7 @@ export function openDataDir(path: string): DataDir {
     key: join(root, "cluster.key"),
     joinClient: join(root, "join.client"),
     joinKeeper: join(root, "join.keeper"),
+    natsUsers: join(root, "nats-users.conf"),
   };
 }
 
@@ -67,8 +70,8 @@ export function openClusterKey(dataDir: DataDir, random: Random): string {
     if (existsSync(dataDir.catalog)) {
       throw new TydfsError(
         "local",
-        `Cannot start: "${dataDir.key}" is missing, but there is a catalog; put the key back from ` +
-          `a backup, or move the data directory away to begin a new cluster`,
+        `Cannot start: "${dataDir.key}" is missing, but there is a catalog; put the key back ` +
+          "from a backup, or move the data directory away to begin a new cluster",
       );
     }
     writePrivate(dataDir.key, randomHex(random, KEY_BYTES) + "\n");
@@ -77,7 +80,8 @@ export function openClusterKey(dataDir: DataDir, random: Random): string {
   if (!/^[0-9a-f]{64}$/.test(key)) {
     throw new TydfsError(
       "local",
-      `Cannot start: "${dataDir.key}" holds no key (64 hexadecimal digits); put it back from a backup`,
+      `Cannot start: "${dataDir.key}" holds no key (64 hexadecimal digits); ` +
+        "put it back from a backup",
     );
   }
   chmodSync(dataDir.key, 0o600);
@@ -110,6 +114,15 @@ export function writePrivate(path: string, text: string): void {
   }
   renameSync(temporary, path);
   syncDirectory(dirname(path));
+}
+
+/** What a file says; undefined when it can't be read. */
+export function findText(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  }
 }
 
 /** Removes a file, if it is there. */

@@ -18,6 +18,7 @@ import type { ClusterUrl, Role } from "../wire/url.ts";
 import { formatClusterUrl, PORT_DEFAULT } from "../wire/url.ts";
 import type { DataDir } from "./data_dir.ts";
 import { lockDataDir, openClusterKey, openDataDir, removeFile, writePrivate } from "./data_dir.ts";
+import { natsUsers } from "./nats_config.ts";
 import { checkExternalNats } from "./nats_external.ts";
 import { isWildcard, localHost, NatsServer } from "./nats_server.ts";
 import type { MasterStart, RoleStart, TrackerStart, WriterReady, WriterStart } from "./wiring.ts";
@@ -76,7 +77,7 @@ async function startMaster(
 
   const nats = settings.nats === ""
     ? await startNats({ settings, log, dataDir, clusterKey, lifetime, die })
-    : await checkExternalNats({ address: settings.nats, clusterKey, settings, log, clock });
+    : await joinNats({ settings, log, dataDir, clusterKey });
 
   const tables = openTables();
   const common: Omit<MasterStart, "name"> = {
@@ -153,6 +154,20 @@ async function startNats(
     port: server.port,
   };
   return { url, version: server.version };
+}
+
+/**
+ * Uses the operator's own NATS server; the users that it must know are written for its
+ * configuration.
+ */
+async function joinNats(
+  options: Omit<StartNatsOptions, "lifetime" | "die">,
+): Promise<{ url: ClusterUrl; version: string }> {
+  const { settings, log, dataDir, clusterKey } = options;
+  const usersPath = dataDir.natsUsers;
+  writePrivate(usersPath, natsUsers(settings.cluster, clusterKey));
+  const address = settings.nats;
+  return await checkExternalNats({ address, clusterKey, settings, usersPath, log, clock });
 }
 
 /** The URL with which a role joins from another machine. */

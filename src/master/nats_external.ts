@@ -14,6 +14,8 @@ export interface ExternalNatsOptions {
   address: string;
   clusterKey: string;
   settings: Pick<Settings, "cluster">;
+  /** Where the users that the server must know were written, for the operator to include. */
+  usersPath: string;
   log: Log;
   clock: Clock;
 }
@@ -23,7 +25,7 @@ const CONNECT_MS = 5_000;
 /**
  * Connects once to see that the server is there and knows the cluster's users. Throws `invalid` for
  * an address that is none, `no-master` when nobody answers, `denied` when the users are not in the
- * server's configuration.
+ * server's configuration, or when it asks nobody who they are and is not on this machine.
  */
 export async function checkExternalNats(
   options: ExternalNatsOptions,
@@ -35,16 +37,28 @@ export async function checkExternalNats(
     const message = `Cannot reach a NATS server at ${host}:${port} (--nats)`;
     throw new TydfsError("no-master", message);
   }
+  if (!facts.authRequired) checkOpenServer(options, url);
   try {
     const log = options.log;
     const bus = await connectNats({ url, name: "master", log, connectMs: CONNECT_MS });
     await bus.close();
   } catch (cause) {
     const message = `Cannot use the NATS server at ${host}:${port}: it does not know the ` +
-      `cluster's users; put the "authorization" part of this cluster into its configuration`;
+      `cluster's users; put this line into its configuration: include "${options.usersPath}"`;
     throw new TydfsError("denied", message, { cause });
   }
   return { url, version: facts.version };
+}
+
+/** A server that lets everyone in is borne on this machine only. Throws `denied`. */
+function checkOpenServer(options: ExternalNatsOptions, { host, port }: ClusterUrl): void {
+  const state = "it asks for no account, so that anyone could command the keepers";
+  if (!/^(localhost|127\..*|\[::1\])$/.test(host)) {
+    const message = `Cannot use the NATS server at ${host}:${port}: ${state}; ` +
+      `put this line into its configuration: include "${options.usersPath}"`;
+    throw new TydfsError("denied", message);
+  }
+  options.log.warn(`The NATS server is open: ${state}`, { host, port });
 }
 
 /** Parses `--nats`. Throws `invalid` that says what is wrong, without the secret. */

@@ -10,6 +10,8 @@ import { withTimeout } from "../base/clock.ts";
 export interface NatsFacts {
   version: string;
   serverName: string;
+  /** It asks for an account. */
+  authRequired: boolean;
 }
 
 const INFO_BYTES_MAX = 64 * 1024;
@@ -62,7 +64,7 @@ export function parseInfo(line: string | undefined): NatsFacts | undefined {
     return undefined;
   }
   if (typeof info !== "object" || info === null) return undefined;
-  const { version, server_name: serverName } = info as Record<string, unknown>;
+  const { version, server_name: serverName, auth_required } = info as Record<string, unknown>;
   if (typeof version !== "string" || typeof serverName !== "string") return undefined;
-  return { version, serverName };
+  return { version, serverName, authRequired: auth_required === true };
 }

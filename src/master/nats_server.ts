@@ -3,7 +3,7 @@
  * again on the same port, and all roles reconnect. One that a killed master left behind is ended
  * first: it would hold the port, and its clients.
  */
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, statSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, renameSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import { backoffMs } from "../base/limit.ts";
@@ -11,7 +11,7 @@ import type { Log } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { randomHex } from "../base/random.ts";
 import { TydfsError } from "../wire/errors.ts";
-import { removeFile, writePrivate } from "./data_dir.ts";
+import { findText, removeFile, writePrivate } from "./data_dir.ts";
 import { natsConfig } from "./nats_config.ts";
 import { logNatsLines } from "./nats_log.ts";
 import { probeNats } from "./nats_probe.ts";
@@ -90,6 +90,7 @@ export class NatsServer {
   async stop(): Promise<void> {
     this.#stopping = true;
     await endProcess(this.#options.clock, this.#child.pid, STOP_MS);
+    await this.#child.exited;
     removeFile(this.#launch.pidPath);
   }
 
@@ -102,7 +103,7 @@ export class NatsServer {
       await this.#child.exited;
       if (this.#stopping) return;
       deaths = clock.monotonicMs() - startedMs > STEADY_MS ? 1 : deaths + 1;
-      log.error("The nats-server has died", { status: statusOf(this.#child), deaths });
+      log.error("The nats-server has died", { ended: statusOf(this.#child), deaths });
       if (!await this.#relaunch(deaths)) return;
       log.info("The nats-server runs again", { port: this.port });
     }
@@ -221,8 +222,9 @@ async function endStale(
   configPath: string,
   pidPath: string,
 ): Promise<void> {
-  if (!existsSync(pidPath)) return;
-  const pid = Number(readFileSync(pidPath, "utf8").trim());
+  const text = findText(pidPath);
+  if (text === undefined) return;
+  const pid = Number(text.trim());
   const words = Number.isSafeInteger(pid) && pid > 1 ? processArguments(pid) : [];
   // A pid that another process has by now is known by its arguments, and left alone.
   if (basename(words[0] ?? "") === "nats-server" && words.includes(configPath)) {

@@ -1,5 +1,6 @@
 /** Other processes of this machine, by their id: what they were started with, and their end. */
 import type { Clock } from "../base/clock.ts";
+import { findText } from "./data_dir.ts";
 
 const POLL_MS = 10;
 const KILL_MS = 2_000;
@@ -9,14 +10,14 @@ const KILL_MS = 2_000;
  * zombie).
  */
 export function processArguments(pid: number): string[] {
+  if (process.platform === "linux") {
+    const text = findText(`/proc/${pid}/cmdline`) ?? "";
+    return text.split("\0").filter((word) => word !== "");
+  }
   // `ps` is in every Unix; words are parted by blanks there, which is good enough to know a path
   // without any.
-  if (process.platform !== "linux") {
-    const run = Bun.spawnSync(["ps", "-p", String(pid), "-o", "args="]);
-    return run.stdout.toString().trim().split(" ").filter((word) => word !== "");
-  }
-  const run = Bun.spawnSync(["cat", `/proc/${pid}/cmdline`], { stderr: "ignore" });
-  return run.stdout.toString().split("\0").filter((word) => word !== "");
+  const run = Bun.spawnSync(["ps", "-p", String(pid), "-o", "args="]);
+  return run.stdout.toString().trim().split(" ").filter((word) => word !== "");
 }
 
 /**
@@ -27,7 +28,8 @@ export async function endProcess(clock: Clock, pid: number, withinMs: number): P
     if (!sendSignal(pid, signal)) return;
     const deadlineMs = clock.monotonicMs() + ms;
     while (clock.monotonicMs() < deadlineMs) {
-      if (!sendSignal(pid, 0)) return;
+      // A zombie has no command line: it waits for its parent, not for us.
+      if (!sendSignal(pid, 0) || processArguments(pid).length === 0) return;
       await clock.sleep(POLL_MS);
     }
   }

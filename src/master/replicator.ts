@@ -131,11 +131,6 @@ export class Replicator {
     }
   }
 
-  /** Resolves when the clean-up that runs now, if any, is over; for tests. */
-  async idle(): Promise<void> {
-    await this.#cleaning;
-  }
-
   /** Decides whether anything may be deleted now, and says so when that changes. */
   #lookAround(): void {
     const { clock, log } = this.#options;

@@ -176,8 +176,8 @@ export class Reports {
   }
 
   /**
-   * Records a stored chunk. When its path can't take the file any more, the copies are put on record
-   * all the same, as unneeded ones: else nobody would ever remove them.
+   * Records a stored chunk. When its path can't take the file any more, the copies are put on
+   * record all the same, as unneeded ones: else nobody would ever remove them.
    */
   async #record(operation: Stored): Promise<ResultOf<"chunk.stored">> {
     const { journal } = this.#options;

@@ -57,7 +57,7 @@ export class Slots {
     let slots = 0;
     for (let index = 0; index < keeper.ports.length; index++) {
       const row = portRow(keeper.number, index);
-      if (tables.ports.state(row, nowMs) === "OFFLINE") continue;
+      if (!tables.ports.online(row)) continue;
       const all = tables.ports.slots(row);
       slots += all;
       freeSlots += Math.max(0, all - tables.ports.inUse(row, nowMs));
@@ -71,10 +71,10 @@ export class Slots {
    * Chooses keepers for a chunk and takes a slot at each. Never waits; leaves no slot taken when it
    * fails.
    */
-  takeChain(request: Omit<PlacementRequest, "candidates" | "held">): Chain {
+  takeChain(request: Omit<PlacementRequest, "held">): Chain {
     const hops: Hop[] = [];
     const held: Candidate[] = [];
-    let candidates = this.candidates();
+    let { candidates } = request;
     while (held.length < request.goal) {
       const placement = choosePlacement({ ...request, candidates, held }, this.#options.random);
       if (placement.kind !== "placed") {
@@ -88,7 +88,7 @@ export class Slots {
         candidates = candidates.filter(({ number }) => number !== candidate.number);
         if (hop === undefined) {
           // Someone was quicker: it stays known as alive, but has no slot.
-          candidates.push({ ...candidate, freeSlots: 0 });
+          candidates = [...candidates, { ...candidate, freeSlots: 0 }];
         } else {
           hops.push(hop);
           held.push(candidate);
@@ -113,8 +113,8 @@ export class Slots {
     const nowMs = clock.monotonicMs();
     const rows = keeper.ports
       .map((port, index) => ({ port, row: portRow(number, index) }))
-      .filter(({ row }) => tables.ports.state(row, nowMs) === "FREE")
       .map((entry) => ({ ...entry, inUse: tables.ports.inUse(entry.row, nowMs) }))
+      .filter(({ row, inUse }) => tables.ports.online(row) && inUse < tables.ports.slots(row))
       .sort((left, right) => left.inUse - right.inUse);
     for (const { port, row } of rows) {
       const grant = tables.ports.take(row, nowMs, SLOT_LEASE_MS);

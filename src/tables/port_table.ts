@@ -76,6 +76,11 @@ export class PortTable {
     return this.#rows.get(row, PORT);
   }
 
+  /** Whether the port is in service. */
+  online(row: number): boolean {
+    return this.#rows.get(row, ONLINE) !== 0;
+  }
+
   slots(row: number): number {
     return this.#rows.get(row, SLOTS);
   }

@@ -1,4 +1,7 @@
-/** A bus in memory with wildcards, queues and time-outs on a test's own clock. Remembers what was published and asked. */
+/**
+ * A bus in memory with wildcards, queues and time-outs on a test's own clock. Remembers what was
+ * published and asked.
+ */
 import type { Clock } from "../../src/base/clock.ts";
 import { withTimeout } from "../../src/base/clock.ts";
 import type {

@@ -1,4 +1,7 @@
-/** A keeper as the master sees it: registers, beats, reports, obeys. It stores no bytes, only which chunks it has. */
+/**
+ * A keeper as the master sees it: registers, beats, reports, obeys. It stores no bytes, only which
+ * chunks it has.
+ */
 import { GIB } from "../../src/base/bytes.ts";
 import { call, serve } from "../../src/wire/bus.ts";
 import { encode } from "../../src/wire/codec.ts";

@@ -58,7 +58,8 @@ test("Slots live as long as heartbeats list them, and end with them", async () =
   const { hops } = world.open(placement);
   expect(world.inUse()).toBe(2);
   for (let second = 0; second < 5; second++) {
-    // The head lists its own grant and the one it holds for the next hop; the next hop lists its own.
+    // The head lists its own grant and the one it holds for the next hop; the next hop lists its
+    // own.
     for (const [index, hop] of hops.entries()) {
       const grants = [hops.slice(index).map(({ grant }) => grant)];
       world.keeper(hop.keeper).beat({ grants, inUse: [1] });

@@ -1,4 +1,6 @@
-/** Uploads through trackers and reports: begun, stored, committed; refused with nothing left behind. */
+/**
+ * Uploads through trackers and reports: begun, stored, committed; refused with nothing left behind.
+ */
 import { afterEach, expect, test } from "bun:test";
 import { GIB, MIB } from "../../src/base/bytes.ts";
 import { hasCode } from "../../src/wire/errors.ts";
@@ -105,7 +107,8 @@ test("A file that fits nowhere is refused at once", async () => {
   world = await World.start();
   await world.addKeepers(["a", "b", "c"], { freeBytes: MIB });
   expect(await codeOf(world.beginOnly("/big", large))).toBe("no-space");
-  // Two copies of 1.5 MiB would fit onto three keepers of 1 MiB, chunk by chunk; two of 2 MiB don't.
+  // Two copies of 1.5 MiB would fit onto three keepers of 1 MiB, chunk by chunk; two of 2 MiB
+  // don't.
   expect(await codeOf(world.ask(uploadBegin, beginRequest("/big", 2 * MIB)))).toBe("no-space");
   expect((await world.ask(uploadBegin, beginRequest("/big", 1.5 * MIB))).upload).toHaveLength(32);
 });

@@ -35,7 +35,10 @@ function health(desk: Desk): { under: number; lost: number } {
   let justLost = 0;
   for (const { number } of roster.all()) {
     const row = tables.keepers.find(number);
-    if (row?.state === "DEAD" && row.deadSinceMs >= counted.scannedMs) justLost += row.chunks;
+    if (row?.state === "DEAD" && row.deadSinceMs >= counted.scannedMs) {
+      // It may have got chunks since its last beat.
+      justLost += Math.max(1, row.chunks);
+    }
   }
   const lost = Math.max(counted.lost, chunksLost);
   const under = Math.max(counted.under, chunksShort - chunksLost) + justLost;

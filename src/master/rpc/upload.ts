@@ -18,6 +18,7 @@ import type {
   UploadBeginReply,
   UploadBeginRequest,
 } from "../../wire/upload.ts";
+import type { Candidate } from "../placement.ts";
 import { fits } from "../placement.ts";
 import type { Chain } from "../slots.ts";
 import type { Desk } from "./desk.ts";
@@ -35,6 +36,8 @@ interface UploadTerms {
   path: string;
   goal: number;
   minCopies: number;
+  /** The keepers that can be written now. */
+  candidates: Candidate[];
   commit?: CommitOrder;
 }
 
@@ -50,11 +53,12 @@ export async function begin(desk: Desk, request: UploadBeginRequest): Promise<Up
   if (exclusive && there !== undefined) throw refusal("exists", path, "it exists already");
   const only = chooseOnly(request, settings.chunk_size);
   if (only !== undefined) checkOffer(path, only, settings.chunk_size);
-  checkRoom(desk, path, only?.sizeBytes ?? request.sizeBytes ?? 0, minCopies);
+  const sizeBytes = only?.sizeBytes ?? request.sizeBytes ?? 0;
+  const candidates = checkRoom(desk, path, sizeBytes, minCopies);
 
   const upload = makeId(random);
   const file: FileFacts = { path, mode, mtimeMs, owner, exclusive };
-  const terms: UploadTerms = { upload, path, goal, minCopies };
+  const terms: UploadTerms = { upload, path, goal, minCopies, candidates };
   const reply = { upload, chunkBytes: settings.chunk_size, leaseMs: settings.upload_lease };
   const atMs = desk.clock.wallMs();
   const operation = { kind: "upload.begin", upload, file, goal, minCopies, atMs } as const;
@@ -94,8 +98,9 @@ export async function extend(
   if (offer === undefined) return {};
   const { path, goal, minCopies } = record;
   checkOffer(path, offer, settings.chunk_size);
-  checkRoom(desk, path, offer.sizeBytes, minCopies);
-  return { placement: place(desk, { upload, path, goal, minCopies }, offer).placement };
+  const candidates = checkRoom(desk, path, offer.sizeBytes, minCopies);
+  const terms: UploadTerms = { upload, path, goal, minCopies, candidates };
+  return { placement: place(desk, terms, offer).placement };
 }
 
 /** `upload.commit`. */
@@ -162,10 +167,11 @@ function checkOffer(path: string, offer: ChunkOffer, chunkBytes: number): void {
  * Throws `no-keepers` or `no-space` when no placement could help, however long the client waits for
  * a port.
  */
-function checkRoom(desk: Desk, path: string, sizeBytes: number, minCopies: number): void {
+function checkRoom(desk: Desk, path: string, sizeBytes: number, minCopies: number): Candidate[] {
   const candidates = desk.slots.candidates();
   if (candidates.length < minCopies) throw tooFew(path, candidates.length, minCopies);
   if (!fits(candidates, minCopies, sizeBytes)) throw noSpace(path, sizeBytes, minCopies);
+  return candidates;
 }
 
 /** Takes slots for a chunk and signs its ticket. Throws `busy`, `no-keepers`, `no-space`. */
@@ -175,10 +181,10 @@ function place(
   offer: ChunkOffer,
 ): { placement: ChunkPlacement; release: () => void } {
   const { slots, clock, random, roster, ticketKey } = desk;
-  const { upload, path, goal, minCopies, commit } = terms;
+  const { upload, path, goal, minCopies, candidates, commit } = terms;
   const { seq, offset, sizeBytes, sums } = offer;
   const avoid = new Set(offer.avoid.flatMap((id) => roster.byId(id)?.number ?? []));
-  const chain = slots.takeChain({ goal, minCopies, sizeBytes, avoid });
+  const chain = slots.takeChain({ candidates, goal, minCopies, sizeBytes, avoid });
   if (chain.kind !== "chain") throw chainRefusal(chain, path, sizeBytes);
   const { hops } = chain;
   const chunk = makeId(random);

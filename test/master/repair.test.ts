@@ -1,0 +1,145 @@
+/** The deciders of repair, a line a case; the queue and the bounded memories beside them. */
+import { expect, test } from "bun:test";
+import { seededRandom } from "../../src/base/random.ts";
+import { Ages } from "../../src/master/ages.ts";
+import { RecentSet } from "../../src/master/recent.ts";
+import type { HolderState } from "../../src/master/repair.ts";
+import { decideRepair, decideSafety, decideSurplus } from "../../src/master/repair.ts";
+import { RepairQueue } from "../../src/master/repair_queue.ts";
+import type { KeeperState } from "../../src/wire/cluster.ts";
+import { ManualClock } from "../manual_clock.ts";
+
+const DELAYS = { repairDelayMs: 300, maintenanceWindowMs: 1_800 };
+
+/**
+ * `A`live, `S`uspect, `J`oining, dead just now `d`, dead for long `D`, left just now `l`, left for
+ * long `L`.
+ */
+function holdersOf(letters: string): HolderState[] {
+  const states: Record<string, HolderState> = {
+    A: { state: "ALIVE", deadForMs: 0, left: false },
+    S: { state: "SUSPECT", deadForMs: 0, left: false },
+    J: { state: "JOINING", deadForMs: 0, left: false },
+    d: { state: "DEAD", deadForMs: 299, left: false },
+    D: { state: "DEAD", deadForMs: 300, left: false },
+    l: { state: "DEAD", deadForMs: 1_799, left: true },
+    L: { state: "DEAD", deadForMs: 1_800, left: true },
+  };
+  return [...letters].map((letter) => {
+    const state = states[letter];
+    if (state === undefined) throw new Error(`No state ${letter}`);
+    return state;
+  });
+}
+
+test("decideRepair decides", () => {
+  const table: [number, string, string][] = [
+    [3, "AAA", "whole"],
+    [3, "AASDD", "whole"],
+    [3, "AAJ", "whole"],
+    [3, "AA", "repair 1"],
+    [3, "AAd", "wait"],
+    [3, "AAD", "repair 1"],
+    [3, "AAl", "wait"],
+    [3, "AAL", "repair 1"],
+    [3, "Add", "repair 2"],
+    [3, "All", "repair 2"],
+    [3, "SDD", "repair 2"],
+    [5, "AAdD", "repair 2"],
+    [3, "", "lost"],
+    [3, "dd", "lost"],
+    [1, "A", "whole"],
+    [1, "D", "lost"],
+    [2, "Ad", "repair 1"],
+  ];
+  for (const [goal, letters, expected] of table) {
+    const verdict = decideRepair(goal, holdersOf(letters), DELAYS);
+    const shown = verdict.kind === "repair" ? `repair ${verdict.missing}` : verdict.kind;
+    expect(`${goal} ${letters}: ${shown}`).toBe(`${goal} ${letters}: ${expected}`);
+  }
+});
+
+test("decideSurplus gives up a copy only when enough others are surely there", () => {
+  const table: [number, string, string][] = [
+    [3, "AAAA", "drop"],
+    [3, "AAA", "keep"],
+    [3, "AAAS", "keep"],
+    [3, "AAAD", "keep"],
+    [3, "AAAJ", "keep"],
+    [3, "AAAAD", "drop"],
+    [1, "AA", "drop"],
+    [1, "AS", "keep"],
+  ];
+  for (const [goal, letters, expected] of table) {
+    const shown = decideSurplus(goal, holdersOf(letters));
+    expect(`${goal} ${letters}: ${shown}`).toBe(`${goal} ${letters}: ${expected}`);
+  }
+});
+
+test("decideSafety allows deletion in a settled cluster only", () => {
+  const table: [KeeperState[], number, string][] = [
+    [["ALIVE", "ALIVE"], 10, "safe"],
+    [["ALIVE", "ALIVE"], 9, "unsafe"],
+    [["ALIVE", "JOINING", "ALIVE"], 99, "unsafe"],
+    [["ALIVE", "DEAD"], 10, "safe"],
+    [["ALIVE", "DEAD", "DEAD"], 10, "unsafe"],
+    [["ALIVE", "SUSPECT", "SUSPECT"], 10, "unsafe"],
+    [[], 10, "safe"],
+  ];
+  for (const [states, decidedForMs, expected] of table) {
+    const { kind } = decideSafety(states, decidedForMs, 10);
+    expect(`${states.join()} ${decidedForMs}: ${kind}`)
+      .toBe(`${states.join()} ${decidedForMs}: ${expected}`);
+  }
+});
+
+test("RepairQueue hands out the most endangered first, and keeps them when it is full", () => {
+  const queue = new RepairQueue(new ManualClock(), seededRandom(1), 3);
+  for (const [chunk, live] of [["a", 2], ["b", 1], ["c", 2], ["d", 1], ["e", 2]] as const) {
+    queue.offer({ chunk, live });
+  }
+  expect(queue.size).toBe(3);
+  const taken = [queue.take(), queue.take(), queue.take(), queue.take()].map((job) => job?.chunk);
+  expect(taken.slice(0, 2)).toEqual(["b", "d"]);
+  expect(["a", "c"]).toContain(taken[2] ?? "");
+  expect(taken[3]).toBeUndefined();
+});
+
+test("RepairQueue pauses after failures, longer each time, and forgets them with a success", async () => {
+  const clock = new ManualClock();
+  const queue = new RepairQueue(clock, seededRandom(1), 10);
+  const offered = () => {
+    queue.offer({ chunk: "a", live: 1 });
+    return queue.take() !== undefined;
+  };
+  queue.fail("a");
+  expect(offered()).toBe(false);
+  await clock.advance(1_001);
+  expect(offered()).toBe(true);
+  queue.fail("a");
+  queue.fail("a");
+  await clock.advance(1_001);
+  expect(offered()).toBe(false);
+  queue.succeed("a");
+  expect(offered()).toBe(true);
+});
+
+test("Ages tells since when a key is seen, and forgets what is not", async () => {
+  const clock = new ManualClock();
+  const ages = new Ages(clock, 2);
+  expect([ages.see("a"), ages.see("b"), ages.see("c")]).toEqual([0, 0, 0]);
+  await clock.advance(100);
+  expect([ages.see("a"), ages.see("c")]).toEqual([100, 0]);
+  ages.forget(clock.monotonicMs());
+  await clock.advance(50);
+  expect([ages.see("a"), ages.see("b")]).toEqual([150, 0]);
+});
+
+test("RecentSet takes a key once in its period, and no more keys than it may", async () => {
+  const clock = new ManualClock();
+  const recent = new RecentSet(clock, { periodMs: 100, max: 2 });
+  expect([recent.add("a"), recent.add("a"), recent.add("b"), recent.add("c")])
+    .toEqual([true, false, true, false]);
+  await clock.advance(100);
+  expect([recent.add("a"), recent.add("c")]).toEqual([true, true]);
+});
