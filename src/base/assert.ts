@@ -17,6 +17,18 @@ export function assert(condition: unknown, invariant: string): asserts condition
   if (!condition) throw new AssertionError(`Invariant broken: ${invariant}`);
 }
 
+/**
+ * Lets a broken invariant end the thread, and with it the process, from where errors are otherwise
+ * turned into answers. Whether it was one; does nothing with any other error.
+ */
+export function dieOfBrokenInvariant(error: unknown): boolean {
+  if (!(error instanceof AssertionError)) return false;
+  queueMicrotask(() => {
+    throw error;
+  });
+  return true;
+}
+
 /** Returns `value`, asserting that it is there. `what` names the value in the failure. */
 export function must<T>(value: T | undefined | null, what: string): T {
   if (value === undefined || value === null) throw new AssertionError(`Missing ${what}`);

@@ -66,6 +66,8 @@ export function storeChunk(
       const facts = { sizeBytes, checksum, goal, atMs, sequence };
       const { inode } = switchFile(tx, use.target, use.commit.file, facts);
       tx.run(INSERT_EXTENT, inode, sizeBytes, no);
+      // An upload of one chunk has no rows but its own: it ends with its commit.
+      tx.run("DELETE FROM upload WHERE id = ?", use.commit.upload);
       return { committed: describeCommit(tx, use.commit.file.path, inode, no) };
     }
     case "repeated":

@@ -1,4 +1,5 @@
 /** The only console: results go to stdout, messages to stderr, and a reader that has gone away ends it quietly. */
+import { TydfsError } from "../wire/errors.ts";
 
 export interface Output {
   /** Whether messages go to a terminal: progress is shown only there. */
@@ -17,37 +18,78 @@ export interface Output {
   flush(): Promise<void>;
 }
 
+/** Lines are gathered until there are this many characters, or the event loop turns. */
+const GATHER_CHARS = 64 * 1024;
+
 /** The process's own streams. */
 export function consoleOutput(): Output {
-  const { stdout, stderr } = process;
-  let readerGone = false;
-  stdout.on("error", (error: Error & { code?: string }) => {
-    if (error.code !== "EPIPE") throw error;
-    readerGone = true;
-  });
-  const bytes = (data: Uint8Array) =>
-    new Promise<boolean>((resolve, reject) => {
-      if (readerGone) return resolve(false);
-      stdout.write(data, (error) => {
-        if (error === null || error === undefined) return resolve(!readerGone);
-        if ((error as { code?: string }).code !== "EPIPE") return reject(error);
-        readerGone = true;
-        resolve(false);
-      });
-    });
+  const { stderr } = process;
+  const results = new Results(process.stdout);
   return {
     messagesOnTerminal: stderr.isTTY === true,
     columns: stderr.columns ?? 80,
-    line: (text) => {
-      if (!readerGone) stdout.write(text + "\n");
-    },
+    line: (text) => results.line(text),
     message: (text) => void stderr.write(text + "\n"),
     draw: (text) => void stderr.write(text),
-    bytes,
+    bytes: (bytes) => results.write(bytes),
     flush: async () => {
-      await bytes(new Uint8Array());
+      await results.flush();
     },
   };
+}
+
+/** Standard output: in order, never cut off by the end of the process, quiet when its reader is gone. */
+class Results {
+  readonly #stream: NodeJS.WriteStream;
+  #gathered = "";
+  #lastWrite: Promise<boolean> = Promise.resolve(true);
+  #readerGone = false;
+
+  constructor(stream: NodeJS.WriteStream) {
+    this.#stream = stream;
+    // Each write hears of its failure itself; without a listener it would be thrown as well.
+    stream.on("error", () => {});
+  }
+
+  line(text: string): void {
+    if (this.#gathered === "") setImmediate(() => this.#writeGathered());
+    this.#gathered += text + "\n";
+    if (this.#gathered.length >= GATHER_CHARS) this.#writeGathered();
+  }
+
+  /** Resolves when the bytes are taken, with false when nobody reads them any more. */
+  write(bytes: Uint8Array): Promise<boolean> {
+    this.#writeGathered();
+    this.#lastWrite = this.#send(bytes);
+    return this.#lastWrite;
+  }
+
+  flush(): Promise<boolean> {
+    this.#writeGathered();
+    return this.#lastWrite;
+  }
+
+  #writeGathered(): void {
+    if (this.#gathered === "") return;
+    this.#lastWrite = this.#send(this.#gathered);
+    this.#lastWrite.catch(() => {});
+    this.#gathered = "";
+  }
+
+  #send(data: Uint8Array | string): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      if (this.#readerGone) return resolve(false);
+      this.#stream.write(data, (error) => {
+        if (error === null || error === undefined) return resolve(true);
+        const { code, message } = error as Error & { code?: string };
+        if (code !== "EPIPE") {
+          return reject(new TydfsError("local", `Cannot write to standard output: ${message}`));
+        }
+        this.#readerGone = true;
+        resolve(false);
+      });
+    });
+  }
 }
 
 /** Text from elsewhere (names, above all) with control characters escaped, so that it can't move the cursor. */

@@ -42,8 +42,12 @@ export async function runCli(
 ): Promise<number> {
   const session = new Session(output, env);
   const status = await runProgram(argv, session);
-  await output.flush();
-  return status;
+  try {
+    await output.flush();
+    return status;
+  } catch (error) {
+    return reportFailure(error, output, session.debug);
+  }
 }
 
 async function runProgram(argv: string[], session: Session): Promise<number> {

@@ -58,7 +58,7 @@ export class Session {
     await untilInterrupted(async (signal) => {
       const client = await TydfsClient.connect({
         url: settings.url,
-        owner: settings.as === "" ? loginName() : settings.as,
+        owner: settings.as === "" ? loginName(this.env) : settings.as,
         waitMs: settings.wait,
         parallel: settings.parallel,
         log: this.debug ? stderrLog("client", { level: "debug", format: "text" }) : silentLog,
@@ -107,11 +107,8 @@ export function waitWords({ code, waitMs }: WaitNotice): string {
   return `No master answers: ${upTo}`;
 }
 
-function loginName(): string {
-  try {
-    return userInfo().username;
-  } catch {
-    // A user id without a name, as in some containers.
-    return "";
-  }
+/** The user's login name; containers may have none, and then it is the number of the user. */
+function loginName(env: Environment): string {
+  const name = env["USER"] ?? env["LOGNAME"] ?? "";
+  return name === "" ? `uid-${userInfo().uid}` : name;
 }

@@ -82,7 +82,7 @@ export class ChunkSender {
       const nowMs = clock.monotonicMs();
       firstFailureMs ??= nowMs;
       const pauseMs = attempt === 0 ? 0 : backoffMs(attempt, BACKOFF, random);
-      if (nowMs + pauseMs - firstFailureMs > CHUNK_FAILURES_MS) throw failure.error;
+      if (nowMs + pauseMs - firstFailureMs > CHUNK_FAILURES_MS) throw givenUp(failure.error);
       await clock.sleep(pauseMs, signal);
       if (failure.error.code === "corrupt") sums = await shipment.chunk.sums();
     }
@@ -149,6 +149,15 @@ export class ChunkSender {
     }
     return { error: last, failed };
   }
+}
+
+/** That keepers can't be reached is one thing to scripts, whichever way it showed last. */
+function givenUp(error: TydfsError): TydfsError {
+  if (!hasCode(error, "unavailable", "timeout", "no-keepers")) return error;
+  const message = `Cannot send a chunk: too few keepers took it within ${
+    CHUNK_FAILURES_MS / 1000
+  } s; the last failure: ${error.message}`;
+  return new TydfsError("no-keepers", message, { data: error.data, cause: error });
 }
 
 /** The keepers that an error blames, when it names them. */

@@ -10,11 +10,12 @@ import type { PlannedRange } from "./plan.ts";
 import { cutRanges, filePosition } from "./plan.ts";
 import { RangeReader } from "./range_reader.ts";
 import type { OpenExtent, RemoteFile } from "./remote_file.ts";
+import type { BlockPair } from "./transfer.ts";
 import { makeBlockPair } from "./transfer.ts";
 
 const FILE_RANGE_BYTES = 8 * MIB;
 /** Ranges of a stream are held in memory until their turn: at most `STREAM_RANGES_MAX` of them. */
-const STREAM_RANGE_BYTES = 4 * MIB;
+const STREAM_RANGE_BYTES = 2 * MIB;
 const STREAM_RANGES_MAX = 8;
 
 interface OpenRange {
@@ -65,11 +66,12 @@ export async function* downloadInOrder(
   const left = new AbortController();
   const signal = AbortSignal.any([options.signal, left.signal]);
   const window: Promise<Uint8Array>[] = [];
+  const pool: BlockPair[] = [];
   const windowMax = Math.min(context.parallel, STREAM_RANGES_MAX);
   let doneBytes = 0;
   try {
     for await (const range of rangesOf(file, STREAM_RANGE_BYTES, signal)) {
-      const bytes = readWhole(reader, range, signal);
+      const bytes = readWhole(reader, range, pool, signal);
       // It is awaited in its turn; until then its failure must not count as unhandled.
       bytes.catch(() => {});
       window.push(bytes);
@@ -93,18 +95,22 @@ export async function* downloadInOrder(
 async function readWhole(
   reader: RangeReader,
   { range, open }: OpenRange,
+  pool: BlockPair[],
   signal: AbortSignal,
 ): Promise<Uint8Array> {
   const bytes = new Uint8Array(range.wantEnd - range.wantStart);
   const start = filePosition(range.extent, range.wantStart);
+  const blocks = pool.pop() ?? makeBlockPair();
   await reader.read(range, open, {
     signal,
-    blocks: makeBlockPair(),
+    blocks,
     take: (part, position) => {
       bytes.set(part, position - start);
       return Promise.resolve();
     },
   });
+  // Not after a failure: then a late stream might still write to them.
+  pool.push(blocks);
   return bytes;
 }
 

@@ -18,7 +18,7 @@ import { cutChunks } from "./plan.ts";
 /** Files up to this size are offered as one chunk in the first request. */
 const WHOLE_BYTES_MAX = 64 * MIB;
 /** Streams are cut into chunks of this size at most, since they are held in memory. */
-const STREAM_CHUNK_BYTES = 16 * MIB;
+const STREAM_CHUNK_BYTES = 8 * MIB;
 const STREAM_CHUNKS_MAX = 2;
 
 /** One chunk of a source. */
@@ -26,6 +26,8 @@ export interface SourceChunk extends PlannedChunk {
   /** Reads the chunk and makes its sums; the same bytes are in `body` unless the source changes. */
   sums(): Promise<Uint8Array>;
   body(): Blob | Uint8Array;
+  /** Gives its memory back; to be called when it is sent, and not used after that. */
+  release(): void;
 }
 
 export interface Source {
@@ -77,6 +79,7 @@ export class FileSource implements Source {
       ...planned,
       sums: () => this.#sums(offset, sizeBytes),
       body: () => sizeBytes === 0 ? new Uint8Array() : this.#file.slice(offset, offset + sizeBytes),
+      release: () => {},
     };
   }
 
@@ -100,9 +103,10 @@ export class StreamSource implements Source {
   readonly chunksMax = STREAM_CHUNKS_MAX;
   readonly #pieces: AsyncIterator<Uint8Array>;
   /** Bytes that were read and not yet handed out. */
-  #held: Uint8Array[] = [];
-  #heldBytes = 0;
+  #rest: Uint8Array = new Uint8Array();
   #ended = false;
+  /** Memory of chunks that are sent: fresh memory for each would pile up until it is collected. */
+  readonly #pool: Uint8Array[] = [];
 
   constructor(stream: AsyncIterable<Uint8Array>, mtimeMs: number) {
     this.#pieces = stream[Symbol.asyncIterator]();
@@ -114,22 +118,20 @@ export class StreamSource implements Source {
   }
 
   async whole(signal: AbortSignal): Promise<SourceChunk | undefined> {
-    await this.#fill(STREAM_CHUNK_BYTES, signal);
-    if (!this.#ended || this.#heldBytes > STREAM_CHUNK_BYTES) return undefined;
-    const bytes = this.#take(this.#heldBytes);
-    this.#sizeBytes = bytes.length;
-    // It is kept as held too, for the case that the cluster's chunks are smaller.
-    this.#hold(bytes);
-    return chunkOfBytes(0, 0, bytes);
+    const bytes = await this.#next(STREAM_CHUNK_BYTES, signal);
+    const whole = bytes.length < STREAM_CHUNK_BYTES;
+    if (whole) this.#sizeBytes = bytes.length;
+    // It is handed out again by `chunks`, if it is more than one of the cluster's chunks.
+    this.#rest = whole ? bytes : Buffer.concat([bytes, this.#rest]);
+    return whole ? this.#chunk(0, 0, bytes) : undefined;
   }
 
   async *chunks(chunkBytes: number, signal: AbortSignal): AsyncGenerator<SourceChunk> {
     const pieceBytes = Math.min(chunkBytes, STREAM_CHUNK_BYTES);
     for (let seq = 0, offset = 0;; seq++) {
-      await this.#fill(pieceBytes, signal);
-      if (this.#heldBytes === 0) return;
-      const bytes = this.#take(Math.min(pieceBytes, this.#heldBytes));
-      yield chunkOfBytes(seq, offset, bytes);
+      const bytes = await this.#next(pieceBytes, signal);
+      if (bytes.length === 0) return;
+      yield this.#chunk(seq, offset, bytes);
       offset += bytes.length;
     }
   }
@@ -138,35 +140,32 @@ export class StreamSource implements Source {
     return Promise.resolve();
   }
 
-  /** Reads until at least `bytesMin` are held or the stream ends. */
-  async #fill(bytesMin: number, signal: AbortSignal): Promise<void> {
-    while (!this.#ended && this.#heldBytes < bytesMin) {
+  /** The next bytes of the stream, in memory of their own; fewer than `length` only at its end. */
+  async #next(length: number, signal: AbortSignal): Promise<Uint8Array> {
+    const bytes = this.#pool.pop() ?? new Uint8Array(length);
+    for (let filled = 0;;) {
+      const part = this.#rest.subarray(0, length - filled);
+      bytes.set(part, filled);
+      filled += part.length;
+      this.#rest = this.#rest.subarray(part.length);
+      if (filled === length || this.#ended) return bytes.subarray(0, filled);
       const next = await orAbort(this.#pieces.next(), signal);
       if (next.done === true) this.#ended = true;
-      else this.#hold(next.value);
+      else this.#rest = next.value;
     }
   }
 
-  #hold(bytes: Uint8Array): void {
-    if (bytes.length === 0) return;
-    this.#held.push(bytes);
-    this.#heldBytes += bytes.length;
+  #chunk(seq: number, offset: number, bytes: Uint8Array): SourceChunk {
+    return {
+      seq,
+      offset,
+      sizeBytes: bytes.length,
+      sums: () => Promise.resolve(sumsOf(bytes)),
+      body: () => bytes,
+      release: () => {
+        // Only what is full is as long as the next chunk; a stream has one shorter chunk, its last.
+        if (bytes.byteLength === bytes.buffer.byteLength) this.#pool.push(bytes);
+      },
+    };
   }
-
-  #take(length: number): Uint8Array {
-    const all = Buffer.concat(this.#held);
-    this.#held = all.length > length ? [all.subarray(length)] : [];
-    this.#heldBytes = all.length - length;
-    return all.subarray(0, length);
-  }
-}
-
-function chunkOfBytes(seq: number, offset: number, bytes: Uint8Array): SourceChunk {
-  return {
-    seq,
-    offset,
-    sizeBytes: bytes.length,
-    sums: () => Promise.resolve(sumsOf(bytes)),
-    body: () => bytes,
-  };
 }

@@ -94,13 +94,14 @@ export async function receiveBlocks(
   });
   const assembler = new BlockAssembler(options, address);
   let pieces: AsyncIterator<Uint8Array> | undefined;
+  const gate = new AbortGate(signal);
   try {
     const length = end - start;
     const get = transport.get(address, { chunk, ticket, offset: start, length, signal });
-    pieces = (await orAbort(get, signal))[Symbol.asyncIterator]();
+    pieces = (await gate.pass(get))[Symbol.asyncIterator]();
     for (;;) {
       waitingSinceMs = clock.monotonicMs();
-      const piece = await orAbort(pieces.next(), signal);
+      const piece = await gate.pass(pieces.next());
       waitingSinceMs = undefined;
       if (piece.done === true) break;
       await assembler.add(piece.value, take);
@@ -113,7 +114,35 @@ export async function receiveBlocks(
     throw error;
   } finally {
     watch.stop();
+    gate.close();
     await assembler.settled();
+  }
+}
+
+/**
+ * Waits for one promise after the other, and for none once the signal has aborted (a stuck read may ignore it). One
+ * listener for the whole stream, and nothing that keeps pieces alive, as `Promise.race` would.
+ */
+class AbortGate {
+  readonly #signal: AbortSignal;
+  #reject: (reason: unknown) => void = () => {};
+  readonly #onAbort = () => this.#reject(this.#signal.reason);
+
+  constructor(signal: AbortSignal) {
+    this.#signal = signal;
+    signal.addEventListener("abort", this.#onAbort);
+  }
+
+  pass<T>(promise: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#reject = reject;
+      promise.then(resolve, reject);
+      if (this.#signal.aborted) this.#onAbort();
+    });
+  }
+
+  close(): void {
+    this.#signal.removeEventListener("abort", this.#onAbort);
   }
 }
 

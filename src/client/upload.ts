@@ -137,6 +137,7 @@ async function sendChunks(
         const chunk = next.value;
         const shipment = { chunk, sums: await chunk.sums(), placement: undefined };
         const { sums } = await sender.send(shipment, signal);
+        chunk.release();
         sent[chunk.seq] = { sums, sizeBytes: chunk.sizeBytes };
         doneBytes += chunk.sizeBytes;
         progress();

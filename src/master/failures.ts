@@ -2,7 +2,7 @@
  * What happens to errors that no caller waits for: the expected are noted, faults are logged,
  * broken invariants end the thread.
  */
-import { AssertionError } from "../base/assert.ts";
+import { dieOfBrokenInvariant } from "../base/assert.ts";
 import type { Log, LogFields } from "../base/log.ts";
 import { TydfsError } from "../wire/errors.ts";
 
@@ -13,19 +13,8 @@ export function noteFailure(
   error: unknown,
   fields: LogFields = {},
 ): void {
-  endOnAssertion(error);
+  if (dieOfBrokenInvariant(error)) return;
   const expected = error instanceof TydfsError && error.code !== "internal";
   if (expected) log.debug(message, { ...fields, code: error.code, error });
   else log.error(message, { ...fields, error });
-}
-
-/**
- * A broken invariant is thrown again where nothing catches it: the thread dies, and the process
- * with it.
- */
-export function endOnAssertion(error: unknown): void {
-  if (!(error instanceof AssertionError)) return;
-  queueMicrotask(() => {
-    throw error;
-  });
 }

@@ -3,6 +3,7 @@
  * It keeps nothing that it could not find again: all work follows from the catalog and the keepers'
  * states, pass by pass.
  */
+import { dieOfBrokenInvariant } from "../base/assert.ts";
 import type { Clock, Timer } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
@@ -14,7 +15,7 @@ import type { Bus } from "../wire/bus.ts";
 import { subjectsOf } from "../wire/subjects.ts";
 import { Copier } from "./copier.ts";
 import { announcer } from "./events.ts";
-import { endOnAssertion, noteFailure } from "./failures.ts";
+import { noteFailure } from "./failures.ts";
 import type { Candidate } from "./placement.ts";
 import type { HolderState, RepairVerdict, Safety } from "./repair.ts";
 import { decideRepair, decideSafety } from "./repair.ts";
@@ -193,7 +194,7 @@ export class Replicator {
       await this.#trimmer.run();
     } catch (error) {
       if (!this.#abort.signal.aborted) noteFailure(log, "Cannot trim surplus copies", error);
-      else endOnAssertion(error);
+      else dieOfBrokenInvariant(error);
     }
   }
 

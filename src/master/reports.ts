@@ -30,7 +30,6 @@ import { PROTOCOL_VERSION } from "../wire/version.ts";
 import type { Announce } from "./events.ts";
 import { announcer } from "./events.ts";
 import { noteFailure } from "./failures.ts";
-import { UNRECORDED_BYTES_MAX } from "./rpc/upload.ts";
 import type { Tables } from "./wiring.ts";
 
 type Stored = Extract<Operation, { kind: "chunk.stored" }>;
@@ -127,7 +126,6 @@ export class Reports {
     const { committed } = await this.#record(operation);
     this.#releaseGrants(request, ticket);
     if (committed === undefined) return {};
-    if (ticket.sizeBytes > UNRECORDED_BYTES_MAX) this.#closeUpload(ticket.origin.upload);
     return { committed: this.#told(committed) };
   }
 
@@ -223,16 +221,6 @@ export class Reports {
     for (const { keeper, grant } of ticket.hops) {
       if (request.keepers.includes(keeper)) this.#options.tables.ports.release(grant);
     }
-  }
-
-  /**
-   * Drops the record of an upload that its only chunk has committed. Its lease would end it too.
-   */
-  #closeUpload(upload: string): void {
-    const { journal, clock, log } = this.#options;
-    journal.submit({ kind: "upload.abort", upload, atMs: clock.wallMs() }).catch((error) => {
-      noteFailure(log, "Cannot close an upload", error, { upload });
-    });
   }
 
   #told({ replaced, ...file }: CommittedFile): Committed {

@@ -3,6 +3,7 @@
  * simulator can take over. Bytes and subjects only; `call` and `serve` add schemas and typed
  * errors.
  */
+import { dieOfBrokenInvariant } from "../base/assert.ts";
 import { decode, encode, validate } from "./codec.ts";
 import { decodeError, encodeError } from "./errors.ts";
 import type { Rpc } from "./rpc.ts";
@@ -84,6 +85,7 @@ export function serve<Request, Reply>(
       const value = await handler(request, message.subject);
       message.respond(encode({ ok: true, value }));
     } catch (error) {
+      if (dieOfBrokenInvariant(error)) return;
       options.onFailure(procedure.name, error);
       message.respond(encode(encodeError(error)));
     }
@@ -102,6 +104,7 @@ export function listen<Message>(
     try {
       await handler(decode(schema, message.payload, `a message on ${subject}`), message.subject);
     } catch (error) {
+      if (dieOfBrokenInvariant(error)) return;
       onFailure(subject, error);
     }
   });

@@ -124,7 +124,7 @@ class NatsBus implements Bus {
     return {
       stop: async () => {
         // drain() alone returns while handlers still run: they are awaited here.
-        if (!this.#connection.isClosed()) await subscription.drain();
+        if (!subscription.isClosed()) await subscription.drain();
         await done;
         await Promise.allSettled(running);
       },

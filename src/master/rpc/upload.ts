@@ -28,7 +28,7 @@ const PUT_TICKET_MS = 10 * 60_000;
 /**
  * Files of one chunk up to this size get no upload record: they are there before anyone could look.
  */
-export const UNRECORDED_BYTES_MAX = MIB;
+const UNRECORDED_BYTES_MAX = MIB;
 
 /** What all chunks of an upload have in common. */
 interface UploadTerms {
