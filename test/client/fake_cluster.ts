@@ -178,7 +178,9 @@ export class FakeCluster {
   /** Stores a chunk on all hops of its ticket that can be reached, as a chain would. */
   async #land(request: PutChunkRequest): Promise<PutAnswer> {
     const { body } = request;
-    const bytes = body instanceof Uint8Array ? body : new Uint8Array(await body.arrayBuffer());
+    const bytes = body instanceof Uint8Array
+      ? body.slice()
+      : new Uint8Array(await body.arrayBuffer());
     await this.onPut();
     const [uploadId = "", seq = "", ...hops] = request.ticket.split(" ");
     const upload = must(this.#uploads.get(uploadId), "the ticket's upload");
