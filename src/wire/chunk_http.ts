@@ -9,10 +9,13 @@
  * Errors: the HTTP status of the code (see `ERROR_CODES`) and `{ok: false, code, message}` as JSON.
  */
 import * as v from "valibot";
+import { KIB, MIB } from "../base/bytes.ts";
 import type { Schema } from "./codec.ts";
 import { validate } from "./codec.ts";
 import { decodeError, ERROR_CODES, TydfsError } from "./errors.ts";
 import { Id } from "./ids.ts";
+import type { RangeAnswer } from "./range_socket.ts";
+import { openRange } from "./range_socket.ts";
 import { ReplyEnvelope } from "./rpc.ts";
 import { Committed } from "./upload.ts";
 
@@ -22,6 +25,10 @@ export const TICKET_HEADER = "x-tydfs-ticket";
  * client's PUT.
  */
 export const NEED_HEADER = "x-tydfs-need";
+
+/** Ranges from this size on get a connection of their own; smaller ones share Bun's. */
+const OWN_SOCKET_BYTES = MIB;
+const ERROR_CHARS_MAX = 64 * KIB;
 
 /** A streamer's address. */
 export interface PortAddress {
@@ -82,13 +89,11 @@ export const httpTransport: ChunkTransport = {
   },
 
   async get(address, request) {
-    const { offset, length } = request;
-    const response = await fetchChunk(address, request, {
-      headers: {
-        [TICKET_HEADER]: request.ticket,
-        range: `bytes=${offset}-${offset + length - 1}`,
-      },
-    });
+    const { offset, length, ticket } = request;
+    const range = `bytes=${offset}-${offset + length - 1}`;
+    const headers = { [TICKET_HEADER]: ticket, range };
+    if (length >= OWN_SOCKET_BYTES) return await getBySocket(address, request, headers);
+    const response = await fetchChunk(address, request, { headers });
     if (response.status !== 206 || response.body === null) throw await readError(response, address);
     return exactly(response.body, length, address);
   },
@@ -98,6 +103,34 @@ export const httpTransport: ChunkTransport = {
     await response.body?.cancel();
   },
 };
+
+async function getBySocket(
+  address: PortAddress,
+  { chunk, length, signal }: GetChunkRequest,
+  headers: Record<string, string>,
+): Promise<AsyncIterable<Uint8Array>> {
+  const path = `/chunk/${chunk}`;
+  let answer: RangeAnswer;
+  try {
+    answer = await openRange({ ...address, path, headers, signal });
+  } catch (cause) {
+    throw streamFailure(address, signal, cause);
+  }
+  const { status, body } = answer;
+  if (status === 206) return exactly(body, length, address);
+  throw await readError(new Response(await readShort(body), { status }), address);
+}
+
+/** The text of an error: short, or cut. */
+async function readShort(body: AsyncIterable<Uint8Array>): Promise<string> {
+  let text = "";
+  const decoder = new TextDecoder();
+  for await (const piece of body) {
+    text += decoder.decode(piece, { stream: true });
+    if (text.length > ERROR_CHARS_MAX) break;
+  }
+  return text;
+}
 
 async function fetchChunk(
   address: PortAddress,
@@ -137,7 +170,7 @@ async function readError(response: Response, address: PortAddress): Promise<Tydf
  * Passes pieces on and throws unless they add up to `length`: a short or long body is never silent.
  */
 async function* exactly(
-  body: ReadableStream<Uint8Array>,
+  body: AsyncIterable<Uint8Array>,
   length: number,
   address: PortAddress,
 ): AsyncIterable<Uint8Array> {
