@@ -1,5 +1,6 @@
 /** `tydfs get`: gets a file out of the cluster, to a local file or to standard output. */
 import type { Command } from "@commander-js/extra-typings";
+import { collecting, STREAM_COLLECT_BYTES } from "./collect.ts";
 import { formatGet } from "./format.ts";
 import { ProgressBar } from "./progress.ts";
 import type { ClientSession, Session } from "./session.ts";
@@ -47,7 +48,7 @@ async function getToFile(
   sync: boolean,
 ): Promise<void> {
   const progress = new ProgressBar(output, remote, json || quiet);
-  const options = { signal, sync, onProgress: progress.listener };
+  const options = { signal, sync, onProgress: collecting(progress.listener) };
   const result = await client.get(remote, local, options).finally(() => progress.end());
   if (json) {
     const { inode: _inode, mode: _mode, ...facts } = result;
@@ -62,8 +63,9 @@ async function getToStdout(
   remote: string,
 ): Promise<void> {
   const progress = new ProgressBar(output, remote, json || quiet);
+  const onProgress = collecting(progress.listener, STREAM_COLLECT_BYTES);
   try {
-    for await (const bytes of client.read(remote, { signal, onProgress: progress.listener })) {
+    for await (const bytes of client.read(remote, { signal, onProgress })) {
       if (!await output.bytes(bytes)) return;
     }
   } finally {

@@ -3,6 +3,7 @@ import { basename, resolve } from "node:path";
 import type { Command } from "@commander-js/extra-typings";
 import type { PutOptions, PutResult } from "../client/client.ts";
 import { ConfigError, parseOption } from "../config/load.ts";
+import { collecting, STREAM_COLLECT_BYTES } from "./collect.ts";
 import { formatPut } from "./format.ts";
 import { ProgressBar } from "./progress.ts";
 import type { ClientSession, Session } from "./session.ts";
@@ -102,7 +103,8 @@ async function putOne(
   options: PutOptions,
 ): Promise<PutResult> {
   const progress = new ProgressBar(output, local, json || quiet);
-  const all = { ...options, signal, onProgress: progress.listener };
+  const everyBytes = local === STDIN ? STREAM_COLLECT_BYTES : undefined;
+  const all = { ...options, signal, onProgress: collecting(progress.listener, everyBytes) };
   try {
     if (local !== STDIN) return await client.put(local, path, all);
     const { standardInput } = await import("../client/local_files.ts");
