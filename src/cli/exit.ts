@@ -1,4 +1,7 @@
-/** How a command ends: any error becomes one line on stderr and the exit status that scripts may rely on. */
+/**
+ * How a command ends: any error becomes one line on stderr and the exit status that scripts may
+ * rely on.
+ */
 import { AssertionError } from "../base/assert.ts";
 import { describeError } from "../base/log.ts";
 import { ConfigError } from "../config/load.ts";
@@ -30,7 +33,10 @@ export function exitStatusOf(error: unknown): number {
   return FAILED_STATUS;
 }
 
-/** Tells the user of an error in one line, and returns its exit status. With `debug` causes and stack follow. */
+/**
+ * Tells the user of an error in one line, and returns its exit status. With `debug` causes and
+ * stack follow.
+ */
 export function reportFailure(error: unknown, output: Output, debug: boolean): number {
   output.message(`tydfs: ${oneLine(wordsOf(error))}`);
   if (debug && error instanceof Error) {

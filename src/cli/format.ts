@@ -1,4 +1,7 @@
-/** Results as people read them, and as `--json` prints them (DESIGN.md §9): pure functions from values to text. */
+/**
+ * Results as people read them, and as `--json` prints them (DESIGN.md §9): pure functions from
+ * values to text.
+ */
 import { formatDuration, formatSize } from "../base/bytes.ts";
 import type { Entry, GetResult, PutResult, StatResult } from "../client/client.ts";
 import { quotePath } from "../wire/names.ts";

@@ -6,7 +6,9 @@ import { printable } from "./output.ts";
 
 const HEADINGS = ["KEEPER", "STATE", "FREE", "TOTAL", "CHUNKS", "PORTS IN USE"];
 
-/** What `status` prints: the master, a table of keepers, and the files and repairs in plain words. */
+/**
+ * What `status` prints: the master, a table of keepers, and the files and repairs in plain words.
+ */
 export function formatStatus(status: ClusterStatus): string[] {
   const { cluster, master, keepers } = status;
   const table = keepers.length === 0

@@ -1,4 +1,7 @@
-/** The only console: results go to stdout, messages to stderr, and a reader that has gone away ends it quietly. */
+/**
+ * The only console: results go to stdout, messages to stderr, and a reader that has gone away ends
+ * it quietly.
+ */
 import { TydfsError } from "../wire/errors.ts";
 
 export interface Output {
@@ -12,7 +15,9 @@ export interface Output {
   message(text: string): void;
   /** Text for the terminal behind stderr, as it is: progress and screens. */
   draw(text: string): void;
-  /** Bytes of a result; resolves when they are taken, with false when nobody reads them any more. */
+  /**
+   * Bytes of a result; resolves when they are taken, with false when nobody reads them any more.
+   */
   bytes(bytes: Uint8Array): Promise<boolean>;
   /** Resolves when all results are taken. */
   flush(): Promise<void>;
@@ -38,7 +43,10 @@ export function consoleOutput(): Output {
   };
 }
 
-/** Standard output: in order, never cut off by the end of the process, quiet when its reader is gone. */
+/**
+ * Standard output: in order, never cut off by the end of the process, quiet when its reader is
+ * gone.
+ */
 class Results {
   readonly #stream: NodeJS.WriteStream;
   #gathered = "";
@@ -92,7 +100,10 @@ class Results {
   }
 }
 
-/** Text from elsewhere (names, above all) with control characters escaped, so that it can't move the cursor. */
+/**
+ * Text from elsewhere (names, above all) with control characters escaped, so that it can't move the
+ * cursor.
+ */
 export function printable(text: string): string {
   // deno-lint-ignore no-control-regex
   return text.replace(/[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g, (character) => {

@@ -1,6 +1,7 @@
 /**
- * The command tree. Commands are declared here and in their files; what they stand on (NATS, schemas, the client) is
- * loaded only when one runs, since the start of the process is most of the time of a small command.
+ * The command tree. Commands are declared here and in their files; what they stand on (NATS,
+ * schemas, the client) is loaded only when one runs, since the start of the process is most of the
+ * time of a small command.
  */
 import { Command, CommanderError } from "@commander-js/extra-typings";
 import { addGet } from "./get.ts";
@@ -94,7 +95,10 @@ export function makeProgram(session: Session): Command {
   return program;
 }
 
-/** The root takes its flags wherever they stand; a command that has no such flag must still refuse it. */
+/**
+ * The root takes its flags wherever they stand; a command that has no such flag must still refuse
+ * it.
+ */
 function refuseForeignFlags(
   program: Command,
   command: { options: readonly { attributeName(): string }[]; error(message: string): never },

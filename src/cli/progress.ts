@@ -1,4 +1,6 @@
-/** The progress of a transfer on a terminal: one line on stderr, redrawn at most ten times a second. */
+/**
+ * The progress of a transfer on a terminal: one line on stderr, redrawn at most ten times a second.
+ */
 import { formatDuration, formatSize } from "../base/bytes.ts";
 import type { Clock } from "../base/clock.ts";
 import { systemClock } from "../base/clock.ts";

@@ -1,4 +1,7 @@
-/** What a command runs in: console, environment, common flags, and a client that is connected for as long as it runs. */
+/**
+ * What a command runs in: console, environment, common flags, and a client that is connected for as
+ * long as it runs.
+ */
 import { userInfo } from "node:os";
 import type { CommandUnknownOpts } from "@commander-js/extra-typings";
 import { formatDuration } from "../base/bytes.ts";
@@ -75,7 +78,10 @@ export class Session {
     });
   }
 
-  /** Works on each item; a failure is told and the next one follows. The first failure's status is the program's. */
+  /**
+   * Works on each item; a failure is told and the next one follows. The first failure's status is
+   * the program's.
+   */
   async forEach<T>(
     items: readonly T[],
     signal: AbortSignal,

@@ -1,12 +1,11 @@
-/** Flags of commands from the one table of settings, and the way back from parsed flags to settings. */
-import { existsSync } from "node:fs";
+/**
+ * Flags of commands from the one table of settings, and the way back from parsed flags to settings.
+ */
 import type { CommandUnknownOpts } from "@commander-js/extra-typings";
 import { Option } from "@commander-js/extra-typings";
-import { loadConfig } from "../config/load.ts";
+import { CONFIG_FILE_DEFAULT, findConfigFile, loadConfig } from "../config/load.ts";
 import type { OptionKey, Settings } from "../config/options.ts";
 import { envName, flagName, OPTIONS } from "../config/options.ts";
-
-const CONFIG_FILE_DEFAULT = "tydfs.toml";
 
 /** Who takes a setting as a flag. */
 export type SettingsUser = "master" | "keeper" | "client";
@@ -18,7 +17,10 @@ export function keysFor(user: SettingsUser): OptionKey[] {
   );
 }
 
-/** Adds the flags of `user`'s settings to a command, `hidden` from its help or with default and environment name. */
+/**
+ * Adds the flags of `user`'s settings to a command, `hidden` from its help or with default and
+ * environment name.
+ */
 export function addSettings(
   command: CommandUnknownOpts,
   user: SettingsUser,
@@ -62,11 +64,7 @@ export function settingsOf(
     if (typeof value === "string") flags[key] = value;
   }
   const given = parsed["config"];
-  const file = typeof given === "string"
-    ? given
-    : existsSync(CONFIG_FILE_DEFAULT)
-    ? CONFIG_FILE_DEFAULT
-    : undefined;
+  const file = typeof given === "string" ? given : findConfigFile();
   return loadConfig({ flags, env, ...(file === undefined ? {} : { file }) }).settings;
 }
 

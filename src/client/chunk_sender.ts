@@ -1,6 +1,6 @@
 /**
- * Sends one chunk until enough copies of it are durable: hop by hop on one ticket, then with other keepers, for a
- * limited time. A source that changes meanwhile ends it at once.
+ * Sends one chunk until enough copies of it are durable: hop by hop on one ticket, then with other
+ * keepers, for a limited time. A source that changes meanwhile ends it at once.
  */
 import { backoffMs } from "../base/limit.ts";
 import type { PutAnswer } from "../wire/chunk_http.ts";
@@ -28,7 +28,9 @@ const FAILOVER_CODES: ErrorCode[] = [
   "internal",
 ];
 
-/** What is sent: the chunk, its sums as they were offered, and where to, when that is known already. */
+/**
+ * What is sent: the chunk, its sums as they were offered, and where to, when that is known already.
+ */
 export interface Shipment {
   chunk: SourceChunk;
   sums: Uint8Array;
@@ -55,7 +57,10 @@ export class ChunkSender {
     this.#watch = new KeeperWatch(context);
   }
 
-  /** Sends the chunk; returns the sums with which it was stored. Throws the last failure when the time is up. */
+  /**
+   * Sends the chunk; returns the sums with which it was stored. Throws the last failure when the
+   * time is up.
+   */
   async send(
     shipment: Shipment,
     signal: AbortSignal,
@@ -140,7 +145,8 @@ export class ChunkSender {
         });
         if (hasCode(error, "corrupt")) await this.#source.check();
         last = error;
-        // The head is alive, but its chain is too short, or its ticket of no use: another placement helps, not another hop.
+        // The head is alive, but its chain is too short, or its ticket of no use: another placement
+        // helps, not another hop.
         if (hasCode(error, "no-keepers", "expired")) {
           return { error, failed: [...failed, ...namedKeepers(error)] };
         }

@@ -1,6 +1,6 @@
 /**
- * `TydfsClient`: the library with which programs use a cluster. It asks trackers over NATS and streams
- * to and from keepers itself; it never sees the catalog.
+ * `TydfsClient`: the library with which programs use a cluster. It asks trackers over NATS and
+ * streams to and from keepers itself; it never sees the catalog.
  */
 import { systemClock } from "../base/clock.ts";
 import { silentLog } from "../base/log.ts";
@@ -70,7 +70,10 @@ export class TydfsClient {
     };
   }
 
-  /** Joins a cluster by its URL. Throws `no-master` within 5 s, `denied` on a wrong secret, `invalid` on a bad URL. */
+  /**
+   * Joins a cluster by its URL. Throws `no-master` within 5 s, `denied` on a wrong secret,
+   * `invalid` on a bad URL.
+   */
   static async connect(settings: ClientSettings & { url: string }): Promise<TydfsClient> {
     const url = parseClusterUrl(settings.url);
     const log = settings.log ?? silentLog;
@@ -105,8 +108,8 @@ export class TydfsClient {
   }
 
   /**
-   * Gets a file to a local path (into it, when that is a directory). A local file that is there is replaced when the
-   * download is whole, and untouched otherwise.
+   * Gets a file to a local path (into it, when that is a directory). A local file that is there is
+   * replaced when the download is whole, and untouched otherwise.
    */
   async get(remote: string, local: string, options: GetOptions = {}): Promise<GetResult> {
     const { clock, random } = this.#context;
@@ -137,7 +140,10 @@ export class TydfsClient {
     yield* downloadInOrder(this.#context, file, { signal, onProgress });
   }
 
-  /** The entries of a directory in byte order (all below it with `recursive`), or the one file that `remote` names. */
+  /**
+   * The entries of a directory in byte order (all below it with `recursive`), or the one file that
+   * `remote` names.
+   */
   async *list(
     remote: string,
     options: OperationOptions & { recursive?: boolean } = {},
@@ -174,7 +180,9 @@ export class TydfsClient {
     return { entry, checksum, replicas, chunks };
   }
 
-  /** Takes a path away, a directory only when it is empty or with `recursive`. Returns what went. */
+  /**
+   * Takes a path away, a directory only when it is empty or with `recursive`. Returns what went.
+   */
   remove(
     remote: string,
     options: OperationOptions & { recursive?: boolean } = {},
@@ -183,7 +191,10 @@ export class TydfsClient {
     return this.#once(fileRemove, request, options);
   }
 
-  /** Moves a path as `mv` does: into `to` when that is a directory, else onto it. Returns the new path. */
+  /**
+   * Moves a path as `mv` does: into `to` when that is a directory, else onto it. Returns the new
+   * path.
+   */
   async rename(
     from: string,
     to: string,
@@ -210,7 +221,10 @@ export class TydfsClient {
     return this.#context.trackers.ask(clusterStatus, {}, ask);
   }
 
-  /** The path at which something called `name` lands: inside `remote` when that is (or ends like) a directory. */
+  /**
+   * The path at which something called `name` lands: inside `remote` when that is (or ends like) a
+   * directory.
+   */
   async resolveRemote(
     remote: string,
     name: string,

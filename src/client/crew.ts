@@ -1,8 +1,11 @@
-/** A crew: several members that work on one task, where the first failure sends all of them home. */
+/**
+ * A crew: several members that work on one task, where the first failure sends all of them home.
+ */
 
 /**
- * Runs `size` members at once. The signal that they get aborts with `signal`, or as soon as one of them fails.
- * Waits for all of them, then throws the first failure (the signal's reason when it was aborted).
+ * Runs `size` members at once. The signal that they get aborts with `signal`, or as soon as one of
+ * them fails. Waits for all of them, then throws the first failure (the signal's reason when it was
+ * aborted).
  */
 export async function runCrew(
   size: number,

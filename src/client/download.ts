@@ -1,6 +1,6 @@
 /**
- * Downloads: ranges of one version of a file, several at once from different keepers, each byte verified; either
- * to its place in a local file, or in order as a stream.
+ * Downloads: ranges of one version of a file, several at once from different keepers, each byte
+ * verified; either to its place in a local file, or in order as a stream.
  */
 import { MIB } from "../base/bytes.ts";
 import type { ClientContext, ProgressListener } from "./context.ts";
@@ -28,7 +28,10 @@ export interface DownloadOptions {
   onProgress: ProgressListener;
 }
 
-/** Fills `target` with the file's bytes; `target` is whole when this returns, and not put in its place yet. */
+/**
+ * Fills `target` with the file's bytes; `target` is whole when this returns, and not put in its
+ * place yet.
+ */
 export async function downloadInto(
   context: ClientContext,
   file: RemoteFile,
@@ -55,7 +58,10 @@ export async function downloadInto(
   });
 }
 
-/** The file's bytes in order; what is yielded is the caller's to keep. Ends its streams when it is left early. */
+/**
+ * The file's bytes in order; what is yielded is the caller's to keep. Ends its streams when it is
+ * left early.
+ */
 export async function* downloadInOrder(
   context: ClientContext,
   file: RemoteFile,

@@ -1,4 +1,7 @@
-/** Which holder to read from: the least loaded, seldom failing one, spread over keepers and their ports. */
+/**
+ * Which holder to read from: the least loaded, seldom failing one, spread over keepers and their
+ * ports.
+ */
 import type { Random } from "../base/random.ts";
 import type { Holder } from "../wire/file.ts";
 

@@ -1,6 +1,6 @@
 /**
- * Whether a keeper has gone silent while a chunk is being sent to it. The kernel sends the bytes, so this side sees no
- * progress; the master hears the heartbeats.
+ * Whether a keeper has gone silent while a chunk is being sent to it. The kernel sends the bytes,
+ * so this side sees no progress; the master hears the heartbeats.
  */
 import { TydfsError } from "../wire/errors.ts";
 import { clusterStatus } from "../wire/cluster.ts";

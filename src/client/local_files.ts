@@ -1,6 +1,6 @@
 /**
- * The client's only door to local files: sources that are read, targets that appear whole or not at all.
- * Every failure of the system becomes a `local` error that names the file.
+ * The client's only door to local files: sources that are read, targets that appear whole or not at
+ * all. Every failure of the system becomes a `local` error that names the file.
  */
 import type { FileHandle } from "node:fs/promises";
 import { mkdir, open, rename, stat, unlink, utimes } from "node:fs/promises";
@@ -119,7 +119,10 @@ export class LocalTarget {
   readonly path: string;
   readonly #temporary: string;
   readonly #handle: FileHandle;
-  /** Writers of one file wait for its lock in the kernel, and burn a core by that: one at a time is faster. */
+  /**
+   * Writers of one file wait for its lock in the kernel, and burn a core by that: one at a time is
+   * faster.
+   */
   readonly #turns = new Limiter(1);
 
   private constructor(path: string, temporary: string, handle: FileHandle) {
@@ -128,7 +131,10 @@ export class LocalTarget {
     this.#handle = handle;
   }
 
-  /** Begins a file at `path`; makes the directories above it. A file that is there stays until `finish`. */
+  /**
+   * Begins a file at `path`; makes the directories above it. A file that is there stays until
+   * `finish`.
+   */
   static async create(path: string, random: Random): Promise<LocalTarget> {
     const name = basename(path);
     // A name of up to 255 bytes is allowed, and the temporary one must fit too.

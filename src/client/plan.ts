@@ -24,8 +24,8 @@ export function* cutChunks(sizeBytes: number, chunkBytes: number): Generator<Pla
 }
 
 /**
- * Bytes of one chunk to be read in one stream. All four are offsets in the chunk: whole blocks are fetched, since
- * only they can be verified, and of them the wanted bytes are kept.
+ * Bytes of one chunk to be read in one stream. All four are offsets in the chunk: whole blocks are
+ * fetched, since only they can be verified, and of them the wanted bytes are kept.
  */
 export interface PlannedRange {
   extent: LocatedExtent;
@@ -35,7 +35,10 @@ export interface PlannedRange {
   wantEnd: number;
 }
 
-/** Cuts an extent into ranges of at most `rangeBytes`; together they want each of its bytes exactly once. */
+/**
+ * Cuts an extent into ranges of at most `rangeBytes`; together they want each of its bytes exactly
+ * once.
+ */
 export function* cutRanges(extent: LocatedExtent, rangeBytes: number): Generator<PlannedRange> {
   assert(rangeBytes > 0 && rangeBytes % BLOCK_BYTES === 0, "ranges end at block borders");
   const { chunkOffset, chunkBytes, length } = extent;

@@ -1,6 +1,7 @@
 /**
- * Reads one range, whatever befalls its holders: a wrong block, a refusal or a stall means another holder, and what
- * was verified before is not fetched again. Gives up by name when no holder is left within the time.
+ * Reads one range, whatever befalls its holders: a wrong block, a refusal or a stall means another
+ * holder, and what was verified before is not fetched again. Gives up by name when no holder is
+ * left within the time.
  */
 import { backoffMs } from "../base/limit.ts";
 import { hasCode, TydfsError } from "../wire/errors.ts";

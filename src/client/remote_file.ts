@@ -1,6 +1,6 @@
 /**
- * A file of the cluster as a reader has opened it: one version, pinned by its inode, whose extents come page by page.
- * What the master answers is checked to add up before a byte is fetched.
+ * A file of the cluster as a reader has opened it: one version, pinned by its inode, whose extents
+ * come page by page. What the master answers is checked to add up before a byte is fetched.
  */
 import { TydfsError } from "../wire/errors.ts";
 import type { FileLocateReply, Holder, LocatedExtent } from "../wire/file.ts";

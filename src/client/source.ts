@@ -1,4 +1,7 @@
-/** What an upload reads: a local file, chunk by chunk without holding it, or a stream, held a few chunks at a time. */
+/**
+ * What an upload reads: a local file, chunk by chunk without holding it, or a stream, held a few
+ * chunks at a time.
+ */
 import { MIB } from "../base/bytes.ts";
 import {
   BLOCK_BYTES,
@@ -37,7 +40,10 @@ export interface Source {
   readonly mtimeMs: number;
   /** Chunks that may be under way at once. */
   readonly chunksMax: number;
-  /** The whole source as one chunk, when it is small enough to be offered at once. To be asked first. */
+  /**
+   * The whole source as one chunk, when it is small enough to be offered at once. To be asked
+   * first.
+   */
   whole(signal: AbortSignal): Promise<SourceChunk | undefined>;
   /** The whole source as chunks of at most `chunkBytes`. */
   chunks(chunkBytes: number, signal: AbortSignal): AsyncGenerator<SourceChunk>;

@@ -1,6 +1,7 @@
 /**
- * Asks trackers: every remote call of the client goes through here, which decides whether a failed one is repeated.
- * "Nobody listens" did nothing and may always be repeated; a time-out only where repeating is harmless.
+ * Asks trackers: every remote call of the client goes through here, which decides whether a failed
+ * one is repeated. "Nobody listens" did nothing and may always be repeated; a time-out only where
+ * repeating is harmless.
  */
 import type { Clock } from "../base/clock.ts";
 import { backoffMs } from "../base/limit.ts";
@@ -52,7 +53,10 @@ export class Trackers {
     this.#options = options;
   }
 
-  /** Calls `procedure` on any tracker. Throws what it says, or `no-master`, `timeout` when none answers. */
+  /**
+   * Calls `procedure` on any tracker. Throws what it says, or `no-master`, `timeout` when none
+   * answers.
+   */
   async ask<Request, Reply>(
     procedure: Rpc<Request, Reply>,
     request: Request,

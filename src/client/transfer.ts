@@ -1,6 +1,7 @@
 /**
- * One stream to or from one keeper: never without an end (deadline, stall watch, the user's signal), and every block
- * that comes in is verified before it is handed on. Failover is not decided here.
+ * One stream to or from one keeper: never without an end (deadline, stall watch, the user's
+ * signal), and every block that comes in is verified before it is handed on. Failover is not
+ * decided here.
  */
 import type { Clock } from "../base/clock.ts";
 import type { ChunkTransport, PortAddress, PutAnswer } from "../wire/chunk_http.ts";
@@ -21,11 +22,17 @@ export interface SendOptions {
   ticket: string;
   body: Blob | Uint8Array;
   sizeBytes: number;
-  /** Asked each second; its rejection ends the transfer. An upload of a file that shrinks would never end. */
+  /**
+   * Asked each second; its rejection ends the transfer. An upload of a file that shrinks would
+   * never end.
+   */
   check: () => Promise<void>;
 }
 
-/** Sends a whole chunk to one keeper. Throws what it says, `unavailable` or `timeout` when it does not answer. */
+/**
+ * Sends a whole chunk to one keeper. Throws what it says, `unavailable` or `timeout` when it does
+ * not answer.
+ */
 export async function sendToKeeper(
   transport: ChunkTransport,
   address: PortAddress,
@@ -47,7 +54,9 @@ export async function sendToKeeper(
   }
 }
 
-/** Takes a verified block (only lent: valid until the promise settles) that starts at `chunkOffset`. */
+/**
+ * Takes a verified block (only lent: valid until the promise settles) that starts at `chunkOffset`.
+ */
 export type BlockTaker = (block: Uint8Array, chunkOffset: number) => Promise<void>;
 
 /** Two blocks of memory: while one is written away, the other fills. */
@@ -73,7 +82,10 @@ export interface ReceiveOptions {
   take: BlockTaker;
 }
 
-/** Receives blocks from one keeper. Throws `corrupt` on the first that is wrong, `timeout` when the stream stalls. */
+/**
+ * Receives blocks from one keeper. Throws `corrupt` on the first that is wrong, `timeout` when the
+ * stream stalls.
+ */
 export async function receiveBlocks(
   transport: ChunkTransport,
   address: PortAddress,
@@ -120,8 +132,9 @@ export async function receiveBlocks(
 }
 
 /**
- * Waits for one promise after the other, and for none once the signal has aborted (a stuck read may ignore it). One
- * listener for the whole stream, and nothing that keeps pieces alive, as `Promise.race` would.
+ * Waits for one promise after the other, and for none once the signal has aborted (a stuck read may
+ * ignore it). One listener for the whole stream, and nothing that keeps pieces alive, as
+ * `Promise.race` would.
  */
 class AbortGate {
   readonly #signal: AbortSignal;
@@ -146,7 +159,10 @@ class AbortGate {
   }
 }
 
-/** Collects pieces of any size into blocks, verifies each, and has one written away while the next one fills. */
+/**
+ * Collects pieces of any size into blocks, verifies each, and has one written away while the next
+ * one fills.
+ */
 class BlockAssembler {
   readonly #options: ReceiveOptions;
   readonly #address: PortAddress;

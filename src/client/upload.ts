@@ -1,6 +1,6 @@
 /**
- * Uploads: begin, chunks straight to keepers, commit. Invisible to others until the commit; on any failure
- * it is dropped at once, so that slots and space come back without waiting for the lease.
+ * Uploads: begin, chunks straight to keepers, commit. Invisible to others until the commit; on any
+ * failure it is dropped at once, so that slots and space come back without waiting for the lease.
  */
 import { must } from "../base/assert.ts";
 import { hasCode, TydfsError } from "../wire/errors.ts";
@@ -33,7 +33,10 @@ interface WholeChunk {
   sums: Uint8Array;
 }
 
-/** Puts a source at a path. Returns what was committed; throws with nothing visible, or `timeout` when that is unknown. */
+/**
+ * Puts a source at a path. Returns what was committed; throws with nothing visible, or `timeout`
+ * when that is unknown.
+ */
 export async function upload(
   context: ClientContext,
   source: Source,

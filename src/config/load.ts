@@ -3,7 +3,7 @@
  * values and unknown keys are errors that name the place. The one door to the environment and to
  * smol-toml.
  */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { parse as parseToml, TomlError } from "smol-toml";
 import { formatDuration, formatSize, parseDuration, parseSize } from "../base/bytes.ts";
 import { envName, flagName, type OptionKey, OPTIONS, type Settings } from "./options.ts";
@@ -11,6 +11,14 @@ import { envName, flagName, type OptionKey, OPTIONS, type Settings } from "./opt
 /** A setting that can't be used; `message` is whole and for the user. */
 export class ConfigError extends Error {
   override name = "ConfigError";
+}
+
+/** The configuration file that is read when none is named. */
+export const CONFIG_FILE_DEFAULT = "tydfs.toml";
+
+/** The path of the configuration file in the working directory, if there is one. */
+export function findConfigFile(): string | undefined {
+  return existsSync(CONFIG_FILE_DEFAULT) ? CONFIG_FILE_DEFAULT : undefined;
 }
 
 export interface ConfigSources {

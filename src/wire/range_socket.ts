@@ -24,7 +24,10 @@ export interface RangeAnswer {
   body: AsyncIterableIterator<Uint8Array>;
 }
 
-/** Sends the request and resolves when the head has come. Rejects with what broke, or the signal's reason. */
+/**
+ * Sends the request and resolves when the head has come. Rejects with what broke, or the signal's
+ * reason.
+ */
 export async function openRange(request: RangeSocketRequest): Promise<RangeAnswer> {
   const { host, port, path, signal } = request;
   signal.throwIfAborted();

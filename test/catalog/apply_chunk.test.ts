@@ -1,4 +1,6 @@
-/** What becomes of chunks and replicas, said as sessions: each line an operation and its verdict. */
+/**
+ * What becomes of chunks and replicas, said as sessions: each line an operation and its verdict.
+ */
 import { expect, test } from "bun:test";
 import { session } from "./session.ts";
 import { World } from "./world.ts";

@@ -2,7 +2,9 @@
 import { expect, test } from "bun:test";
 import { World } from "./world.ts";
 
-/** Runs lines on a catalog with three keepers: the numbers of operations start behind them, at 4. */
+/**
+ * Runs lines on a catalog with three keepers: the numbers of operations start behind them, at 4.
+ */
 export function session(name: string, lines: [string, string][]): void {
   test(name, () => {
     using world = new World();

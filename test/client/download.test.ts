@@ -1,4 +1,7 @@
-/** Downloads against a cluster in memory with faulty keepers: right bytes or an error, and never half a file. */
+/**
+ * Downloads against a cluster in memory with faulty keepers: right bytes or an error, and never
+ * half a file.
+ */
 import { expect, test } from "bun:test";
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { MIB } from "../../src/base/bytes.ts";

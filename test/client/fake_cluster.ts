@@ -1,6 +1,6 @@
 /**
- * A cluster in memory: trackers on a fake bus, keepers as maps of bytes, and faults by keeper. It keeps the
- * protocol well enough for the client's own decisions; it is no model of the real parts.
+ * A cluster in memory: trackers on a fake bus, keepers as maps of bytes, and faults by keeper. It
+ * keeps the protocol well enough for the client's own decisions; it is no model of the real parts.
  */
 import { must } from "../../src/base/assert.ts";
 import { seededRandom } from "../../src/base/random.ts";

@@ -1,4 +1,7 @@
-/** Uploads against a cluster in memory: what is committed, what is retried, and what must never be committed. */
+/**
+ * Uploads against a cluster in memory: what is committed, what is retried, and what must never be
+ * committed.
+ */
 import { expect, test } from "bun:test";
 import { appendFileSync, writeFileSync } from "node:fs";
 import { MIB } from "../../src/base/bytes.ts";
