@@ -1,4 +1,5 @@
 /** A NATS server that the operator runs: looked at and tried before anything is built on it. */
+import { basename } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import type { Settings } from "../config/options.ts";
@@ -44,18 +45,23 @@ export async function checkExternalNats(
     await bus.close();
   } catch (cause) {
     const message = `Cannot use the NATS server at ${host}:${port}: it does not know the ` +
-      `cluster's users; put this line into its configuration: include "${options.usersPath}"`;
+      `cluster's users; ${remedy(options)}`;
     throw new TydfsError("denied", message, { cause });
   }
   return { url, version: facts.version };
+}
+
+/** nats-server looks for included files beside its own configuration, absolute paths too. */
+function remedy({ usersPath }: ExternalNatsOptions): string {
+  return `copy "${usersPath}" beside its configuration, put the line ` +
+    `include "${basename(usersPath)}" into that, and restart it`;
 }
 
 /** A server that lets everyone in is borne on this machine only. Throws `denied`. */
 function checkOpenServer(options: ExternalNatsOptions, { host, port }: ClusterUrl): void {
   const state = "it asks for no account, so that anyone could command the keepers";
   if (!/^(localhost|127\..*|\[::1\])$/.test(host)) {
-    const message = `Cannot use the NATS server at ${host}:${port}: ${state}; ` +
-      `put this line into its configuration: include "${options.usersPath}"`;
+    const message = `Cannot use the NATS server at ${host}:${port}: ${state}; ${remedy(options)}`;
     throw new TydfsError("denied", message);
   }
   options.log.warn(`The NATS server is open: ${state}`, { host, port });

@@ -29,6 +29,8 @@ export interface Outcome {
 
 export interface ClusterOptions {
   keepers?: number;
+  /** Further arguments of the master. */
+  masterArgs?: string[];
   /** Environment of every role: settings as TYDFS_<KEY>. */
   env?: Record<string, string>;
 }
@@ -58,13 +60,16 @@ const FAST: Record<string, string> = {
 export class TestCluster {
   readonly dir = mkdtempSync(join(tmpdir(), "tydfs-test-"));
   readonly #env: Record<string, string>;
+  readonly #masterArgs: string[];
   readonly #keepers = new Map<number, Process>();
   readonly #others = new Set<Command>();
   #master: Process | undefined;
   #port = "0";
 
-  private constructor(options: ClusterOptions) {
+  /** A cluster of which nothing runs yet. */
+  constructor(options: ClusterOptions = {}) {
     this.#env = { ...FAST, ...options.env };
+    this.#masterArgs = options.masterArgs ?? [];
   }
 
   /** Starts a master and `keepers` keepers (3), all registered and alive. */
@@ -112,7 +117,7 @@ export class TestCluster {
   }
 
   async startMaster(env: Record<string, string> = {}): Promise<void> {
-    const args = ["master", "--data", this.masterDir, "--port", this.#port];
+    const args = ["master", "--data", this.masterDir, "--port", this.#port, ...this.#masterArgs];
     const master = this.#spawnRole("master", args, env);
     this.#master = master;
     const join_ = join(this.masterDir, "join.client");
@@ -155,8 +160,14 @@ export class TestCluster {
 
   /** Runs one command to its end. */
   async run(args: string[], options: RunOptions = {}): Promise<Outcome> {
-    const child = this.spawn(args, options);
-    const timer = setTimeout(() => child.kill("SIGKILL"), options.timeoutMs ?? 120_000);
+    return await this.#outcome(this.spawn(args, options), options.timeoutMs ?? 120_000);
+  }
+
+  async #outcome(
+    child: Bun.Subprocess<Bun.Spawn.Writable, "pipe", "pipe">,
+    timeoutMs: number,
+  ): Promise<Outcome> {
+    const timer = setTimeout(() => child.kill("SIGKILL"), timeoutMs);
     const [stdout, stderr, exit] = await Promise.all([
       new Response(child.stdout).text(),
       new Response(child.stderr).text(),
@@ -164,6 +175,18 @@ export class TestCluster {
     ]);
     clearTimeout(timer);
     return { exit, stdout, stderr };
+  }
+
+  /** Runs a role that is to end by itself. */
+  async role(args: string[]): Promise<Outcome> {
+    const child = Bun.spawn([BINARY, ...args], {
+      cwd: this.dir,
+      env: { ...process.env, ...this.#env },
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+    return await this.#outcome(child, 20_000);
   }
 
   /** Runs one command that must succeed; returns its stdout. */
