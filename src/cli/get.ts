@@ -9,9 +9,10 @@ import { addGlobals, addSettings } from "./settings_flags.ts";
 const STDOUT = "-";
 
 const EXAMPLES = `
-Parts come from several keepers at once, and each block is checked against its sum. A local file
-that is there is replaced when the download is whole, and stays as it is otherwise. LOCAL is ./NAME
-unless given; a local directory takes the file under its own name, and missing ones are made.
+Parts come from several keepers at once, and each block is checked against its
+sum. A local file that is there is replaced when the download is whole, and
+stays as it is otherwise. LOCAL is ./NAME unless given; a local directory takes
+the file under its own name, and missing ones are made.
 
 Examples:
   tydfs get /videos/video.mp4

@@ -8,8 +8,9 @@ import { addConfigFlag, addSettings, settingsOf } from "./settings_flags.ts";
 const DATA_DEFAULT = "./tydfs-keeper";
 
 const EXAMPLES = `
-Settings come from flags, then the environment, then the configuration file. The data directory is
-${DATA_DEFAULT} unless given; a keeper keeps its identity there, so each one needs its own.
+Settings come from flags, then the environment, then the configuration file.
+The data directory is ${DATA_DEFAULT} unless given; a keeper keeps its identity
+there, so each one needs its own.
 
 Examples:
   tydfs keeper --url tydfs://keeper:SECRET@master.example.org:4222

@@ -7,9 +7,9 @@ import { addConfigFlag, addSettings, settingsOf } from "./settings_flags.ts";
 const DATA_DEFAULT = "./tydfs-master";
 
 const EXAMPLES = `
-Settings come from flags, then the environment, then the configuration file. The data directory is
-${DATA_DEFAULT} unless given. The first start makes the cluster's key there and prints the lines
-with which keepers and clients join.
+Settings come from flags, then the environment, then the configuration file.
+The data directory is ${DATA_DEFAULT} unless given. The first start makes the
+cluster's key there and prints the lines with which keepers and clients join.
 
 Examples:
   tydfs master

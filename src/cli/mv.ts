@@ -4,7 +4,8 @@ import type { Session } from "./session.ts";
 import { addGlobals, addSettings } from "./settings_flags.ts";
 
 const EXAMPLES = `
-A directory as TO takes FROM under its own name. No byte is moved, however large the file.
+A directory as TO takes FROM under its own name. No byte is moved, however
+large the file.
 
 Examples:
   tydfs mv /videos/a.mp4 /videos/b.mp4

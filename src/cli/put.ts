@@ -12,9 +12,10 @@ import { addGlobals, addSettings } from "./settings_flags.ts";
 const STDIN = "-";
 
 const EXAMPLES = `
-A file is there for others when it is whole and its copies are durable, and not before; a file that
-was there is replaced in one step. REMOTE is /NAME unless given; a remote directory (or a name that
-ends with /) takes the file under its own name. Directories above it are made.
+A file is there for others when it is whole and its copies are durable, and not
+before; a file that was there is replaced in one step. REMOTE is /NAME unless
+given; a remote directory (or a name that ends with /) takes the file under its
+own name. Directories above it are made.
 
 Examples:
   tydfs put video.mp4                          to /video.mp4

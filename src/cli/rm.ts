@@ -6,8 +6,8 @@ import type { Session } from "./session.ts";
 import { addGlobals, addSettings } from "./settings_flags.ts";
 
 const EXAMPLES = `
-What is removed is kept in the trash for a while (the master's --trash-ttl), then its space comes
-back.
+What is removed is kept in the trash for a while (the master's --trash-ttl),
+then its space comes back.
 
 Examples:
   tydfs rm /videos/old.mp4
