@@ -66,7 +66,7 @@ export class ChunkStore {
       health: new Health(options),
       directories: new DirectorySyncs(disk),
       shelves: new Set(),
-      findFacts: (id) => this.#findFacts(id),
+      findFacts: (id) => this.facts(id),
     };
   }
 
@@ -113,7 +113,7 @@ export class ChunkStore {
    * `Draft.make`.
    */
   async receive(facts: ChunkFacts, fill: (path: string) => Promise<void>): Promise<Draft> {
-    const present = await this.#findFacts(facts.chunk);
+    const present = await this.facts(facts.chunk);
     if (present !== undefined) refuseOther(present, facts);
     return await Draft.make(this.#host, facts, randomHex(this.#options.random, 8), fill);
   }
@@ -128,13 +128,22 @@ export class ChunkStore {
    * its id.
    */
   async has(facts: ChunkFacts): Promise<boolean> {
-    const present = await this.#findFacts(facts.chunk);
+    const present = await this.facts(facts.chunk);
     if (present === undefined) return false;
     refuseOther(present, facts);
     const { directories } = this.#host;
     const places = [shelfOf(facts.chunk), aisleOf(facts.chunk), CHUNKS];
     await Promise.all(places.map((path) => directories.sync(path)));
     return true;
+  }
+
+  /** The facts of a chunk that is here and has the size that its sidecar tells. */
+  async facts(id: string): Promise<ChunkFacts | undefined> {
+    const { disk } = this.#options;
+    const sizeBytes = disk.sizeOf(chunkPath(id));
+    if (sizeBytes === undefined) return undefined;
+    const facts = await this.#readFacts(id);
+    return facts?.sizeBytes === sizeBytes ? facts : undefined;
   }
 
   /** Finds a chunk for serving. */
@@ -155,7 +164,7 @@ export class ChunkStore {
     const { disk } = this.#options;
     if (disk.sizeOf(chunkPath(id)) === undefined) return "missing";
     try {
-      const facts = await this.#findFacts(id);
+      const facts = await this.facts(id);
       if (facts === undefined) return "corrupt";
       const file = disk.open(chunkPath(id));
       try {
@@ -210,15 +219,6 @@ export class ChunkStore {
   /** The chunks behind `after` in id order, `limit` at most. */
   inventory(after: string, limit: number): Promise<InventoryPage> {
     return readInventory(this.#options.disk, after, limit);
-  }
-
-  /** The facts of a chunk that is here and has the size that its sidecar tells. */
-  async #findFacts(id: string): Promise<ChunkFacts | undefined> {
-    const { disk } = this.#options;
-    const sizeBytes = disk.sizeOf(chunkPath(id));
-    if (sizeBytes === undefined) return undefined;
-    const facts = await this.#readFacts(id);
-    return facts?.sizeBytes === sizeBytes ? facts : undefined;
   }
 
   async #readFacts(id: string): Promise<ChunkFacts | undefined> {

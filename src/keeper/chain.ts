@@ -112,7 +112,7 @@ export class Chain {
     const stop = new AbortController();
     const timer = this.#clock.after(withinMs, () => stop.abort());
     try {
-      await this.#transport.ping?.(address, stop.signal);
+      await this.#transport.ping(address, stop.signal);
       return true;
     } catch {
       return false;

@@ -13,6 +13,7 @@ import type { ChunkFacts } from "../chunks/sidecar.ts";
 import type { ChunkTransport, PortAddress } from "../wire/chunk_http.ts";
 import type { commandReplicate } from "../wire/command.ts";
 import { hasCode, TydfsError } from "../wire/errors.ts";
+import type { ChunkOrigin } from "../wire/ticket.ts";
 import type { Reporter } from "./reporter.ts";
 
 export interface ReplicateOptions {
@@ -28,6 +29,7 @@ export interface ReplicateOptions {
 
 export type ReplicateRequest = v.InferOutput<typeof commandReplicate.request>;
 
+const ORIGIN_MS = 5_000;
 const CHECK_MS = 1_000;
 /** A source that sends nothing for this long is given up. */
 const STALL_MS = 15_000;
@@ -41,8 +43,8 @@ export async function replicate(
   request: ReplicateRequest,
 ): Promise<void> {
   const { keeperId, store, random, reporter, log } = options;
-  const { chunk, sizeBytes, sums, sources, ticket, origin, goal } = request;
-  const facts: ChunkFacts = { chunk, sizeBytes, sums, goal: goal ?? 0, origin };
+  const { chunk, sizeBytes, sums, sources, ticket, goal } = request;
+  const facts: ChunkFacts = { chunk, sizeBytes, sums, goal };
   let failure: unknown = new TydfsError("no-keepers", `Chunk "${chunk}" has no source`);
   let isHere = await store.has(facts);
   for (const { keeper, host, ports } of sources) {
@@ -50,7 +52,9 @@ export async function replicate(
     if (isHere) break;
     if (port === undefined) continue;
     try {
-      await fetchChunk(options, facts, ticket, { host, port });
+      const address = { host, port };
+      const origin = await findOrigin(options, chunk, ticket, address);
+      await fetchChunk(options, { ...facts, origin }, ticket, address);
       isHere = true;
     } catch (error) {
       log.warn("Cannot copy a chunk from a keeper", { chunk, keeper, error });
@@ -60,6 +64,22 @@ export async function replicate(
   }
   if (!isHere) throw failure;
   await reporter.stored({ chunk, sizeBytes, sums, keepers: [keeperId], head: false });
+}
+
+/** What the source knows the chunk was written for. A copy is worth more than its sidecar's whole. */
+async function findOrigin(
+  { transport, log }: ReplicateOptions,
+  chunk: string,
+  ticket: string,
+  address: PortAddress,
+): Promise<ChunkOrigin | undefined> {
+  try {
+    const signal = AbortSignal.timeout(ORIGIN_MS);
+    return await transport.origin(address, { chunk, ticket, signal });
+  } catch (error) {
+    log.warn("Cannot learn what a chunk was written for", { chunk, error });
+    return undefined;
+  }
 }
 
 async function fetchChunk(

@@ -11,7 +11,7 @@ import { randomHex } from "../base/random.ts";
 import type { ChunkStore } from "../chunks/chunk_store.ts";
 import type { Disk } from "../chunks/disk.ts";
 import type { PortTable } from "../tables/port_table.ts";
-import type { ChunkTransport } from "../wire/chunk_http.ts";
+import type { ChunkTransport, OriginAnswer } from "../wire/chunk_http.ts";
 import { errorResponse, TICKET_HEADER } from "../wire/chunk_http.ts";
 import { TydfsError, wrapError } from "../wire/errors.ts";
 import { isId } from "../wire/ids.ts";
@@ -52,6 +52,7 @@ const TICK_MS = 100;
 const IDLE_SECONDS = 30;
 const DRAIN_POLL_MS = 20;
 const CHUNK_PREFIX = "/chunk/";
+const ORIGIN_PREFIX = "/origin/";
 
 export class Streamer {
   readonly #options: StreamerOptions;
@@ -129,6 +130,9 @@ export class Streamer {
   async #route(request: Request, control: StreamControl): Promise<Response> {
     const url = new URL(request.url);
     if (url.pathname === "/health") return new Response("ok\n");
+    if (url.pathname.startsWith(ORIGIN_PREFIX) && request.method === "GET") {
+      return await this.#answerOrigin(request, parseId(url.pathname.slice(ORIGIN_PREFIX.length)));
+    }
     if (!url.pathname.startsWith(CHUNK_PREFIX)) {
       throw new TydfsError("not-found", "There is nothing here: chunks are at /chunk/ID");
     }
@@ -148,6 +152,14 @@ export class Streamer {
       return Response.json(await this.#landing.put(incoming));
     }
     throw new TydfsError("denied", `Cannot ${method} a chunk: the ticket is for "${ticket.op}"`);
+  }
+
+  /** What a chunk was written for: a keeper that copies it wants that for its own sidecar. */
+  async #answerOrigin(request: Request, id: string): Promise<Response> {
+    this.#openTicket(request.headers.get(TICKET_HEADER) ?? "", id);
+    const facts = await this.#options.store.facts(id);
+    if (facts === undefined) throw new TydfsError("not-found", `Chunk "${id}" is not here`);
+    return Response.json({ ok: true, origin: facts.origin } satisfies OriginAnswer);
   }
 
   /**

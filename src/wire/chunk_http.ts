@@ -17,6 +17,7 @@ import { Id } from "./ids.ts";
 import type { RangeAnswer } from "./range_socket.ts";
 import { openRange } from "./range_socket.ts";
 import { ReplyEnvelope } from "./rpc.ts";
+import { ChunkOrigin } from "./ticket.ts";
 import { Committed } from "./upload.ts";
 
 export const TICKET_HEADER = "x-tydfs-ticket";
@@ -45,6 +46,10 @@ export const PutAnswer = v.object({
 });
 export type PutAnswer = v.InferOutput<typeof PutAnswer>;
 
+/** The answer to `GET /origin/<id>`, on a ticket to read the chunk. */
+export const OriginAnswer = v.object({ ok: v.literal(true), origin: v.optional(ChunkOrigin) });
+export type OriginAnswer = v.InferOutput<typeof OriginAnswer>;
+
 export interface PutChunkRequest {
   chunk: string;
   ticket: string;
@@ -63,6 +68,12 @@ export interface GetChunkRequest {
   signal: AbortSignal;
 }
 
+export interface OriginRequest {
+  chunk: string;
+  ticket: string;
+  signal: AbortSignal;
+}
+
 /** Streams chunks to and from streamers. Every call ends by its signal at the latest. */
 export interface ChunkTransport {
   /** Sends a whole chunk. Throws what the keeper says, `unavailable` when it can't be reached. */
@@ -71,8 +82,10 @@ export interface ChunkTransport {
    * Reads a range in pieces of any size; the pieces add up to exactly `length` bytes or it throws.
    */
   get(address: PortAddress, request: GetChunkRequest): Promise<AsyncIterable<Uint8Array>>;
+  /** What a keeper knows a chunk was written for; undefined when it does not. */
+  origin(address: PortAddress, request: OriginRequest): Promise<ChunkOrigin | undefined>;
   /** Resolves when the streamer's event loop turns: tells a slow peer from a hung one. */
-  ping?(address: PortAddress, signal: AbortSignal): Promise<void>;
+  ping(address: PortAddress, signal: AbortSignal): Promise<void>;
 }
 
 /** The real transport: `fetch` over TCP, connections kept alive by Bun. */
@@ -96,6 +109,13 @@ export const httpTransport: ChunkTransport = {
     const response = await fetchChunk(address, request, { headers });
     if (response.status !== 206 || response.body === null) throw await readError(response, address);
     return exactly(response.body, length, address);
+  },
+
+  async origin(address, { chunk, ticket, signal }) {
+    const url = `http://${address.host}:${address.port}/origin/${chunk}`;
+    const headers = { [TICKET_HEADER]: ticket };
+    const response = await fetch(url, { headers, signal, redirect: "error" });
+    return (await readAnswer(OriginAnswer, response, address)).origin;
   },
 
   async ping(address, signal) {

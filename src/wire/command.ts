@@ -7,7 +7,6 @@ import { Id, Natural } from "./ids.ts";
 import { Holder } from "./file.ts";
 import { Done, rpc } from "./rpc.ts";
 import { Sums } from "./sums.ts";
-import { ChunkOrigin } from "./ticket.ts";
 
 /** The master's epoch: a keeper that has heard a newer one refuses with `stale-epoch`. */
 const epoch = Natural;
@@ -25,9 +24,8 @@ export const commandReplicate = rpc(
     sums: Sums,
     sources: v.pipe(v.array(Holder), v.minLength(1), v.maxLength(16)),
     ticket: v.string(),
-    /** What the chunk was written for and its goal, for the sidecar of the new copy. */
-    origin: v.optional(ChunkOrigin),
-    goal: v.optional(Natural),
+    /** The chunk's goal, for the sidecar of the new copy. */
+    goal: Natural,
   }),
   Done,
 );

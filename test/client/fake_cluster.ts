@@ -145,6 +145,8 @@ export class FakeCluster {
   }
 
   readonly transport: ChunkTransport = {
+    origin: () => Promise.resolve(undefined),
+    ping: () => Promise.resolve(),
     put: async (address, request) => {
       const keeper = this.#reach(address, request.signal);
       keeper.puts++;

@@ -45,9 +45,9 @@ const holder = ({ id, port }: TestKeeper) => ({
 });
 
 function replicate(world: World, to: TestKeeper, ticket: PutTicket, sources: TestKeeper[]) {
-  const { chunk, sizeBytes, sums, origin } = ticket;
+  const { chunk, sizeBytes, sums } = ticket;
   return call(world.bus, subjects.command(to.id, "replicate"), commandReplicate, {
-    ...{ epoch: 1, chunk, sizeBytes, sums, origin, goal: 3 },
+    ...{ epoch: 1, chunk, sizeBytes, sums, goal: 3 },
     sources: sources.map(holder),
     ticket: getTicket(chunk),
   }, WITHIN);
