@@ -7,7 +7,6 @@ import type { PutAnswer } from "../wire/chunk_http.ts";
 import type { ErrorCode } from "../wire/errors.ts";
 import { hasCode, mayPass, TydfsError } from "../wire/errors.ts";
 import type { ChunkPlacement } from "../wire/upload.ts";
-import { uploadExtend } from "../wire/upload.ts";
 import type { ClientContext } from "./context.ts";
 import { KeeperWatch } from "./keeper_watch.ts";
 import type { Source, SourceChunk } from "./source.ts";
@@ -37,6 +36,12 @@ export interface Shipment {
   placement: ChunkPlacement | undefined;
 }
 
+/** A place for a chunk as the master answers it; it always does, where a chunk was offered. */
+export function mustPlace(placement: ChunkPlacement | undefined): ChunkPlacement {
+  if (placement !== undefined) return placement;
+  throw new TydfsError("internal", "Cannot send a chunk: the master did not place it");
+}
+
 /** How a whole placement failed. */
 interface PlacementFailure {
   error: TydfsError;
@@ -44,16 +49,24 @@ interface PlacementFailure {
   failed: string[];
 }
 
+/** Finds a place for a chunk, away from the keepers to `avoid`. */
+export type PlaceChunk = (
+  chunk: SourceChunk,
+  sums: Uint8Array,
+  avoid: string[],
+  signal: AbortSignal,
+) => Promise<ChunkPlacement>;
+
 export class ChunkSender {
   readonly #context: ClientContext;
   readonly #source: Source;
-  readonly #upload: string;
+  readonly #place: PlaceChunk;
   readonly #watch: KeeperWatch;
 
-  constructor(context: ClientContext, source: Source, upload: string) {
+  constructor(context: ClientContext, source: Source, place: PlaceChunk) {
     this.#context = context;
     this.#source = source;
-    this.#upload = upload;
+    this.#place = place;
     this.#watch = new KeeperWatch(context);
   }
 
@@ -91,23 +104,6 @@ export class ChunkSender {
       await clock.sleep(pauseMs, signal);
       if (failure.error.code === "corrupt") sums = await shipment.chunk.sums();
     }
-  }
-
-  async #place(
-    chunk: SourceChunk,
-    sums: Uint8Array,
-    avoid: string[],
-    signal: AbortSignal,
-  ): Promise<ChunkPlacement> {
-    const { seq, offset, sizeBytes } = chunk;
-    const offer = { seq, offset, sizeBytes, sums, avoid };
-    const { placement } = await this.#context.trackers.ask(
-      uploadExtend,
-      { upload: this.#upload, offer },
-      { signal, repeatable: true, waitMs: this.#context.waitMs },
-    );
-    if (placement !== undefined) return placement;
-    throw new TydfsError("internal", "Cannot send a chunk: the master did not place it");
   }
 
   /** Tries the hops of a placement in order, each as the head of the chain. */

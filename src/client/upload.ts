@@ -8,7 +8,7 @@ import { quotePath } from "../wire/names.ts";
 import { fileChecksum } from "../wire/sums.ts";
 import type { Committed, UploadBeginReply } from "../wire/upload.ts";
 import { uploadAbort, uploadBegin, uploadCommit, uploadExtend } from "../wire/upload.ts";
-import { ChunkSender } from "./chunk_sender.ts";
+import { ChunkSender, mustPlace } from "./chunk_sender.ts";
 import type { ClientContext, ProgressListener } from "./context.ts";
 import { orAbort, runCrew } from "./crew.ts";
 import type { Source, SourceChunk } from "./source.ts";
@@ -47,12 +47,17 @@ export async function upload(
   const whole = chunk === undefined ? undefined : { chunk, sums: await chunk.sums() };
   // The sums are those of one moment only if nothing changed while they were made.
   if (whole !== undefined) await source.check();
-  const begun = await begin(context, source, request, whole);
-  const stopRenewing = renewLease(context, begun);
+  const begun = await begin(context, source, request, whole, []);
+  // A file of one chunk that no keeper takes is begun anew: `begun` is then the latest.
+  const latest = { begun };
+  const stopRenewing = renewLease(context, latest);
   try {
-    return await run(context, source, request, begun, whole);
+    if (whole === undefined || begun.placement === undefined) {
+      return await uploadChunks(context, source, request, begun);
+    }
+    return await uploadWhole(context, source, request, latest, whole);
   } catch (error) {
-    await abort(context, begun.upload);
+    await abort(context, latest.begun.upload);
     signal.throwIfAborted();
     throw error;
   } finally {
@@ -65,6 +70,7 @@ function begin(
   source: Source,
   request: UploadRequest,
   whole: WholeChunk | undefined,
+  avoid: string[],
 ): Promise<UploadBeginReply> {
   const { path, replicas, minCopies, exclusive, signal } = request;
   const { mode, mtimeMs, sizeBytes } = source;
@@ -77,39 +83,53 @@ function begin(
     ...(sizeBytes === undefined ? {} : { sizeBytes }),
     ...(replicas === undefined ? {} : { replicas }),
     ...(minCopies === undefined ? {} : { minCopies }),
-    ...(whole === undefined ? {} : { only: offerOf(whole) }),
+    ...(whole === undefined ? {} : { only: offerOf(whole.chunk, whole.sums, avoid) }),
   };
   const options = { signal, repeatable: true, waitMs: context.waitMs };
   return context.trackers.ask(uploadBegin, message, options);
 }
 
-async function run(
+/** A file of one chunk: its keeper's report commits it. */
+async function uploadWhole(
+  context: ClientContext,
+  source: Source,
+  request: UploadRequest,
+  latest: { begun: UploadBeginReply },
+  whole: WholeChunk,
+): Promise<Committed> {
+  const { signal, onProgress } = request;
+  const { placement } = latest.begun;
+  const totalBytes = whole.chunk.sizeBytes;
+  onProgress({ doneBytes: 0, totalBytes });
+  const sender = new ChunkSender(context, source, async (chunk, sums, avoid) => {
+    await abort(context, latest.begun.upload);
+    latest.begun = await begin(context, source, request, { chunk, sums }, avoid);
+    return mustPlace(latest.begun.placement);
+  });
+  const { answer } = await sender.send({ ...whole, placement }, signal);
+  onProgress({ doneBytes: totalBytes, totalBytes });
+  if (answer.committed !== undefined) return answer.committed;
+  const message = `Cannot put ${
+    quotePath(request.path)
+  }: its copies were stored, but not committed`;
+  throw new TydfsError("internal", message);
+}
+
+/** A file of any number of chunks, each placed when it is about to be sent; then the commit. */
+async function uploadChunks(
   context: ClientContext,
   source: Source,
   request: UploadRequest,
   begun: UploadBeginReply,
-  whole: WholeChunk | undefined,
 ): Promise<Committed> {
-  const { signal, onProgress } = request;
-  const sender = new ChunkSender(context, source, begun.upload);
-  const { placement } = begun;
-  if (whole === undefined || placement === undefined) {
-    const sums = await sendChunks(context, source, request, begun, sender);
-    await source.check();
-    return commit(context, request, begun.upload, sums);
-  }
-  const { sizeBytes } = whole.chunk;
-  onProgress({ doneBytes: 0, totalBytes: sizeBytes });
-  try {
-    const { answer, sums } = await sender.send({ ...whole, placement }, signal);
-    onProgress({ doneBytes: sizeBytes, totalBytes: sizeBytes });
-    return answer.committed ?? await commit(context, request, begun.upload, [{ sums, sizeBytes }]);
-  } catch (error) {
-    // The answer to a PUT that committed may have been lost, and the upload is over then.
-    if (!hasCode(error, "not-found")) throw error;
-    const sent = [{ sums: whole.sums, sizeBytes }];
-    return commit(context, request, begun.upload, sent).catch(() => Promise.reject(error));
-  }
+  const sender = new ChunkSender(context, source, async (chunk, sums, avoid, signal) => {
+    const message = { upload: begun.upload, offer: offerOf(chunk, sums, avoid) };
+    const options = { signal, repeatable: true, waitMs: context.waitMs };
+    return mustPlace((await context.trackers.ask(uploadExtend, message, options)).placement);
+  });
+  const sums = await sendChunks(context, source, request, begun, sender);
+  await source.check();
+  return commit(context, request, begun.upload, sums);
 }
 
 interface SentChunk {
@@ -173,12 +193,15 @@ async function commit(
 }
 
 /** Keeps the upload alive while chunks take long; returns how to stop that. */
-function renewLease(context: ClientContext, { upload: id, leaseMs }: UploadBeginReply): () => void {
+function renewLease(
+  context: ClientContext,
+  latest: { readonly begun: UploadBeginReply },
+): () => void {
   const stopped = new AbortController();
-  const timer = context.clock.every(Math.max(leaseMs / 3, 500), () => {
+  const timer = context.clock.every(Math.max(latest.begun.leaseMs / 3, 500), () => {
     const options = { signal: stopped.signal, repeatable: false };
     // A lease that can't be renewed shows in the next request that matters.
-    context.trackers.ask(uploadExtend, { upload: id }, options).catch(() => {});
+    context.trackers.ask(uploadExtend, { upload: latest.begun.upload }, options).catch(() => {});
   });
   return () => {
     timer.stop();
@@ -197,7 +220,6 @@ async function abort(context: ClientContext, id: string): Promise<void> {
   timer.stop();
 }
 
-function offerOf({ chunk, sums }: WholeChunk) {
-  const { seq, offset, sizeBytes } = chunk;
-  return { seq, offset, sizeBytes, sums, avoid: [] };
+function offerOf({ seq, offset, sizeBytes }: SourceChunk, sums: Uint8Array, avoid: string[]) {
+  return { seq, offset, sizeBytes, sums, avoid };
 }

@@ -226,7 +226,11 @@ export class FakeCluster {
       return { ...reply, placement: this.#place(upload, request.only) };
     });
     this.#serve(subject, uploadExtend, ({ upload, offer }) => {
-      if (!this.#uploads.has(upload)) throw new TydfsError("not-found", "No such upload");
+      // Like the master, which keeps no record of an upload of one small chunk.
+      const isRecorded = this.#uploads.get(upload)?.request.only === undefined;
+      if (!this.#uploads.has(upload) || !isRecorded) {
+        throw new TydfsError("not-found", "No such upload");
+      }
       return offer === undefined ? {} : { placement: this.#place(upload, offer) };
     });
     this.#serve(subject, uploadCommit, ({ upload, chunks, checksum }) => {

@@ -89,7 +89,7 @@ test("put gives up when no keeper ever answers, and drops the upload", async () 
   writeFileSync(scratch.path("a"), someBytes(100));
   const put = cluster.client.put(scratch.path("a"), "/a");
   await expect(put).rejects.toMatchObject({ code: "no-keepers" });
-  expect(cluster.aborted.length).toBe(1);
+  expect(new Set(cluster.aborted).size).toBeGreaterThan(1);
   expect(cluster.files.size).toBe(0);
 });
 

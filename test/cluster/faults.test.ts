@@ -125,6 +125,24 @@ test("a keeper killed in mid-upload: put succeeds, bytes identical", async () =>
   expect(await sameBytes(source, target)).toBe(true);
 }, 120_000);
 
+test(
+  "keepers that have just died, unknown to the master: small and large puts go elsewhere",
+  async () => {
+    const c = await start({ keepers: 5 });
+    const small = c.file("small.bin", 1000);
+    const large = c.file("large.bin", 70 * MIB);
+    await Promise.all([1, 2, 3].map((k) => c.killKeeper(k)));
+    const puts = [0, 1, 2, 3].map((n) => c.run(["put", small, `/small-${n}`]));
+    const outcomes = await Promise.all([...puts, c.run(["put", large, "/large"])]);
+    expect(outcomes.map(({ exit, stderr }) => exit === 0 ? "ok" : stderr)).toEqual(
+      outcomes.map(() => "ok"),
+    );
+    await c.ok("get", "/small-3", join(c.dir, "back"));
+    expect(await sameBytes(small, join(c.dir, "back"))).toBe(true);
+  },
+  90_000,
+);
+
 test("a keeper killed in mid-download: get succeeds, bytes identical", async () => {
   const c = await start();
   const source = c.file("big.bin", 500 * MIB);
