@@ -5,7 +5,7 @@
  */
 import { unreachable } from "../base/assert.ts";
 import { condemnChunks, forgetChunks, storeChunk } from "./apply_chunk.ts";
-import { applyInventory, dropReplicas, joinKeeper } from "./apply_keeper.ts";
+import { applyInventory, dropReplicas, joinKeeper, releaseReplicas } from "./apply_keeper.ts";
 import { makeDir, purgeTrash, removePath, renamePath } from "./apply_file.ts";
 import { abortUpload, beginUpload, commitUpload, touchUpload } from "./apply_upload.ts";
 import type { Operation, OperationKind, ResultOf } from "./operation.ts";
@@ -31,6 +31,8 @@ export function apply(tx: Tx, operation: Operation, sequence: number): ResultOf<
       return commitUpload(tx, operation, sequence);
     case "chunk.stored":
       return storeChunk(tx, operation, sequence);
+    case "replica.release":
+      return releaseReplicas(tx, operation);
     case "replica.gone":
       return dropReplicas(tx, operation);
     case "keeper.inventory":

@@ -16,6 +16,7 @@ import {
 } from "./chunk_rows.ts";
 import { checkTarget, switchFile, type Target } from "./commit.ts";
 import { keeperNumber } from "./apply_keeper.ts";
+import { isDropped, releaseUpload, rememberCommit } from "./apply_upload.ts";
 import type { ChunkFacts, CommittedFile, Operation, ResultOf } from "./operation.ts";
 import type { Tx } from "./transaction.ts";
 
@@ -66,9 +67,10 @@ export function storeChunk(
       const facts = { sizeBytes, checksum, goal, atMs, sequence };
       const { inode } = switchFile(tx, use.target, use.commit.file, facts);
       tx.run(INSERT_EXTENT, inode, sizeBytes, no);
-      // An upload of one chunk has no rows but its own: it ends with its commit.
-      tx.run("DELETE FROM upload WHERE id = ?", use.commit.upload);
-      return { committed: describeCommit(tx, use.commit.file.path, inode, no) };
+      releaseUpload(tx, use.commit.upload, atMs);
+      const committed = describeCommit(tx, use.commit.file.path, inode, no);
+      rememberCommit(tx, use.commit.upload, committed);
+      return { committed };
     }
     case "repeated":
       return { committed: describeCommit(tx, use.commit.file.path, use.inode, no) };
@@ -113,6 +115,9 @@ function chooseUse(tx: Tx, operation: Stored, row: ChunkRow | undefined): Use {
     if (row?.committed === 1) {
       const state = "it was committed before, and removed since";
       throw new TydfsError("conflict", `Cannot commit ${path}: ${state}`);
+    }
+    if (isDropped(tx, commit.upload)) {
+      throw new TydfsError("expired", `Cannot commit ${path}: its upload was dropped`);
     }
     return { kind: "commit", commit, target: checkTarget(tx, commit.file, "commit") };
   }

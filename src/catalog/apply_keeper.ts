@@ -19,6 +19,8 @@ const KEEPER_NUMBER_MAX = 1023;
 /** The goal of a chunk that only an inventory has told of: nobody wants copies of it. */
 const STRAY_GOAL = 1;
 
+const HOLDERS = "SELECT keeper FROM replica WHERE chunk = ?";
+
 interface KeeperRow {
   number: number;
   id: string;
@@ -92,6 +94,25 @@ function checkJoin(tx: Tx, keeper: KeeperFacts, known: KeeperRow | undefined): v
     const state = `keeper "${other.id}" has this name; choose another with --name`;
     throw new TydfsError("conflict", `${cannot}: ${state}`);
   }
+}
+
+/** Gives up replicas that chunks can do without: `replica.release`. */
+export function releaseReplicas(
+  tx: Tx,
+  operation: Of<"replica.release">,
+): ResultOf<"replica.release"> {
+  const keeper = keeperNumber(tx, operation.keeper);
+  if (keeper === undefined) return { released: [] };
+  const alive = new Set(operation.alive.map((id) => keeperNumber(tx, id)));
+  alive.delete(keeper);
+  const released = operation.chunks.filter((id) => {
+    const row = findChunk(tx, id);
+    if (row === undefined || row.refs === 0) return false;
+    const holders = tx.all<{ keeper: number }>(HOLDERS, row.no);
+    const others = holders.filter((holder) => alive.has(holder.keeper)).length;
+    return others >= row.goal && dropReplica(tx, row, keeper, operation.atMs);
+  });
+  return { released };
 }
 
 /** Takes replicas away: `replica.gone`. */

@@ -4,7 +4,7 @@ import { quotePath } from "../wire/names.ts";
 import { fileChecksum } from "../wire/sums.ts";
 import { releaseChunk } from "./chunk_rows.ts";
 import { checkTarget, switchFile } from "./commit.ts";
-import type { CommittedFile, FileFacts, Operation } from "./operation.ts";
+import type { CommittedFile, FileFacts, Operation, ResultOf } from "./operation.ts";
 import type { Tx } from "./transaction.ts";
 
 type Of<K extends Operation["kind"]> = Extract<Operation, { kind: K }>;
@@ -12,6 +12,8 @@ type Nothing = Record<string, never>;
 
 /** Commits whose answers are kept for those who ask again. */
 const COMMITTED_MAX = 10_000;
+/** Dropped uploads that are remembered. */
+const DROPPED_MAX = 100_000;
 
 interface UploadRow {
   id: string;
@@ -67,14 +69,31 @@ export function touchUpload(tx: Tx, operation: Of<"upload.touch">): Nothing {
   return {};
 }
 
-/** Drops an upload: `upload.abort`. */
-export function abortUpload(tx: Tx, operation: Of<"upload.abort">): Nothing {
+/**
+ * Drops an upload: `upload.abort`. Also one without a record is remembered as dropped: a report of
+ * its only chunk may be under way.
+ */
+export function abortUpload(tx: Tx, operation: Of<"upload.abort">): ResultOf<"upload.abort"> {
   const { upload, atMs } = operation;
+  const committed = findCommitted(tx, upload);
+  if (committed !== undefined) return { committed };
+  releaseUpload(tx, upload, atMs);
+  const { rowid, changes } = tx.run("INSERT OR IGNORE INTO dropped (upload) VALUES (?)", upload);
+  if (changes > 0) tx.run("DELETE FROM dropped WHERE no <= ?", rowid - DROPPED_MAX);
+  return {};
+}
+
+/** Ends an upload whose chunks it does not need: they lose its references. */
+export function releaseUpload(tx: Tx, upload: string, atMs: number): void {
   const sql = "SELECT chunk FROM upload_chunk WHERE upload = ?";
   const chunks = tx.all<{ chunk: number }>(sql, upload);
   for (const { chunk } of chunks) releaseChunk(tx, chunk, atMs);
   closeUpload(tx, upload);
-  return {};
+}
+
+/** Whether an upload was dropped. */
+export function isDropped(tx: Tx, upload: string): boolean {
+  return tx.get("SELECT no FROM dropped WHERE upload = ?", upload) !== undefined;
 }
 
 /** Makes a file of an upload: `upload.commit`. */
@@ -114,7 +133,7 @@ export function commitUpload(
     goal,
     replaced,
   };
-  remember(tx, upload, committed);
+  rememberCommit(tx, upload, committed);
   return committed;
 }
 
@@ -163,7 +182,8 @@ function closeUpload(tx: Tx, upload: string): void {
   tx.run("DELETE FROM upload WHERE id = ?", upload);
 }
 
-function remember(tx: Tx, upload: string, file: CommittedFile): void {
+/** Keeps the answer of a commit for who asks again. */
+export function rememberCommit(tx: Tx, upload: string, file: CommittedFile): void {
   const { path, version, sizeBytes, checksum, copies, goal } = file;
   const replaced = file.replaced ? 1 : 0;
   const facts = [upload, path, version, sizeBytes, checksum, copies, goal, replaced];

@@ -54,7 +54,10 @@ export type Operation =
   }
   /** Renews an upload's lease. Throws `not-found`. */
   | { kind: "upload.touch"; upload: string; atMs: number }
-  /** Drops an upload; its chunks become unreferenced at `atMs`. Silent on an unknown one. */
+  /**
+   * Drops an upload; its chunks become unreferenced at `atMs`, and no late report commits it any
+   * more. One that is committed stays so, and is answered. → `{committed?: CommittedFile}`
+   */
   | { kind: "upload.abort"; upload: string; atMs: number }
   /**
    * Switches the path to the upload's chunks: seqs 0…chunks−1 must be stored, their lengths add up
@@ -84,6 +87,18 @@ export type Operation =
     keepers: string[];
     place?: { upload: string; seq: number; offset: number };
     commit?: { upload: string; file: FileFacts };
+    atMs: number;
+  }
+  /**
+   * Gives up a surplus replica of each of `chunks`, on record, before the keeper is told to delete
+   * it: only where at least the chunk's goal of other replicas lie on the keepers `alive`.
+   * → `{released}`
+   */
+  | {
+    kind: "replica.release";
+    keeper: string;
+    chunks: string[];
+    alive: string[];
     atMs: number;
   }
   /**
@@ -153,6 +168,8 @@ export interface CommittedFile {
 
 /** What applying an operation answers, by kind; kinds that are not listed answer `{}`. */
 export interface OperationResults {
+  "upload.abort": { committed?: CommittedFile };
+  "replica.release": { released: string[] };
   "master.start": { epoch: number };
   "keeper.join": { number: number };
   "upload.commit": CommittedFile;

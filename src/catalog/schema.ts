@@ -144,6 +144,12 @@ const FORMAT_1 = `
     replaced INTEGER NOT NULL
   ) STRICT;
 
+  -- The latest uploads that were dropped: a late report must not commit one of them.
+  CREATE TABLE dropped (
+    no INTEGER PRIMARY KEY AUTOINCREMENT,
+    upload TEXT NOT NULL UNIQUE
+  ) STRICT;
+
   CREATE TABLE trash (
     inode INTEGER PRIMARY KEY,
     path TEXT NOT NULL,

@@ -49,13 +49,16 @@ interface PlacementFailure {
   failed: string[];
 }
 
-/** Finds a place for a chunk, away from the keepers to `avoid`. */
+/**
+ * Finds a place for a chunk, away from the keepers to `avoid`; or learns that it was stored before,
+ * and only the answer was lost.
+ */
 export type PlaceChunk = (
   chunk: SourceChunk,
   sums: Uint8Array,
   avoid: string[],
   signal: AbortSignal,
-) => Promise<ChunkPlacement>;
+) => Promise<ChunkPlacement | PutAnswer>;
 
 export class ChunkSender {
   readonly #context: ClientContext;
@@ -85,7 +88,9 @@ export class ChunkSender {
     for (let attempt = 0;; attempt++) {
       let failure: PlacementFailure;
       try {
-        placement ??= await this.#place(shipment.chunk, sums, avoid, signal);
+        const placed = placement ?? await this.#place(shipment.chunk, sums, avoid, signal);
+        if ("keepers" in placed) return { answer: placed, sums };
+        placement = placed;
         const outcome = await this.#tryHops(placement, shipment.chunk, signal);
         if ("keepers" in outcome) return { answer: outcome, sums };
         failure = outcome;

@@ -57,8 +57,10 @@ export async function upload(
     }
     return await uploadWhole(context, source, request, latest, whole);
   } catch (error) {
-    await abort(context, latest.begun.upload);
+    const { committed } = await abandon(context, latest.begun.upload);
     signal.throwIfAborted();
+    // Only the answer to the commit was lost.
+    if (committed !== undefined) return committed;
     throw error;
   } finally {
     stopRenewing();
@@ -102,7 +104,13 @@ async function uploadWhole(
   const totalBytes = whole.chunk.sizeBytes;
   onProgress({ doneBytes: 0, totalBytes });
   const sender = new ChunkSender(context, source, async (chunk, sums, avoid) => {
-    await abort(context, latest.begun.upload);
+    // Nothing is begun anew before it is sure that the try before can't be committed any more.
+    const message = { upload: latest.begun.upload };
+    const { committed } = await context.trackers.ask(uploadAbort, message, {
+      signal,
+      repeatable: true,
+    });
+    if (committed !== undefined) return { ok: true, keepers: [], committed };
     latest.begun = await begin(context, source, request, { chunk, sums }, avoid);
     return mustPlace(latest.begun.placement);
   });
@@ -210,14 +218,19 @@ function renewLease(
 }
 
 /** Drops the upload, as well as that can be done now; otherwise its lease ends. */
-async function abort(context: ClientContext, id: string): Promise<void> {
+async function abandon(context: ClientContext, id: string): Promise<{ committed?: Committed }> {
   const given = new AbortController();
   const timer = context.clock.after(ABORT_MS, () => given.abort());
   const options = { signal: given.signal, repeatable: false };
-  await context.trackers.ask(uploadAbort, { upload: id }, options).catch((error) => {
+  try {
+    const { committed } = await context.trackers.ask(uploadAbort, { upload: id }, options);
+    return committed === undefined ? {} : { committed };
+  } catch (error) {
     context.log.debug("Cannot drop an upload; its lease will", { upload: id, error });
-  });
-  timer.stop();
+    return {};
+  } finally {
+    timer.stop();
+  }
 }
 
 function offerOf({ seq, offset, sizeBytes }: SourceChunk, sums: Uint8Array, avoid: string[]) {

@@ -25,6 +25,8 @@ export class LateInventory implements Journal {
   readonly #clock: Clock;
   /** By keeper and chunk, the oldest first. */
   readonly #memories = new Map<string, Memory>();
+  /** The epoch with which each keeper joined last; as many as there are keepers. */
+  readonly #epochs = new Map<string, number>();
 
   constructor(journal: Journal, clock: Clock) {
     this.#journal = journal;
@@ -32,25 +34,62 @@ export class LateInventory implements Journal {
   }
 
   /** See `Journal`. */
-  submit<K extends OperationKind>(
+  async submit<K extends OperationKind>(
     operation: Extract<Operation, { kind: K }>,
   ): Promise<ResultOf<K>> {
     const any: Operation = operation;
     if (any.kind === "keeper.inventory") {
       const mended: Operation = { ...any, chunks: this.#mend(any) };
-      return this.#journal.submit<K>(mended as Extract<Operation, { kind: K }>);
+      return await this.#journal.submit<K>(mended as Extract<Operation, { kind: K }>);
     }
-    if (any.kind === "chunk.stored") {
-      const { id, sizeBytes } = any.chunk;
-      for (const keeper of any.keepers) this.#remember(keeper, id, sizeBytes);
-    } else if (any.kind === "replica.gone") {
-      for (const id of any.chunks) this.#remember(any.keeper, id, undefined);
+    if (any.kind === "keeper.join") this.#forgetOlder(any.keeper.id, any.keeper.epoch);
+    // Remembered before it is applied, so that no page comes in between; undone if it is refused.
+    const undo = this.#note(any);
+    try {
+      const result = await this.#journal.submit(operation);
+      if (any.kind === "replica.release") {
+        const released = new Set((result as ResultOf<"replica.release">).released);
+        undo((chunk) => !released.has(chunk));
+      }
+      return result;
+    } catch (error) {
+      undo(() => true);
+      throw error;
     }
-    return this.#journal.submit(operation);
   }
 
-  #remember(keeper: string, chunk: string, sizeBytes: number | undefined): void {
-    const key = `${keeper}/${chunk}`;
+  /** Remembers what an operation does to replicas. Returns how to forget that of some chunks. */
+  #note(operation: Operation): (which: (chunk: string) => boolean) => void {
+    const before: { key: string; chunk: string; memory: Memory | undefined }[] = [];
+    const note = (keeper: string, chunk: string, sizeBytes: number | undefined) => {
+      const key = `${keeper}/${chunk}`;
+      before.push({ key, chunk, memory: this.#memories.get(key) });
+      this.#remember(key, sizeBytes);
+    };
+    if (operation.kind === "chunk.stored") {
+      const { id, sizeBytes } = operation.chunk;
+      for (const keeper of operation.keepers) note(keeper, id, sizeBytes);
+    } else if (operation.kind === "replica.gone" || operation.kind === "replica.release") {
+      for (const id of operation.chunks) note(operation.keeper, id, undefined);
+    }
+    return (which) => {
+      for (const { key, memory } of before.filter(({ chunk }) => which(chunk))) {
+        if (memory === undefined) this.#memories.delete(key);
+        else this.#memories.set(key, memory);
+      }
+    };
+  }
+
+  /** A keeper that was started anew lists what it has now: older memories of it mislead. */
+  #forgetOlder(keeper: string, epoch: number): void {
+    if (this.#epochs.get(keeper) === epoch) return;
+    this.#epochs.set(keeper, epoch);
+    for (const key of this.#memories.keys()) {
+      if (key.startsWith(`${keeper}/`)) this.#memories.delete(key);
+    }
+  }
+
+  #remember(key: string, sizeBytes: number | undefined): void {
     const nowMs = this.#clock.monotonicMs();
     this.#memories.delete(key);
     for (const [old, { atMs }] of this.#memories) {

@@ -37,7 +37,9 @@ export async function removeReplicas(
 ): Promise<Set<string>> {
   const { bus, subjects, journal, clock, log, masterEpoch: epoch, signal } = options;
   try {
-    const request = { epoch, chunks: chunks.slice(0, DELETE_MAX) };
+    // A command that lay in a stopped keeper's socket must not be obeyed when it wakes.
+    const expiresMs = clock.wallMs() + DELETE_MS;
+    const request = { epoch, chunks: chunks.slice(0, DELETE_MAX), expiresMs };
     const within = { timeoutMs: DELETE_MS, signal };
     const subject = subjects.command(keeper.id, commandDelete.name);
     const { gone } = await call(bus, subject, commandDelete, request, within);

@@ -60,20 +60,24 @@ export type Safety = { kind: "safe" } | { kind: "unsafe"; reason: string };
 
 /**
  * Whether replicas may be deleted at all. Not before every known keeper has been heard or declared
- * dead, and the picture has settled; and not while most keepers are away, for then it is the master
+ * dead, every living one has told its whole inventory, and the picture has settled; and not while most keepers are away, for then it is the master
  * that is cut off.
  */
 export function decideSafety(
-  states: readonly KeeperState[],
+  keepers: readonly { state: KeeperState; listed: boolean }[],
   decidedForMs: number,
   settleMs: number,
 ): Safety {
   const unsafe = (reason: string): Safety => ({ kind: "unsafe", reason });
-  const joining = states.filter((state) => state === "JOINING").length;
+  const joining = keepers.filter(({ state }) => state === "JOINING").length;
   if (joining > 0) return unsafe(`${joining} keepers have not been heard yet`);
   if (decidedForMs < settleMs) return unsafe("the cluster has not settled yet");
-  const alive = states.filter((state) => state === "ALIVE").length;
-  if (alive * 2 < states.length) return unsafe(`${alive} of ${states.length} keepers are alive`);
+  const alive = keepers.filter(({ state }) => state === "ALIVE");
+  if (alive.length * 2 < keepers.length) {
+    return unsafe(`${alive.length} of ${keepers.length} keepers are alive`);
+  }
+  const unlisted = alive.filter(({ listed }) => !listed).length;
+  if (unlisted > 0) return unsafe(`${unlisted} keepers have not told yet what they have`);
   return { kind: "safe" };
 }
 

@@ -93,7 +93,12 @@ export class Replicator {
     this.#copier = new Copier({ ...shared, keepers });
     this.#settleMs = options.settleMs ?? options.settings.dead_after;
     const settleMs = this.#settleMs;
-    this.#trimmer = new Trimmer({ ...shared, keepers, settleMs });
+    this.#trimmer = new Trimmer({
+      ...shared,
+      keepers,
+      settleMs,
+      mayDelete: () => this.#safety.kind === "safe",
+    });
     this.#sweeper = new Sweeper({ ...shared, keepers });
     this.#scan = new RepairScan({
       clock,
@@ -136,12 +141,16 @@ export class Replicator {
   #lookAround(): void {
     const { clock, log } = this.#options;
     const nowMs = clock.monotonicMs();
-    const states = this.#roster.all().map(({ number }) => this.#stateOf(number).state);
-    if (states.includes("JOINING")) this.#decidedSinceMs = undefined;
+    const { keepers } = this.#options.tables;
+    const known = this.#roster.all().map(({ number }) => {
+      const epoch = keepers.find(number)?.epoch ?? 0;
+      return { state: this.#stateOf(number).state, listed: keepers.hasListed(number, epoch) };
+    });
+    if (known.some(({ state }) => state === "JOINING")) this.#decidedSinceMs = undefined;
     else this.#decidedSinceMs ??= nowMs;
     const decidedForMs = nowMs - (this.#decidedSinceMs ?? nowMs);
     const before = this.#safety;
-    this.#safety = decideSafety(states, decidedForMs, this.#settleMs);
+    this.#safety = decideSafety(known, decidedForMs, this.#settleMs);
     if (this.#safety.kind === before.kind) return;
     if (this.#safety.kind === "safe") log.info("Replicas may be deleted now");
     else log.warn("No replica is deleted for now", { reason: this.#safety.reason });

@@ -146,12 +146,14 @@ export class Reports {
     request: InventoryRequest,
     keeper: string,
   ): Promise<{ unknown: number; missing: number }> {
-    const { journal, clock, log } = this.#options;
+    const { journal, clock, log, reader, tables } = this.#options;
     const { after, chunks, last } = request;
     const atMs = clock.wallMs();
     const operation = { kind: "keeper.inventory", keeper, after, chunks, last, atMs } as const;
     const { unknown, missing } = await journal.submit(operation);
     if (unknown + missing > 0) log.warn("An inventory differs", { keeper, unknown, missing });
+    const record = last ? reader.keepers().find(({ id }) => id === keeper) : undefined;
+    if (record !== undefined) tables.keepers.markListed(record.number, record.epoch);
     return { unknown, missing };
   }
 
@@ -182,9 +184,12 @@ export class Reports {
     try {
       return await journal.submit(operation);
     } catch (error) {
-      if (hasCode(error, "exists", "is-directory", "not-directory")) {
+      if (hasCode(error, "exists", "is-directory", "not-directory", "expired")) {
         const { commit: _refused, ...copies } = operation;
-        await journal.submit(copies);
+        await journal.submit(copies).catch((cause) => {
+          // A condemned chunk is on record: its copies are on their way out.
+          if (!hasCode(cause, "expired")) throw cause;
+        });
       }
       throw error;
     }
@@ -259,8 +264,9 @@ function storedOperation(
   const { path, upload, seq, offset } = origin;
   const chunk = { id, sizeBytes, sums, goal };
   const base = { kind: "chunk.stored", chunk, keepers: request.keepers, atMs } as const;
-  if (commit === undefined) return { ...base, place: { upload, seq, offset } };
-  // A commit needs its copies: a head that has too few records them, and the client is told so.
+  // Only a head with enough copies gives a chunk its use. Others' reports may be late: the client has
+  // sent the chunk elsewhere by then.
   if (!request.head || request.keepers.length < minCopies) return base;
+  if (commit === undefined) return { ...base, place: { upload, seq, offset } };
   return { ...base, commit: { upload, file: { path, ...commit } } };
 }

@@ -4,7 +4,7 @@
  * stood for a while.
  */
 import type { ChunkRecord } from "../catalog/chunk_reader.ts";
-import type { CatalogReader } from "../catalog/reader.ts";
+import type { CatalogReader, KeeperRecord } from "../catalog/reader.ts";
 import type { KeeperTable } from "../tables/keeper_table.ts";
 import { Ages } from "./ages.ts";
 import { chooseSurplus } from "./placement.ts";
@@ -18,28 +18,24 @@ export interface TrimmerOptions extends RemovalOptions {
   roster: Roster;
   slots: Slots;
   keepers: KeeperTable;
+  /** Whether replicas may be deleted now: asked again before each deletion. */
+  mayDelete: () => boolean;
   /** A surplus that is younger than this stays. */
   settleMs: number;
 }
 
 const PAGE_ROWS = 256;
-const VICTIMS_MAX = 4_096;
+const AGES_MAX = 4_096;
 
 export class Trimmer {
   readonly #options: TrimmerOptions;
   readonly #ages: Ages;
-  /**
-   * Whose copy was chosen, by chunk, until that keeper has answered. After a time-out it may have
-   * deleted its copy: to choose another keeper then would cost two.
-   */
-  readonly #victims = new Map<string, { number: number; pass: number }>();
-  #pass = 0;
   #afterNo = 0;
   #passStartedMs: number;
 
   constructor(options: TrimmerOptions) {
     this.#options = options;
-    this.#ages = new Ages(options.clock, VICTIMS_MAX);
+    this.#ages = new Ages(options.clock, AGES_MAX);
     this.#passStartedMs = options.clock.monotonicMs();
   }
 
@@ -58,13 +54,26 @@ export class Trimmer {
     }
     for (const [number, chunks] of chunksByKeeper) {
       const keeper = roster.byNumber(number);
-      if (keeper === undefined) continue;
-      const gone = await removeReplicas(this.#options, keeper, chunks);
-      for (const chunk of gone) this.#victims.delete(chunk);
+      if (keeper === undefined || !this.#options.mayDelete()) continue;
+      await this.#release(keeper, chunks);
     }
     this.#afterNo = page.at(-1)?.no ?? 0;
     if (page.length === PAGE_ROWS) return;
     this.#endPass();
+  }
+
+  /**
+   * Takes the copies off the record first, as far as enough others are there at that moment: a
+   * deletion whose answer is lost then leaves a file too many, never a record without its file.
+   */
+  async #release(keeper: KeeperRecord, chunks: string[]): Promise<void> {
+    const { journal, clock, roster, keepers } = this.#options;
+    const alive = roster.all().filter(({ number }) => keepers.alive(number)).map(({ id }) => id);
+    const { released } = await journal.submit({
+      kind: "replica.release",
+      ...{ keeper: keeper.id, chunks, alive, atMs: clock.wallMs() },
+    });
+    if (released.length > 0) await removeReplicas(this.#options, keeper, released);
   }
 
   /** Forgets chunks that this pass has not met: they have no surplus any more. */
@@ -72,10 +81,6 @@ export class Trimmer {
     this.#afterNo = 0;
     this.#ages.forget(this.#passStartedMs);
     this.#passStartedMs = this.#options.clock.monotonicMs();
-    for (const [chunk, { pass }] of this.#victims) {
-      if (pass < this.#pass) this.#victims.delete(chunk);
-    }
-    this.#pass++;
   }
 
   /**
@@ -91,12 +96,6 @@ export class Trimmer {
     const holders = chunk.keepers.map((number) => ({ number, state: stateOf(number) }));
     if (decideSurplus(chunk.goal, holders) === "keep") return undefined;
     if (this.#ages.see(chunk.id) < settleMs) return undefined;
-    const earlier = this.#victims.get(chunk.id);
-    if (earlier !== undefined && chunk.keepers.includes(earlier.number)) {
-      earlier.pass = this.#pass;
-      return stateOf(earlier.number) === "ALIVE" ? earlier.number : undefined;
-    }
-    if (earlier === undefined && this.#victims.size >= VICTIMS_MAX) return undefined;
     const candidates = holders.filter(({ state }) => state === "ALIVE").flatMap(({ number }) => {
       const keeper = roster.byNumber(number);
       if (keeper === undefined) return [];
@@ -104,8 +103,6 @@ export class Trimmer {
       const freeBytes = candidate.freeBytes + (freedByKeeper.get(number) ?? 0);
       return [{ ...candidate, freeBytes }];
     });
-    const number = chooseSurplus(candidates)?.number;
-    if (number !== undefined) this.#victims.set(chunk.id, { number, pass: this.#pass });
-    return number;
+    return chooseSurplus(candidates)?.number;
   }
 }

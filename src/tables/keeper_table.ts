@@ -18,6 +18,7 @@ const CHUNKS = 8;
 const FLAGS = 10;
 const DEAD_SINCE = 11;
 const JOINED_EPOCH = 13;
+const LISTED_EPOCH = 14;
 const ROW_WORDS = 16;
 const READ_ONLY = 1;
 const LEFT = 2;
@@ -86,6 +87,16 @@ export class KeeperTable {
   /** Notes that a keeper has registered with this master. Only the writer calls it. */
   markJoined(number: number, epoch: number): void {
     this.#rows.set(number, JOINED_EPOCH, epoch + 1);
+  }
+
+  /** Notes that a keeper's whole inventory has come in. Only the writer calls it. */
+  markListed(number: number, epoch: number): void {
+    this.#rows.set(number, LISTED_EPOCH, epoch + 1);
+  }
+
+  /** Whether the whole inventory of the keeper's process of this epoch has come since this master's start. */
+  hasListed(number: number, epoch: number): boolean {
+    return this.#rows.get(number, LISTED_EPOCH) === epoch + 1;
   }
 
   /** Whether the keeper's process of this epoch has registered since this master's start. */

@@ -2,7 +2,7 @@
 import * as v from "valibot";
 import { Host, Id, Natural, PortNumber } from "./ids.ts";
 import { RemotePath } from "./names.ts";
-import { Done, rpc } from "./rpc.ts";
+import { rpc } from "./rpc.ts";
 import { Sums } from "./sums.ts";
 
 /** A chunk that the client is about to send: its size and its own sums of it. */
@@ -96,7 +96,11 @@ export const uploadCommit = rpc(
 );
 
 /**
- * `upload.abort`: drops an upload; its chunks are removed after the grace period. Never fails on an
- * unknown one.
+ * `upload.abort`: drops an upload; its chunks are removed after the grace period, and nothing commits
+ * it any more. Never fails on an unknown one. One that was committed already stays so, and is told.
  */
-export const uploadAbort = rpc("upload.abort", v.object({ upload: Id }), Done);
+export const uploadAbort = rpc(
+  "upload.abort",
+  v.object({ upload: Id }),
+  v.object({ committed: v.optional(Committed) }),
+);

@@ -56,6 +56,30 @@ session("condemn marks unneeded chunks only, and no late report revives one", [
   ["condemn z 9999", "none"],
 ]);
 
+// A client that got no answer gives up and puts again: its first try must not come back later.
+session("a dropped upload is not committed by a late report; a committed one is told", [
+  ["abort u-x", "ok"],
+  ["put /f x", 'expired: Cannot commit "/f": its upload was dropped'],
+  ["put /f y", "/f v5, 10 bytes, 2/3"],
+  ["abort u-y", "/f v5, 10 bytes, 2/3"],
+  ["put /f y", "/f v5, 10 bytes, 2/3"],
+  ["ls /", "/f"],
+]);
+
+session("release gives up surplus copies only, and counts on living keepers only", [
+  ["put /f x", "/f v4, 10 bytes, 2/3"],
+  ["stored x 10 k2", "ok"],
+  ["release k0 x k0,k1,k2", "none"],
+  ["join k3 1", "number 3"],
+  ["stored x 10 k3", "ok"],
+  ["release k0 x k1,k2", "none"],
+  ["release k0 x k0,k1,k2,k3", "x"],
+  ["chunk x", "1 refs, 3/3 copies on 1,2,3"],
+  ["release k0 x k1,k2,k3", "none"],
+  ["stored y 10 k0", "ok"],
+  ["release k0 y k1,k2,k3", "none"],
+]);
+
 session("an inventory adds what is known, keeps strays aside, and tells what is missing", [
   ["put /a a", "/a v4, 10 bytes, 2/3"],
   ["put /b b", "/b v5, 10 bytes, 2/3"],

@@ -185,9 +185,10 @@ export class World {
       case "touch":
         this.apply({ kind: "upload.touch", upload, atMs });
         return "ok";
-      case "abort":
-        this.apply({ kind: "upload.abort", upload, atMs });
-        return "ok";
+      case "abort": {
+        const { committed } = this.apply({ kind: "upload.abort", upload, atMs });
+        return committed === undefined ? "ok" : describe(committed);
+      }
       case "place": {
         // place UPLOAD SEQ OFFSET CHUNK SIZE KEEPERS
         const [offset = "", chunk = "", size = "", keepers = ""] = others;
@@ -224,6 +225,13 @@ export class World {
           atMs,
         });
         return "ok";
+      case "release": {
+        // release KEEPER CHUNK ALIVE,…
+        const alive = (others[0] ?? "").split(",").map(idOf);
+        const facts = { keeper: idOf(first), chunks: [idOf(second)], alive, atMs };
+        const { released } = this.apply({ kind: "replica.release", ...facts });
+        return released.length === 0 ? "none" : second;
+      }
       case "condemn": {
         const facts = { chunks: [idOf(first)], beforeMs: Number(second) };
         const { condemned } = this.apply({ kind: "chunk.condemn", ...facts });

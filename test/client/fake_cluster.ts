@@ -35,7 +35,16 @@ import { FakeBus, fastClock } from "./fake_bus.ts";
 const HOPS_MAX = 3;
 
 /** What a keeper does wrong. */
-export type Fault = "refuse" | "hang" | "stall" | "short" | "flip" | "busy" | "expired";
+export type Fault =
+  | "refuse"
+  | "hang"
+  | "stall"
+  | "short"
+  | "flip"
+  | "busy"
+  | "expired"
+  /** It stores, and its answer is lost. */
+  | "mute";
 
 export interface FakeKeeper {
   id: string;
@@ -152,7 +161,9 @@ export class FakeCluster {
       keeper.puts++;
       if (keeper.fault === "hang") await new Promise(() => {});
       if (keeper.fault === "busy") throw new TydfsError("busy", "All slots are taken");
-      return await this.#land(request);
+      const answer = await this.#land(request);
+      if (keeper.fault === "mute") throw new TydfsError("unavailable", "The stream broke");
+      return answer;
     },
     get: (address, request) => {
       const keeper = this.#reach(address, request.signal);
@@ -244,7 +255,8 @@ export class FakeCluster {
     });
     this.#serve(subject, uploadAbort, ({ upload }) => {
       this.aborted.push(upload);
-      return {};
+      const committed = this.#uploads.get(upload)?.committed;
+      return committed === undefined ? {} : { committed };
     });
   }
 

@@ -82,6 +82,17 @@ test("put leaves a keeper that never answers", async () => {
   expect(cluster.content("/a")).toEqual(someBytes(100));
 });
 
+test("put that was committed succeeds though every answer was lost, also an exclusive one", async () => {
+  using scratch = scratchDirectory();
+  const cluster = new FakeCluster();
+  for (const keeper of cluster.keepers) keeper.fault = "mute";
+  writeFileSync(scratch.path("a"), someBytes(100));
+  const result = await cluster.client.put(scratch.path("a"), "/a", { exclusive: true });
+  expect(result.path).toBe("/a");
+  expect(cluster.calls.filter((name) => name === "upload.begin").length).toBe(1);
+  expect(cluster.content("/a")).toEqual(someBytes(100));
+});
+
 test("put gives up when no keeper ever answers, and drops the upload", async () => {
   using scratch = scratchDirectory();
   const cluster = new FakeCluster();

@@ -16,7 +16,7 @@ import {
 import { TydfsError } from "../../src/wire/errors.ts";
 import type { Heartbeat } from "../../src/wire/heartbeat.ts";
 import type { JoinedReply, JoinedRequest, StoredRequest } from "../../src/wire/report.ts";
-import { reportJoined, reportLost, reportStored } from "../../src/wire/report.ts";
+import { reportInventory, reportJoined, reportLost, reportStored } from "../../src/wire/report.ts";
 import type { Rpc } from "../../src/wire/rpc.ts";
 import { subjectsOf } from "../../src/wire/subjects.ts";
 import type { Committed } from "../../src/wire/upload.ts";
@@ -35,7 +35,10 @@ export interface FakeKeeperOptions {
 export class FakeKeeper {
   readonly id: string;
   readonly name: string;
-  readonly chunks = new Set<string>();
+  /** Registers again when it is told to. */
+  obeysRegister = false;
+  /** Sizes by id. */
+  readonly chunks = new Map<string, number>();
   /** Commands as they came: `replicate <chunk>`, `delete <chunk>,…`, `register`, … */
   readonly commands: string[] = [];
   epoch = 1;
@@ -83,7 +86,15 @@ export class FakeKeeper {
     const subject = subjects.report(this.id, "joined");
     const reply = await call(this.#bus, subject, reportJoined, request, within);
     this.number = reply.number;
+    await this.list();
     return reply;
+  }
+
+  /** Sends the whole inventory. */
+  async list(): Promise<void> {
+    const chunks = [...this.chunks].sort(([a], [b]) => a < b ? -1 : 1);
+    const subject = subjects.report(this.id, "inventory");
+    await call(this.#bus, subject, reportInventory, { after: "", chunks, last: true }, within);
   }
 
   /** Publishes a heartbeat; `grants` and `inUse` by the index of the port. */
@@ -113,7 +124,7 @@ export class FakeKeeper {
 
   /** Reports a chunk as stored. */
   async stored(report: StoredRequest): Promise<{ committed?: Committed | undefined }> {
-    this.chunks.add(report.chunk);
+    this.chunks.set(report.chunk, report.sizeBytes);
     return await call(this.#bus, subjects.report(this.id, "stored"), reportStored, report, within);
   }
 
@@ -139,7 +150,13 @@ export class FakeKeeper {
       this.commands.push(`verify ${chunk}`);
       return { state: "good" as const };
     });
-    const simple = [commandInventory, commandRegister, commandRetire] as const;
+    this.#on(commandRegister, () => {
+      this.commands.push(commandRegister.name);
+      // Like a keeper, which answers first and registers then.
+      if (this.obeysRegister) queueMicrotask(() => void this.join().catch(() => {}));
+      return {};
+    });
+    const simple = [commandInventory, commandRetire] as const;
     for (const command of simple) {
       this.#on(command as Rpc<unknown, Record<string, never>>, () => {
         this.commands.push(command.name);

@@ -87,7 +87,11 @@ test("decideSafety allows deletion in a settled cluster only", () => {
     [[], 10, "safe"],
   ];
   for (const [states, decidedForMs, expected] of table) {
-    const { kind } = decideSafety(states, decidedForMs, 10);
+    const { kind } = decideSafety(
+      states.map((state) => ({ state, listed: true })),
+      decidedForMs,
+      10,
+    );
     expect(`${states.join()} ${decidedForMs}: ${kind}`)
       .toBe(`${states.join()} ${decidedForMs}: ${expected}`);
   }
@@ -142,4 +146,14 @@ test("RecentSet takes a key once in its period, and no more keys than it may", a
     .toEqual([true, false, true, false]);
   await clock.advance(100);
   expect([recent.add("a"), recent.add("c")]).toEqual([true, true]);
+});
+
+test("decideSafety waits for the inventories of living keepers", () => {
+  const keepers = (listed: boolean, state: KeeperState) => [
+    { state: "ALIVE" as const, listed: true },
+    { state, listed },
+  ];
+  expect(decideSafety(keepers(true, "ALIVE"), 10, 10).kind).toBe("safe");
+  expect(decideSafety(keepers(false, "ALIVE"), 10, 10).kind).toBe("unsafe");
+  expect(decideSafety(keepers(false, "DEAD"), 10, 10).kind).toBe("safe");
 });

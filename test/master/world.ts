@@ -166,7 +166,7 @@ export class World {
   ): Promise<{ committed?: Committed | undefined }> {
     const ticket = this.open(placement);
     const keepers = ticket.hops.map(({ keeper }) => keeper).slice(0, copies);
-    for (const id of keepers) this.keeper(id).chunks.add(ticket.chunk);
+    for (const id of keepers) this.keeper(id).chunks.set(ticket.chunk, ticket.sizeBytes);
     const { chunk, sizeBytes, sums } = ticket;
     const report = { chunk, sizeBytes, sums, keepers, ticket: placement.ticket, head: true };
     return await this.keeper(keepers[0] ?? "").stored(report);

@@ -123,10 +123,13 @@ export async function commit(
 export async function abort(
   desk: Desk,
   request: { upload: string },
-): Promise<Record<string, never>> {
+): Promise<{ committed?: Committed }> {
   const atMs = desk.clock.wallMs();
-  await desk.journal.submit({ kind: "upload.abort", upload: request.upload, atMs });
-  return {};
+  const { upload } = request;
+  const { committed } = await desk.journal.submit({ kind: "upload.abort", upload, atMs });
+  if (committed === undefined) return {};
+  const { replaced: _replaced, ...file } = committed;
+  return { committed: file };
 }
 
 /** Copies wanted and copies needed. Throws `invalid` when more are needed than wanted. */
