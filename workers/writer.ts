@@ -1,4 +1,5 @@
 /** The writer thread: the catalog's one writer, and what keepers report. */
+import { throwUncaught } from "../src/base/assert.ts";
 import { systemClock as clock } from "../src/base/clock.ts";
 import type { Operation } from "../src/catalog/operation.ts";
 import { CatalogReader } from "../src/catalog/reader.ts";
@@ -12,12 +13,7 @@ import { answerPort } from "../src/wire/thread.ts";
 runThread<WriterStart, WriterReady>(async (start) => {
   const { log, bus, tables } = await openThread(start);
   const path = start.catalogPath;
-  // Thrown where nothing catches it: the thread ends, and the master with it.
-  const onFatal = (error: unknown) =>
-    queueMicrotask(() => {
-      throw error;
-    });
-  const writer = new CatalogWriter({ path, log, onFatal });
+  const writer = new CatalogWriter({ path, log, onFatal: throwUncaught });
   const journal = new LateInventory(writer, clock);
   const { epoch } = await journal.submit({ kind: "master.start", atMs: clock.wallMs() });
   for (const port of start.callers) {

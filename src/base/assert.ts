@@ -23,10 +23,15 @@ export function assert(condition: unknown, invariant: string): asserts condition
  */
 export function dieOfBrokenInvariant(error: unknown): boolean {
   if (!(error instanceof AssertionError)) return false;
+  throwUncaught(error);
+  return true;
+}
+
+/** Throws where nothing catches it: the thread ends, and the process with it. */
+export function throwUncaught(error: unknown): void {
   queueMicrotask(() => {
     throw error;
   });
-  return true;
 }
 
 /** Returns `value`, asserting that it is there. `what` names the value in the failure. */

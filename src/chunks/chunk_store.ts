@@ -4,13 +4,16 @@
  * durable when `land` or `keep` has resolved. Several threads may each have a store over the same
  * root as long as they have one `StoreShare`.
  */
+import { AssertionError } from "../base/assert.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import { randomHex } from "../base/random.ts";
+import { hasCode, TydfsError } from "../wire/errors.ts";
 import { isId } from "../wire/ids.ts";
 import { findBadBlock } from "./block_check.ts";
 import { DirectorySyncs } from "./directory_syncs.ts";
 import type { Disk, DiskSpace } from "./disk.ts";
+import { isUnreadable } from "./disk.ts";
 import type { DraftHost, Kept } from "./draft.ts";
 import { Draft, refuseOther } from "./draft.ts";
 import { Health } from "./health.ts";
@@ -43,7 +46,7 @@ export interface ChunkStoreOptions {
 export type FoundChunk =
   | { kind: "found"; body: Blob; sizeBytes: number }
   | { kind: "missing" }
-  /** Its sidecar is unreadable, or tells another size. */
+  /** Its sidecar is missing or malformed, or tells another size. */
   | { kind: "damaged"; reason: string };
 
 export type ChunkState = "good" | "corrupt" | "missing";
@@ -137,46 +140,49 @@ export class ChunkStore {
     return true;
   }
 
-  /** The facts of a chunk that is here and has the size that its sidecar tells. */
+  /**
+   * The facts of a chunk that is here and has the size that its sidecar tells. Throws `unavailable`
+   * when that can't be learned now: nobody may take a chunk for missing or damaged then.
+   */
   async facts(id: string): Promise<ChunkFacts | undefined> {
-    const { disk } = this.#options;
-    const sizeBytes = disk.sizeOf(chunkPath(id));
+    const sizeBytes = this.#sizeOf(id);
     if (sizeBytes === undefined) return undefined;
     const facts = await this.#readFacts(id);
     return facts?.sizeBytes === sizeBytes ? facts : undefined;
   }
 
-  /** Finds a chunk for serving. */
+  /** Finds a chunk for serving. Throws `unavailable` when its sidecar can't be read now. */
   async find(id: string): Promise<FoundChunk> {
     const { disk } = this.#options;
-    const sizeBytes = disk.sizeOf(chunkPath(id));
+    const sizeBytes = this.#sizeOf(id);
     if (sizeBytes === undefined) return { kind: "missing" };
     const due = this.#sizes.get(id) ?? await this.#readSize(id);
-    if (due === undefined) return { kind: "damaged", reason: "its sidecar can't be read" };
+    if (due === undefined) {
+      // Somebody may have removed it meanwhile.
+      if (this.#sizeOf(id) === undefined) return { kind: "missing" };
+      return { kind: "damaged", reason: "its sidecar is missing or malformed" };
+    }
     if (due !== sizeBytes) {
       return { kind: "damaged", reason: `it has ${sizeBytes} bytes where ${due} are due` };
     }
     return { kind: "found", body: disk.body(chunkPath(id)), sizeBytes };
   }
 
-  /** Reads a chunk again and compares it with its sums. */
+  /**
+   * Reads a chunk again and compares it with its sums. Bytes that the disk can't give are as bad as
+   * wrong ones; throws `unavailable` when reading fails for a reason that may pass.
+   */
   async verify(id: string): Promise<ChunkState> {
-    const { disk } = this.#options;
-    if (disk.sizeOf(chunkPath(id)) === undefined) return "missing";
+    if (this.#sizeOf(id) === undefined) return "missing";
     try {
       const facts = await this.facts(id);
-      if (facts === undefined) return "corrupt";
-      const file = disk.open(chunkPath(id));
-      try {
-        return await findBadBlock(file, facts) === undefined ? "good" : "corrupt";
-      } finally {
-        await file.close();
-      }
-    } catch {
-      // Bytes that can't be read are as bad as wrong ones, unless somebody has removed them
-      // meanwhile.
-      return disk.sizeOf(chunkPath(id)) === undefined ? "missing" : "corrupt";
+      if (facts !== undefined && await this.#matches(facts)) return "good";
+    } catch (error) {
+      const cause = error instanceof TydfsError ? error.cause : error;
+      if (!isUnreadable(cause) && this.#sizeOf(id) !== undefined) throw cannotRead(id, error);
     }
+    // Somebody may have removed it meanwhile.
+    return this.#sizeOf(id) === undefined ? "missing" : "corrupt";
   }
 
   /** Puts a bad copy aside, sidecar and all, where nothing serves it; whether there was one. */
@@ -216,17 +222,44 @@ export class ChunkStore {
     return there;
   }
 
-  /** The chunks behind `after` in id order, `limit` at most. */
-  inventory(after: string, limit: number): Promise<InventoryPage> {
-    return readInventory(this.#options.disk, after, limit);
+  /**
+   * The chunks behind `after` in id order, `limit` at most. Throws `unavailable` when the disk
+   * can't be read now: a page with gaps would count as chunks that are lost.
+   */
+  async inventory(after: string, limit: number): Promise<InventoryPage> {
+    try {
+      return await readInventory(this.#options.disk, after, limit);
+    } catch (error) {
+      throw unavailable("Cannot list the chunks now", error);
+    }
   }
 
+  /** Undefined only when there is no sidecar, or when what lies there is none. */
   async #readFacts(id: string): Promise<ChunkFacts | undefined> {
     try {
       const bytes = await this.#options.disk.read(sidecarPath(id));
       return bytes === undefined ? undefined : parseSidecar(id, bytes);
-    } catch {
-      return undefined;
+    } catch (error) {
+      if (hasCode(error, "corrupt", "invalid")) return undefined;
+      throw cannotRead(id, error);
+    }
+  }
+
+  #sizeOf(id: string): number | undefined {
+    const path = chunkPath(id);
+    try {
+      return this.#options.disk.sizeOf(path);
+    } catch (error) {
+      throw cannotRead(id, error);
+    }
+  }
+
+  async #matches(facts: ChunkFacts): Promise<boolean> {
+    const file = this.#options.disk.open(chunkPath(facts.chunk));
+    try {
+      return await findBadBlock(file, facts) === undefined;
+    } finally {
+      await file.close();
     }
   }
 
@@ -242,4 +275,17 @@ export class ChunkStore {
   #quarantinePath(id: string): string {
     return `${QUARANTINE}/${id}.${randomHex(this.#options.random, 4)}`;
   }
+}
+
+function cannotRead(id: string, error: unknown): unknown {
+  return unavailable(`Cannot read chunk "${id}" now`, error);
+}
+
+/**
+ * Words what a file call threw; what was worded already, and broken invariants, stay as they are.
+ */
+function unavailable(action: string, cause: unknown): unknown {
+  if (cause instanceof TydfsError || cause instanceof AssertionError) return cause;
+  const words = cause instanceof Error ? cause.message : String(cause);
+  return new TydfsError("unavailable", `${action}: ${words}`, { cause });
 }

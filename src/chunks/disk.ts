@@ -84,8 +84,19 @@ const FAULTS: Record<string, DiskFault> = {
 
 /** What `error` says about the disk. */
 export function faultOf(error: unknown): DiskFault {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
-  return typeof code === "string" ? FAULTS[code] : undefined;
+  return FAULTS[codeOf(error)];
+}
+
+/**
+ * Whether a failed read means that the bytes themselves are gone. Anything else may pass (too many
+ * open files, no memory) and says nothing about them.
+ */
+export function isUnreadable(error: unknown): boolean {
+  return ["EIO", "EUCLEAN"].includes(codeOf(error));
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "";
 }
 
 const fsyncLater = promisify(fsync);

@@ -126,44 +126,63 @@ export class Draft {
         throw health.note(error, "sync");
       });
       await failpoint("keeper.put.synced");
-      kept = await this.#shelve();
-      await failpoint("keeper.put.renamed");
-      await this.#syncShelf();
+      kept = await this.#settle();
       return kept;
     } catch (error) {
-      if (kept === undefined) await discard(this.#host, this.#path);
+      await discard(this.#host, this.#path);
       throw health.note(error, "write");
     } finally {
       this.#release(kept === "new");
     }
   }
 
-  /** Gives the draft its name; the sidecar first, so that a chunk is never seen without one. */
-  async #shelve(): Promise<Kept> {
-    const { disk, clock, share } = this.#host;
+  /** Gives the draft its name, durably, unless the chunk is here already. */
+  async #settle(): Promise<Kept> {
+    const { clock, share } = this.#host;
     const { chunk } = this.facts;
+    // A new name is synced before anybody else sees the chunk as present: what is taken back when
+    // that fails was never acknowledged to anyone.
     const unlock = await share.lock(chunk, clock);
     try {
       const present = await this.#host.findFacts(chunk);
-      if (present !== undefined) {
-        refuseOther(present, this.facts);
-        this.#place = chunkPath(chunk);
-        await discard(this.#host, this.#path);
-        return "present";
+      if (present === undefined) {
+        await this.#shelve();
+        return "new";
       }
-      if (!this.#host.shelves.has(shelfOf(chunk))) disk.makeDirectory(shelfOf(chunk));
-      const isNew = disk.sizeOf(chunkPath(chunk)) === undefined;
-      disk.rename(this.#path + SIDECAR_ENDING, sidecarPath(chunk));
-      disk.rename(this.#path, chunkPath(chunk));
+      refuseOther(present, this.facts);
       this.#place = chunkPath(chunk);
-      if (isNew) share.countChunks(1);
-      return "new";
     } finally {
       unlock();
     }
+    await discard(this.#host, this.#path);
+    // It may stem from before a crash, and never have been synced. It stays also when that fails:
+    // others may count on it.
+    await this.#syncShelf();
+    return "present";
   }
 
-  /** Also for a chunk that was there already: whoever put it there may not have come this far. */
+  /** Under the chunk's lock. The sidecar goes first, so that a chunk is never seen without one. */
+  async #shelve(): Promise<void> {
+    const { disk, share } = this.#host;
+    const { chunk } = this.facts;
+    if (!this.#host.shelves.has(shelfOf(chunk))) disk.makeDirectory(shelfOf(chunk));
+    const isNew = disk.sizeOf(chunkPath(chunk)) === undefined;
+    disk.rename(this.#path + SIDECAR_ENDING, sidecarPath(chunk));
+    disk.rename(this.#path, chunkPath(chunk));
+    this.#place = chunkPath(chunk);
+    if (isNew) share.countChunks(1);
+    try {
+      await failpoint("keeper.put.renamed");
+      await this.#syncShelf();
+    } catch (error) {
+      // The name may not be durable, and a second sync would not tell: a repetition must start
+      // afresh.
+      if (await disk.remove(chunkPath(chunk)).catch(() => false)) share.countChunks(-1);
+      await disk.remove(sidecarPath(chunk)).catch(() => {});
+      throw error;
+    }
+  }
+
   async #syncShelf(): Promise<void> {
     const { directories, shelves, health, disk } = this.#host;
     const { chunk } = this.facts;
@@ -174,16 +193,12 @@ export class Draft {
       // too.
       const holders = [shelves.has(shelf) ? [] : aisle, shelves.has(aisle) ? [] : CHUNKS].flat();
       await Promise.all([shelf, ...holders].map((path) => directories.sync(path)));
-      shelves.add(shelf).add(aisle);
-      if (disk.sizeOf(chunkPath(chunk)) === undefined) {
-        throw new TydfsError("unavailable", `Chunk "${chunk}" was removed while it landed`);
-      }
     } catch (error) {
-      // The name may not be durable, and a second sync would not tell: a repetition must start
-      // afresh.
-      if (await disk.remove(chunkPath(chunk)).catch(() => false)) this.#host.share.countChunks(-1);
-      await disk.remove(sidecarPath(chunk)).catch(() => {});
       throw health.note(error, "sync");
+    }
+    shelves.add(shelf).add(aisle);
+    if (disk.sizeOf(chunkPath(chunk)) === undefined) {
+      throw new TydfsError("unavailable", `Chunk "${chunk}" was removed while it landed`);
     }
   }
 }

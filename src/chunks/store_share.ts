@@ -68,8 +68,8 @@ export class StoreShare {
 
   /**
    * Takes the lock that stands for this chunk, in all threads; returns its release. Collisions are
-   * rare and holders quick (a few renames), so a waiter polls. Throws `timeout` when it takes very
-   * long.
+   * rare and holders quick (a few renames and a sync), so a waiter polls. Throws `timeout` when it
+   * takes very long.
    */
   async lock(id: string, clock: Clock): Promise<() => void> {
     const word = FIRST_LOCK + parseInt(id.slice(0, 8), 16) % LOCKS;

@@ -1,7 +1,7 @@
 /**
  * What the master may have a keeper do with its chunks: replicate, delete, verify, list. Served in
  * the streamers' threads, in one queue group, so that heartbeats never wait for a disk. Every
- * command can be repeated; a stale master's is refused.
+ * command can be repeated; a stale master's is refused, and so is a delete that comes too late.
  */
 import type { Clock } from "../base/clock.ts";
 import { forEachLimited } from "../base/limit.ts";
@@ -18,8 +18,10 @@ import {
   commandReplicate,
   commandVerify,
 } from "../wire/command.ts";
+import { TydfsError } from "../wire/errors.ts";
 import type { Rpc } from "../wire/rpc.ts";
 import type { Subjects } from "../wire/subjects.ts";
+import { CLOCK_LEEWAY_MS } from "../wire/ticket.ts";
 import { sendInventory } from "./inventory_report.ts";
 import type { MasterEpoch } from "./master_epoch.ts";
 import { replicate } from "./replicate.ts";
@@ -46,7 +48,7 @@ const REMOVALS_AT_ONCE = 8;
 
 /** Serves the commands until the subscriptions are stopped. */
 export function serveCommands(options: CommandOptions): Subscription[] {
-  const { store, reporter, masterEpoch, log } = options;
+  const { store, reporter, masterEpoch, clock, log } = options;
 
   function on<Request extends { epoch: number }, Reply>(
     procedure: Rpc<Request, Reply>,
@@ -55,9 +57,9 @@ export function serveCommands(options: CommandOptions): Subscription[] {
   ): Subscription {
     const subject = options.subjects.command(options.keeperId, procedure.name);
     const settings = { queue: STREAMER_QUEUE, concurrency, onFailure: logFailure(log) };
-    return serve(options.bus, subject, procedure, settings, (request) => {
-      masterEpoch.check(request.epoch);
-      return handler(request);
+    return serve(options.bus, subject, procedure, settings, async (request) => {
+      await masterEpoch.check(request.epoch);
+      return await handler(request);
     });
   }
 
@@ -66,9 +68,13 @@ export function serveCommands(options: CommandOptions): Subscription[] {
       await replicate(options, request);
       return {};
     }),
-    on(commandDelete, 1, async ({ chunks }) => {
+    on(commandDelete, 1, async ({ chunks, expiresMs }) => {
       const gone: string[] = [];
+      // Asked before each chunk: a command may wait in its queue, and a disk may hang within it.
+      const isLate = () => clock.wallMs() > expiresMs + CLOCK_LEEWAY_MS;
+      if (isLate()) throw new TydfsError("expired", "Cannot delete chunks: the command is too old");
       await forEachLimited(chunks, REMOVALS_AT_ONCE, async (chunk) => {
+        if (isLate()) return;
         try {
           await store.remove(chunk);
           gone.push(chunk);

@@ -35,6 +35,7 @@ export class Heartbeats {
   readonly #options: HeartbeatOptions;
   #beat = 0;
   #leaving = false;
+  #readOnly = false;
   #timer: Timer | undefined;
   #space: DiskSpace = { totalBytes: 0, freeBytes: 0 };
   #looking = false;
@@ -47,8 +48,12 @@ export class Heartbeats {
     this.#lookedMs = options.clock.monotonicMs();
   }
 
-  /** Sends a beat now, and then one each `beatMs`; again with another pace when called again. */
-  async start(beatMs: number): Promise<void> {
+  /**
+   * Sends a beat now, and then one each `beatMs`; again with another pace when called again. With
+   * `readOnly` they ask for no uploads, whatever the disk says.
+   */
+  async start(beatMs: number, options: { readOnly?: boolean } = {}): Promise<void> {
+    this.#readOnly = options.readOnly ?? false;
     await this.#look();
     this.#timer?.stop();
     this.beatNow();
@@ -82,7 +87,7 @@ export class Heartbeats {
       ports: Array.from({ length: streamers }, (_, row) => this.#portBeat(row)),
       ...this.#space,
       chunks: store.chunks,
-      readOnly: isHung || !store.writable,
+      readOnly: this.#readOnly || isHung || !store.writable,
       leaving: this.#leaving,
     };
   }

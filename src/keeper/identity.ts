@@ -132,13 +132,17 @@ function parseIdentity(options: IdentityOptions, text: string): IdentityFile {
 }
 
 async function countStart(options: IdentityOptions): Promise<number> {
-  const text = await readText(options.disk, EPOCH_FILE);
-  const last = text === undefined ? 0 : Number(text.trim());
-  if (!Number.isSafeInteger(last) || last < 0) {
-    throw cannotUse(options.directory, `its ${EPOCH_FILE} is malformed`);
-  }
+  const last = await readNumber(options.disk, options.directory, EPOCH_FILE);
   await replaceText(options.disk, EPOCH_FILE, `${last + 1}\n`);
   return last + 1;
+}
+
+/** Reads a file that holds one number; 0 when there is none. Throws `local` on anything else. */
+export async function readNumber(disk: Disk, directory: string, path: string): Promise<number> {
+  const text = await readText(disk, path);
+  const number = text === undefined ? 0 : Number(text.trim());
+  if (Number.isSafeInteger(number) && number >= 0 && text?.trim() !== "") return number;
+  throw cannotUse(directory, `its ${path} is malformed`);
 }
 
 async function readText(disk: Disk, path: string): Promise<string | undefined> {

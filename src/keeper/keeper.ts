@@ -87,7 +87,7 @@ async function startKeeper(
   await disk.remove(READY_FILE);
 
   // Before all else that is written: a wrong secret must not bind the directory to a wrong cluster.
-  const bus = await connectBus(url, settings.name, log);
+  const bus = await connectBus(url, settings.name, log, end);
   lifetime.own("bus", () => bus.close());
   signal.throwIfAborted();
 
@@ -105,7 +105,7 @@ async function startKeeper(
   log.info("The disk is in order", { chunks: store.chunks, ...await store.space() });
 
   const ports = new PortTable(settings.streamers);
-  const masterEpoch = new MasterEpoch();
+  const masterEpoch = await MasterEpoch.open({ disk, log, clock: systemClock }, directory);
   const start: Omit<StreamerStart, "row" | "port"> = {
     ...{ keeperId: identity.id, keeperName: name, directory, url, ticketKey: key, settings },
     shared: { ports: ports.buffer, store: share.buffer, masterEpoch: masterEpoch.buffer },
@@ -134,7 +134,12 @@ function parseKeeperUrl(text: string): ClusterUrl {
   throw new TydfsError("invalid", message);
 }
 
-async function connectBus(url: ClusterUrl, name: string, log: Log): Promise<Bus> {
+async function connectBus(
+  url: ClusterUrl,
+  name: string,
+  log: Log,
+  end: (status: number) => void,
+): Promise<Bus> {
   const place = `${url.host}:${url.port}`;
   log.info("Connecting to the master", { place });
   const waiting = systemClock.every(WAITING_LOG_MS, () => {
@@ -142,7 +147,11 @@ async function connectBus(url: ClusterUrl, name: string, log: Log): Promise<Bus>
   });
   try {
     const options = { url, name: `keeper-${name}`, log, connectMs: CONNECT_MS };
-    return await connectNats({ ...options, waitOnFirstConnect: true });
+    const onClosed = (error: TydfsError) => {
+      log.error("The keeper ends: it can't hear the master any more", { error });
+      end(1);
+    };
+    return await connectNats({ ...options, waitOnFirstConnect: true, onClosed });
   } finally {
     waiting.stop();
   }
@@ -205,20 +214,21 @@ async function join(parts: JoinParts, lifetime: Lifetime): Promise<void> {
   });
   const membership = new Membership({
     ...{ ...parts, ...effects, reporter: new Reporter({ ...parts, ...effects, keeperId }) },
-    onJoined: ({ beatMs }) => heartbeats.start(beatMs > 0 ? beatMs : BEAT_MS),
+    onJoined: ({ beatMs }, current) =>
+      heartbeats.start(beatMs > 0 ? beatMs : BEAT_MS, { readOnly: !current }),
     onRefused: (error) => end(exitOf(error, false, log)),
   });
   bus.onReconnect(() => void membership.join());
   const settings = { onFailure: logFailure(log) };
   const register = subjects.command(keeperId, commandRegister.name);
-  serve(bus, register, commandRegister, settings, (request) => {
-    masterEpoch.check(request.epoch);
+  serve(bus, register, commandRegister, settings, async (request) => {
+    await masterEpoch.check(request.epoch);
     void membership.join();
     return {};
   });
   const retire = subjects.command(keeperId, commandRetire.name);
-  serve(bus, retire, commandRetire, settings, (request) => {
-    masterEpoch.check(request.epoch);
+  serve(bus, retire, commandRetire, settings, async (request) => {
+    await masterEpoch.check(request.epoch);
     if (request.keeperEpoch !== epoch) return {};
     log.error("A newer keeper runs with this id: this one ends", { epoch });
     end(1);

@@ -15,6 +15,7 @@ import type { PutAnswer } from "../wire/chunk_http.ts";
 import { NEED_HEADER } from "../wire/chunk_http.ts";
 import { TydfsError } from "../wire/errors.ts";
 import type { Hop, PutTicket } from "../wire/ticket.ts";
+import type { Committed } from "../wire/upload.ts";
 import type { Chain } from "./chain.ts";
 import type { Reporter } from "./reporter.ts";
 import type { StallLimits, StreamControl } from "./stall_watch.ts";
@@ -168,11 +169,24 @@ export class Landing {
     return { ok: true, keepers };
   }
 
-  /** The head's report; for a file of one chunk it is the commit, too. */
-  async #commit({ ticket, ticketText }: IncomingPut, keepers: string[]): Promise<PutAnswer> {
+  /**
+   * The head's report; for a file of one chunk it is the commit, too. A client that has gone may
+   * have put the file anew elsewhere: for it nothing is committed, the copies are only told of.
+   */
+  async #commit(incoming: IncomingPut, keepers: string[]): Promise<PutAnswer> {
+    const { ticket, ticketText, request: { signal } } = incoming;
     const { chunk, sizeBytes, sums } = ticket;
     const report = { chunk, sizeBytes, sums, keepers, ticket: ticketText, head: true };
-    const committed = await this.#options.reporter.stored(report);
+    let committed: Committed | undefined;
+    try {
+      signal.throwIfAborted();
+      committed = await this.#options.reporter.stored(report, signal);
+    } catch (error) {
+      if (!signal.aborted) throw error;
+      this.#tell(incoming, keepers);
+      const message = `Cannot commit chunk "${chunk}": the sender has gone`;
+      throw new TydfsError("interrupted", message, { cause: error });
+    }
     await failpoint("keeper.put.reported");
     await failpoint("keeper.put.answer");
     return { ok: true, keepers, committed };

@@ -1,7 +1,8 @@
 /**
  * Membership: how a keeper makes itself known to the master, and again after every loss of the
  * connection or whenever the master asks; each time its inventory follows. Goes on until it
- * succeeds, is refused for good, or the keeper stops.
+ * succeeds, is refused for good, or the keeper stops. A master on an older catalog than this keeper
+ * has obeyed gets no inventory: it would count as garbage what it does not know.
  */
 import type { Clock } from "../base/clock.ts";
 import { backoffMs } from "../base/limit.ts";
@@ -10,11 +11,13 @@ import type { Random } from "../base/random.ts";
 import type { ChunkStore } from "../chunks/chunk_store.ts";
 import type { Bus } from "../wire/bus.ts";
 import { call } from "../wire/bus.ts";
-import { mayPass } from "../wire/errors.ts";
+import { hasCode, mayPass } from "../wire/errors.ts";
 import type { JoinedReply, JoinedRequest } from "../wire/report.ts";
 import { reportJoined } from "../wire/report.ts";
 import type { Subjects } from "../wire/subjects.ts";
 import { sendInventory } from "./inventory_report.ts";
+import type { MasterEpoch } from "./master_epoch.ts";
+import { MASTER_EPOCH_FILE } from "./master_epoch.ts";
 import type { Reporter } from "./reporter.ts";
 
 /** What a keeper says of itself; its space is looked up each time. */
@@ -26,12 +29,13 @@ export interface MembershipOptions {
   subjects: Subjects;
   store: ChunkStore;
   reporter: Reporter;
+  masterEpoch: MasterEpoch;
   clock: Clock;
   random: Random;
   log: Log;
   signal: AbortSignal;
-  /** The master has taken the keeper in. */
-  onJoined: (reply: JoinedReply) => void | Promise<void>;
+  /** The master has taken the keeper in; one that is not `current` is only to be served reads. */
+  onJoined: (reply: JoinedReply, current: boolean) => void | Promise<void>;
   /** The master will never take it in, as it is. */
   onRefused: (error: unknown) => void;
 }
@@ -63,7 +67,7 @@ export class Membership {
     try {
       while (this.#again && !signal.aborted) {
         this.#again = false;
-        await this.#untilDone("register", () => this.#register());
+        if (!await this.#untilDone("register", () => this.#register())) continue;
         await this.#untilDone("send the inventory", () => this.#inventory()).catch((error) => {
           if (!signal.aborted) log.error("The master does not take the inventory", { error });
         });
@@ -73,13 +77,32 @@ export class Membership {
     }
   }
 
-  async #register(): Promise<void> {
+  /** Whether the master that has answered is one to obey. */
+  async #register(): Promise<boolean> {
     const { bus, subjects, introduction, store, onJoined, log } = this.#options;
     const subject = subjects.report(introduction.keeper, reportJoined.name);
     const request = { ...introduction, ...await store.space() };
     const reply = await call(bus, subject, reportJoined, request, { timeoutMs: TRY_MS });
     log.info("Joined the cluster", { number: reply.number, masterEpoch: reply.masterEpoch });
-    await onJoined(reply);
+    const current = await this.#isCurrent(reply.masterEpoch);
+    await onJoined(reply, current);
+    return current;
+  }
+
+  async #isCurrent(epoch: number): Promise<boolean> {
+    const { masterEpoch, log } = this.#options;
+    try {
+      await masterEpoch.check(epoch);
+      return true;
+    } catch (error) {
+      if (!hasCode(error, "stale-epoch")) throw error;
+      const message = "The master's catalog is older than what this keeper has obeyed: " +
+        "no command of it is obeyed, only reads are served; restore the newer catalog, " +
+        `or, to accept this one, stop the keeper, delete DATA/${MASTER_EPOCH_FILE} (DATA is ` +
+        "its data directory), and start it again";
+      log.error(message, { masterEpoch: epoch, obeyed: masterEpoch.newest });
+      return false;
+    }
   }
 
   async #inventory(): Promise<void> {
@@ -88,7 +111,7 @@ export class Membership {
     log.info("Sent the inventory", { chunks: store.chunks });
   }
 
-  async #untilDone(what: string, task: () => Promise<void>): Promise<void> {
+  async #untilDone<T>(what: string, task: () => Promise<T>): Promise<T> {
     const { clock, random, log, signal } = this.#options;
     for (let attempt = 0;; attempt++) {
       try {

@@ -66,7 +66,9 @@ export async function replicate(
   await reporter.stored({ chunk, sizeBytes, sums, keepers: [keeperId], head: false });
 }
 
-/** What the source knows the chunk was written for. A copy is worth more than its sidecar's whole. */
+/**
+ * What the source knows the chunk was written for. A copy is worth more than its sidecar's whole.
+ */
 async function findOrigin(
   { transport, log }: ReplicateOptions,
   chunk: string,

@@ -46,9 +46,10 @@ export class Reporter {
 
   /**
    * Reports copies that are durable; throws what the master says, or the last failure after 20 s.
+   * No new try begins once `signal` is aborted.
    */
-  async stored(report: StoredRequest): Promise<Committed | undefined> {
-    return (await this.#report(reportStored, report, FOR_MS)).committed;
+  async stored(report: StoredRequest, signal?: AbortSignal): Promise<Committed | undefined> {
+    return (await this.#report(reportStored, report, FOR_MS, signal)).committed;
   }
 
   /** The same in the background. */
@@ -96,12 +97,15 @@ export class Reporter {
     procedure: Rpc<Request, Reply>,
     request: Request,
     forMs: number,
+    signal?: AbortSignal,
   ): Promise<Reply> {
     const { bus, subjects, keeperId, clock, random } = this.#options;
     const subject = subjects.report(keeperId, procedure.name);
+    const pace = { firstMs: 100, maxMs: 2_000, forMs, ...signal === undefined ? {} : { signal } };
     return retry(
+      // A try under way is not given up: it may be done already, and its answer tells.
       () => call(bus, subject, procedure, request, { timeoutMs: TRY_MS }),
-      { clock, random, firstMs: 100, maxMs: 2_000, forMs, retryable: mayPass },
+      { clock, random, ...pace, retryable: mayPass },
     );
   }
 }

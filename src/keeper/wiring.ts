@@ -70,6 +70,7 @@ export async function startStreamer(start: StreamerStart): Promise<Running<Strea
     log,
     connectMs: CONNECT_MS,
     waitOnFirstConnect: true,
+    onClosed: dieOf,
   });
   const disk = systemDisk(directory);
   const store = openStore(disk, new StoreShare(shared.store), settings);
@@ -86,7 +87,7 @@ export async function startStreamer(start: StreamerStart): Promise<Running<Strea
     onBroken: dieOf,
   });
   const ready = { port: streamer.listen(settings.host, port) };
-  const masterEpoch = new MasterEpoch(shared.masterEpoch);
+  const masterEpoch = new MasterEpoch({ disk, log, clock: systemClock }, shared.masterEpoch);
   const commands = serveCommands({ ...parts, masterEpoch });
   return {
     ready,

@@ -60,8 +60,8 @@ export type Safety = { kind: "safe" } | { kind: "unsafe"; reason: string };
 
 /**
  * Whether replicas may be deleted at all. Not before every known keeper has been heard or declared
- * dead, every living one has told its whole inventory, and the picture has settled; and not while most keepers are away, for then it is the master
- * that is cut off.
+ * dead, every living one has told its whole inventory, and the picture has settled; and not while
+ * most keepers are away, for then it is the master that is cut off.
  */
 export function decideSafety(
   keepers: readonly { state: KeeperState; listed: boolean }[],

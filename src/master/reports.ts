@@ -264,8 +264,8 @@ function storedOperation(
   const { path, upload, seq, offset } = origin;
   const chunk = { id, sizeBytes, sums, goal };
   const base = { kind: "chunk.stored", chunk, keepers: request.keepers, atMs } as const;
-  // Only a head with enough copies gives a chunk its use. Others' reports may be late: the client has
-  // sent the chunk elsewhere by then.
+  // Only a head with enough copies gives a chunk its use. Others' reports may be late: the client
+  // has sent the chunk elsewhere by then.
   if (!request.head || request.keepers.length < minCopies) return base;
   if (commit === undefined) return { ...base, place: { upload, seq, offset } };
   return { ...base, commit: { upload, file: { path, ...commit } } };

@@ -3,6 +3,7 @@
  * own.
  */
 import { isatty } from "node:tty";
+import { throwUncaught } from "../base/assert.ts";
 import { systemClock } from "../base/clock.ts";
 import type { Log, LogFormat, LogLevel } from "../base/log.ts";
 import { stderrLog } from "../base/log.ts";
@@ -98,7 +99,9 @@ export function buffersOf(tables: Tables): TableBuffers {
 export async function openThread(start: MasterStart): Promise<ThreadParts> {
   const log = threadLog(start.settings, start.name);
   const { url, name } = start;
-  const bus = await connectNats({ url, name, log, connectMs: CONNECT_MS });
+  // A connection that is gone for good is the thread's end, and the master's: no half-alive node.
+  const connection = { url, name, log, connectMs: CONNECT_MS, onClosed: throwUncaught };
+  const bus = await connectNats(connection);
   return { log, bus, tables: openTables(start.tables) };
 }
 

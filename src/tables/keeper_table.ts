@@ -94,7 +94,10 @@ export class KeeperTable {
     this.#rows.set(number, LISTED_EPOCH, epoch + 1);
   }
 
-  /** Whether the whole inventory of the keeper's process of this epoch has come since this master's start. */
+  /**
+   * Whether the whole inventory of the keeper's process of this epoch has come since this master's
+   * start.
+   */
   hasListed(number: number, epoch: number): boolean {
     return this.#rows.get(number, LISTED_EPOCH) === epoch + 1;
   }

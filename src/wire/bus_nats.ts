@@ -1,7 +1,7 @@
 /**
- * The bus over NATS: the one door to @nats-io. Reconnects for ever, notices a silent partition in
- * seconds, bounds what a subscription holds, and reports permission violations instead of hiding
- * them.
+ * The bus over NATS: the one door to @nats-io. Reconnects for ever (also through a spell of refused
+ * secrets), notices a silent partition in seconds, bounds what a subscription holds, and reports
+ * permission violations instead of hiding them.
  */
 import type {
   Msg,
@@ -16,6 +16,7 @@ import {
   RequestError,
   TimeoutError,
 } from "@nats-io/transport-node";
+import { systemClock } from "../base/clock.ts";
 import { Limiter } from "../base/limit.ts";
 import type { Log } from "../base/log.ts";
 import type { Bus, BusMessage, RequestOptions, SubscribeOptions, Subscription } from "./bus.ts";
@@ -25,6 +26,7 @@ import type { ClusterUrl } from "./url.ts";
 /** Messages that a subscription may hold while its handlers are busy; more are refused by name. */
 const WAITING_MAX = 4096;
 const CONCURRENCY_DEFAULT = 64;
+const RECONNECT_MS = 500;
 
 export interface NatsBusOptions {
   url: ClusterUrl;
@@ -38,29 +40,40 @@ export interface NatsBusOptions {
    * (commands).
    */
   waitOnFirstConnect?: boolean;
+  /** The connection has ended for good though nobody has closed it: nothing is heard any more. */
+  onClosed?: (error: TydfsError) => void;
 }
 
 /** Connects to NATS. Throws `no-master` when no server answers, `denied` on a wrong secret. */
 export async function connectNats(options: NatsBusOptions): Promise<Bus> {
-  const { url } = options;
-  try {
-    const connection = await connect({
-      servers: `${url.host}:${url.port}`,
-      user: url.role,
-      pass: url.secret,
-      name: options.name,
-      inboxPrefix: inboxPrefix(url.role),
-      timeout: options.connectMs,
-      maxReconnectAttempts: -1,
-      reconnectTimeWait: 500,
-      pingInterval: 5_000,
-      maxPingOut: 2,
-      waitOnFirstConnect: options.waitOnFirstConnect ?? false,
-      ignoreClusterUpdates: false,
-    });
-    return new NatsBus(connection, options.log);
-  } catch (cause) {
-    throw connectFailure(url, cause);
+  const { url, waitOnFirstConnect = false } = options;
+  for (;;) {
+    try {
+      const connection = await connect({
+        servers: `${url.host}:${url.port}`,
+        user: url.role,
+        pass: url.secret,
+        name: options.name,
+        inboxPrefix: inboxPrefix(url.role),
+        timeout: options.connectMs,
+        maxReconnectAttempts: -1,
+        reconnectTimeWait: RECONNECT_MS,
+        pingInterval: 5_000,
+        maxPingOut: 2,
+        // Waiting is done here: NATS's own would, with the next setting, also wait for ever with a
+        // wrong secret.
+        waitOnFirstConnect: false,
+        // A secret that was right once may be refused for a while, e.g. while an operator changes
+        // the server's users; by default the second refusal ends the connection for good.
+        ignoreAuthErrorAbort: true,
+        ignoreClusterUpdates: false,
+      });
+      return new NatsBus(connection, options);
+    } catch (cause) {
+      const failure = connectFailure(url, cause);
+      if (!waitOnFirstConnect || failure.code === "denied") throw failure;
+      await systemClock.sleep(RECONNECT_MS);
+    }
   }
 }
 
@@ -71,15 +84,18 @@ export function inboxPrefix(role: string): string {
   return `_INBOX_${role}`;
 }
 
-class NatsBus implements Bus {
+/** The bus over a connection that is there; see `connectNats`. */
+export class NatsBus implements Bus {
   readonly #connection: NatsConnection;
   readonly #log: Log;
   readonly #onReconnect: (() => void)[] = [];
+  #closing = false;
 
-  constructor(connection: NatsConnection, log: Log) {
+  constructor(connection: NatsConnection, options: Pick<NatsBusOptions, "log" | "onClosed">) {
     this.#connection = connection;
-    this.#log = log;
+    this.#log = options.log;
     void this.#watchStatus();
+    void this.#watchEnd(options.onClosed ?? (() => {}));
   }
 
   async request(
@@ -140,6 +156,7 @@ class NatsBus implements Bus {
   }
 
   async close(): Promise<void> {
+    this.#closing = true;
     if (this.#connection.isClosed()) return;
     await this.#connection.drain();
   }
@@ -165,14 +182,28 @@ class NatsBus implements Bus {
     }
   }
 
+  async #watchEnd(onClosed: (error: TydfsError) => void): Promise<void> {
+    const cause = await this.#connection.closed();
+    if (this.#closing) return;
+    const reason = cause instanceof Error ? cause.message : "nobody knows why";
+    const message = `The connection to NATS has ended for good: ${reason}`;
+    this.#log.error(message);
+    onClosed(new TydfsError("unavailable", message, { cause }));
+  }
+
   async #watchStatus(): Promise<void> {
+    let refused = false;
     for await (const status of this.#connection.status()) {
       if (status.type === "reconnect") {
+        refused = false;
         this.#log.info("Connected to NATS again", { server: status.server });
         for (const callback of this.#onReconnect) callback();
       } else if (status.type === "disconnect") {
         this.#log.warn("Lost the connection to NATS", { server: status.server });
       } else if (status.type === "error") {
+        // Each try is refused while the secret is: once says it.
+        if (refused && status.error instanceof AuthorizationError) continue;
+        refused = status.error instanceof AuthorizationError;
         this.#log.warn("NATS reports an error", { error: status.error });
       }
     }

@@ -32,11 +32,17 @@ export const commandReplicate = rpc(
 
 /**
  * `keeper.<id>.delete`: remove these chunks; the answer names those that are gone (also if they
- * never were there).
+ * never were there). One that comes late removes nothing: the master may have learned since that a
+ * chunk is needed.
  */
 export const commandDelete = rpc(
   "delete",
-  v.object({ epoch, chunks: v.pipe(v.array(Id), v.maxLength(1024)) }),
+  v.object({
+    epoch,
+    chunks: v.pipe(v.array(Id), v.maxLength(1024)),
+    /** Wall time in ms after which a keeper refuses it, with leeway, as it does with a ticket. */
+    expiresMs: Natural,
+  }),
   v.object({ gone: v.array(Id) }),
 );
 

@@ -25,8 +25,8 @@ export interface RangeAnswer {
 }
 
 /**
- * Sends the request and resolves when the head has come. Rejects with what broke, or the signal's
- * reason.
+ * Sends the request and resolves when the head has come. Rejects with what broke, or at once with
+ * the signal's reason, also while it still connects.
  */
 export async function openRange(request: RangeSocketRequest): Promise<RangeAnswer> {
   const { host, port, path, signal } = request;
@@ -74,9 +74,11 @@ class SocketStream implements AsyncIterableIterator<Uint8Array> {
   #ended = false;
   #error: unknown;
   #reader: PromiseWithResolvers<void> | undefined;
+  readonly #over = Promise.withResolvers<void>();
 
+  /** Connects and sends `head`; a host that never answers is given up when the stream fails. */
   async connect(hostname: string, port: number, head: string): Promise<void> {
-    const socket = await Bun.connect({
+    const connecting = Bun.connect({
       hostname,
       port,
       socket: {
@@ -87,9 +89,11 @@ class SocketStream implements AsyncIterableIterator<Uint8Array> {
         connectError: (_socket, error) => this.fail(error),
       },
     });
-    if (this.#ended) {
-      socket.terminate();
-      throw this.#error;
+    const socket = await Promise.race([connecting, this.#over.promise]);
+    if (socket === undefined || this.#ended) {
+      // Bun can't be told to stop connecting: what still comes of it is closed then.
+      connecting.then((late) => late.terminate(), () => {});
+      throw this.#error ?? new Error("the peer closed the connection");
     }
     this.#socket = socket;
     // A request is smaller than any socket's buffer.
@@ -152,6 +156,7 @@ class SocketStream implements AsyncIterableIterator<Uint8Array> {
     if (this.#ended) return;
     this.#ended = true;
     this.#socket?.terminate();
+    this.#over.resolve();
     this.onEnd();
     this.#wake();
   }

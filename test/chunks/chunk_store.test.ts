@@ -21,10 +21,6 @@ async function codeOf(task: Promise<unknown>): Promise<ErrorCode | "ok"> {
   }
 }
 
-function fault(code: string): Error {
-  return Object.assign(new Error(`${code}: injected`), { code });
-}
-
 describe("land", () => {
   test("stores bytes and sidecar at their places, and nothing else", async () => {
     using world = await openWorld();
@@ -217,81 +213,4 @@ test("inventory gives every id in order, whatever the size of a page", async () 
     }),
     { numRuns: 15 },
   );
-});
-
-describe("a failing disk", () => {
-  test("is read-only after three failed syncs, none of which is retried", async () => {
-    let syncs = 0;
-    using world = await openWorld((disk) => ({
-      open: (path) => ({
-        ...disk.open(path),
-        datasync() {
-          syncs++;
-          return Promise.reject(fault("EIO"));
-        },
-      }),
-    }));
-    const { store, disk } = world;
-    for (const attempt of [1, 2, 3]) {
-      const { facts, bytes } = makeChunk(10);
-      expect(store.writable).toBe(true);
-      expect(await codeOf(landBytes(store, disk, facts, bytes))).toBe("unavailable");
-      expect(syncs).toBe(attempt);
-      expect(await store.find(facts.chunk)).toEqual({ kind: "missing" });
-    }
-    expect(store.writable).toBe(false);
-    expect(world.sibling.writable).toBe(false);
-    const { facts, bytes } = makeChunk(10);
-    expect(await codeOf(landBytes(store, disk, facts, bytes))).toBe("unavailable");
-    expect(syncs).toBe(3);
-    expect(readdirSync(join(world.directory, "tmp"))).toEqual([]);
-  });
-
-  test("whose directory can't be synced keeps no chunk that may be lost", async () => {
-    let isBroken = false;
-    using world = await openWorld((disk) => ({
-      syncDirectory: (path) => isBroken ? Promise.reject(fault("EIO")) : disk.syncDirectory(path),
-    }));
-    isBroken = true;
-    const { facts, bytes } = makeChunk(10);
-    const { store, disk } = world;
-    expect(await codeOf(landBytes(store, disk, facts, bytes))).toBe("unavailable");
-    expect(await store.find(facts.chunk)).toEqual({ kind: "missing" });
-    expect(store.chunks).toBe(0);
-    isBroken = false;
-    expect(await landBytes(store, disk, facts, bytes)).toBe("new");
-  });
-
-  test("that is mounted read-only is so at once", async () => {
-    using world = await openWorld(() => ({ write: () => Promise.reject(fault("EROFS")) }));
-    const { facts, bytes } = makeChunk(10);
-    const { store, disk } = world;
-    expect(await codeOf(landBytes(store, disk, facts, bytes))).toBe("unavailable");
-    expect(store.writable).toBe(false);
-  });
-
-  test("that is full refuses, keeps its reserve, and recovers with its space", async () => {
-    let freeBytes = 10 * MIB;
-    let isFull = false;
-    using world = await openWorld((disk) => ({
-      space: () => Promise.resolve({ totalBytes: 100 * MIB, freeBytes }),
-      write: (path, pieces, options) =>
-        isFull ? Promise.reject(fault("ENOSPC")) : disk.write(path, pieces, options),
-    }), 8 * MIB);
-    const { store, disk } = world;
-    const big = makeChunk(3 * MIB);
-    const small = makeChunk(1000);
-    expect(await store.space()).toEqual({ totalBytes: 100 * MIB, freeBytes: 2 * MIB });
-    expect(await codeOf(landBytes(store, disk, big.facts, big.bytes))).toBe("no-space");
-    expect(store.writable).toBe(true);
-    isFull = true;
-    freeBytes = MIB;
-    expect(await codeOf(landBytes(store, disk, small.facts, small.bytes))).toBe("no-space");
-    expect(store.writable).toBe(false);
-    expect(await codeOf(landBytes(store, disk, small.facts, small.bytes))).toBe("no-space");
-    isFull = false;
-    freeBytes = 20 * MIB;
-    expect(await codeOf(landBytes(world.sibling, disk, small.facts, small.bytes))).toBe("ok");
-    expect(world.share.full).toBe(false);
-  });
 });

@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { MIB } from "../../src/base/bytes.ts";
+import { systemClock } from "../../src/base/clock.ts";
 import { chunkPath, sidecarPath } from "../../src/chunks/places.ts";
 import { call } from "../../src/wire/bus.ts";
 import {
@@ -14,6 +15,7 @@ import {
 import type { ErrorCode } from "../../src/wire/errors.ts";
 import { TydfsError } from "../../src/wire/errors.ts";
 import { makeId } from "../../src/wire/ids.ts";
+import { CLOCK_LEEWAY_MS } from "../../src/wire/ticket.ts";
 import type { PutTicket } from "../../src/wire/ticket.ts";
 import type { TestKeeper } from "./world.ts";
 import { getTicket, put, putTicket, random, subjects, World } from "./world.ts";
@@ -95,8 +97,24 @@ test("delete removes chunks, and names also those that were not here", async () 
   const ticket = await stored(keeper);
   const chunks = [ticket.chunk, makeId(random)];
   const subject = subjects.command(keeper.id, "delete");
-  const { gone } = await call(world.bus, subject, commandDelete, { epoch: 1, chunks }, WITHIN);
+  const request = { epoch: 1, chunks, expiresMs: systemClock.wallMs() };
+  const { gone } = await call(world.bus, subject, commandDelete, request, WITHIN);
   expect(gone.toSorted()).toEqual(chunks.toSorted());
+  expect(keeper.store.chunks).toBe(0);
+});
+
+test("delete that comes too late is refused and removes nothing; clocks may differ", async () => {
+  await using world = new World();
+  const keeper = await world.keeper();
+  const { chunk } = await stored(keeper);
+  const subject = subjects.command(keeper.id, "delete");
+  const remove = (lateMs: number) => {
+    const request = { epoch: 1, chunks: [chunk], expiresMs: systemClock.wallMs() - lateMs };
+    return codeOf(call(world.bus, subject, commandDelete, request, WITHIN));
+  };
+  expect(await remove(CLOCK_LEEWAY_MS + 1_000)).toBe("expired");
+  expect(await keeper.store.verify(chunk)).toBe("good");
+  expect(await remove(CLOCK_LEEWAY_MS - 5_000)).toBe("ok");
   expect(keeper.store.chunks).toBe(0);
 });
 
@@ -113,6 +131,27 @@ test("verify tells good, corrupt and missing; a corrupt copy is put aside and re
   expect(await verify()).toBe("missing");
   await world.until(() => world.lost.length === 1);
   expect(world.lost).toEqual([{ keeper: keeper.id, chunks: [chunk], reason: "corrupt" }]);
+});
+
+test("verify that can't read now says so, and puts nothing aside", async () => {
+  await using world = new World();
+  let isShort = false;
+  const keeper = await world.keeper({
+    disk: (disk) => ({
+      open(path) {
+        if (isShort) throw Object.assign(new Error("EMFILE: injected"), { code: "EMFILE" });
+        return disk.open(path);
+      },
+    }),
+  });
+  const { chunk } = await stored(keeper);
+  const subject = subjects.command(keeper.id, "verify");
+  const verify = () => call(world.bus, subject, commandVerify, { epoch: 1, chunk }, WITHIN);
+  isShort = true;
+  expect(await codeOf(verify())).toBe("unavailable");
+  isShort = false;
+  expect(await verify()).toEqual({ state: "good" });
+  expect(world.lost).toEqual([]);
 });
 
 test("inventory sends all chunks", async () => {
@@ -138,5 +177,5 @@ test("a master that is not the newest is refused, in every thread", async () => 
   expect(await verify(5)).toBe("ok");
   expect(await verify(4)).toBe("stale-epoch");
   expect(await verify(5)).toBe("ok");
-  expect(() => keeper.masterEpoch.check(4)).toThrow("is over");
+  await expect(keeper.masterEpoch.check(4)).rejects.toThrow("is over");
 });

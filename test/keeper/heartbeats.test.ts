@@ -6,6 +6,7 @@ import type { Disk } from "../../src/chunks/disk.ts";
 import { systemDisk } from "../../src/chunks/disk.ts";
 import { StoreShare } from "../../src/chunks/store_share.ts";
 import { Heartbeats } from "../../src/keeper/heartbeats.ts";
+import { MasterEpoch } from "../../src/keeper/master_epoch.ts";
 import { Membership } from "../../src/keeper/membership.ts";
 import { Reporter } from "../../src/keeper/reporter.ts";
 import { PortTable } from "../../src/tables/port_table.ts";
@@ -36,7 +37,7 @@ function makeWorld(change: Partial<Disk> = {}) {
     onHung: (row) => hung.push(row),
   });
   const beats = () => bus.published.map(({ payload }) => decode(Heartbeat, payload, "a heartbeat"));
-  return { clock, bus, keeperId, store, share, ports, hung, heartbeats, beats };
+  return { clock, bus, keeperId, store, disk, share, ports, hung, heartbeats, beats };
 }
 
 test("heartbeats tell ports, grants and disk, numbered, at their pace", async () => {
@@ -54,10 +55,14 @@ test("heartbeats tell ports, grants and disk, numbered, at their pace", async ()
       { port: 7001, slots: 8, inUse: 2, bytesIn: 0, bytesOut: 0, grants: [77] },
     ],
   });
+  await world.heartbeats.start(1000, { readOnly: true });
+  expect(world.beats()[4]?.readOnly).toBe(true);
+  await world.heartbeats.start(1000);
+  expect(world.beats()[5]?.readOnly).toBe(false);
   world.heartbeats.leave();
   await world.clock.advance(5000);
-  expect(world.beats().length).toBe(5);
-  expect(world.beats()[4]?.leaving).toBe(true);
+  expect(world.beats().length).toBe(7);
+  expect(world.beats()[6]?.leaving).toBe(true);
 });
 
 test("a disk that hangs makes the keeper read-only, not silent", async () => {
@@ -85,7 +90,7 @@ test("a streamer that stands still for ten beats is told of", async () => {
 });
 
 test("membership goes on until the master answers, and again when it is asked to", async () => {
-  const { clock, bus, keeperId, store } = makeWorld();
+  const { clock, bus, keeperId, store, disk } = makeWorld();
   const log = silentLog;
   let joins = 0;
   let inventories = 0;
@@ -97,6 +102,7 @@ test("membership goes on until the master answers, and again when it is asked to
     },
     ...{ bus, subjects, store, clock, random, log, signal: new AbortController().signal },
     reporter: new Reporter({ bus, subjects, keeperId, clock, random, log }),
+    masterEpoch: new MasterEpoch({ disk, clock, log }),
     onJoined: () => void joins++,
     onRefused: (error) => refused.push(error),
   });

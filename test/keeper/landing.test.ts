@@ -3,6 +3,7 @@
  */
 import { expect, test } from "bun:test";
 import { MIB } from "../../src/base/bytes.ts";
+import { systemClock } from "../../src/base/clock.ts";
 import { httpTransport } from "../../src/wire/chunk_http.ts";
 import { TydfsError } from "../../src/wire/errors.ts";
 import { makeId } from "../../src/wire/ids.ts";
@@ -158,4 +159,53 @@ test("what the master refuses is the client's answer", async () => {
   };
   expect((await put(keeper, putTicket(SMALL, [keeper.hop]), SMALL)).code).toBe("exists");
   await world.until(() => keeper.ports.held(0).length === 0);
+});
+
+test("a client that goes before the copies are made gets no commit; the copies are told", async () => {
+  await using world = new World();
+  const late = Promise.withResolvers<void>();
+  const head = await world.keeper();
+  const tail = await world.keeper({
+    disk: (disk) => ({
+      receive: async (path, request) => {
+        await disk.receive(path, request);
+        await late.promise;
+      },
+    }),
+  });
+  const ticket = putTicket(BYTES, hopsOf([head, tail]));
+  const client = new AbortController();
+  const answer = put(head, ticket, BYTES, { signal: client.signal });
+  answer.catch(() => {});
+  await world.until(() => tail.ports.held(0).length === 1);
+  await world.until(() => head.store.chunks === 1);
+  client.abort(new Error("the client has gone"));
+  await expect(answer).rejects.toThrow("has gone");
+  // The head learns of it by its socket's end, some turns of the loop later.
+  await systemClock.sleep(50);
+  late.resolve();
+  await world.until(() => world.stored.length > 0 && head.ports.held(0).length === 0);
+  expect(world.stored).toMatchObject([{ head: false, keepers: idsOf([head, tail]) }]);
+});
+
+test("a client that goes while the master does not answer gets no commit later", async () => {
+  await using world = new World();
+  const keeper = await world.keeper();
+  let isAway = true;
+  let asked = 0;
+  world.onStored = () => {
+    asked++;
+    if (isAway) throw new TydfsError("unavailable", "The master is restarting");
+  };
+  const client = new AbortController();
+  const ticket = putTicket(SMALL, [keeper.hop]);
+  const answer = put(keeper, ticket, SMALL, { signal: client.signal });
+  answer.catch(() => {});
+  await world.until(() => asked > 0);
+  client.abort(new Error("the client has gone"));
+  await expect(answer).rejects.toThrow("has gone");
+  await systemClock.sleep(50);
+  isAway = false;
+  await world.until(() => world.stored.length > 0);
+  expect(world.stored).toMatchObject([{ head: false, keepers: [keeper.id] }]);
 });

@@ -212,6 +212,34 @@ describe("GET", () => {
   });
 });
 
+describe("a passing want of file handles", () => {
+  test("is answered unavailable; nothing is put aside, overwritten or reported", async () => {
+    await using world = new World();
+    let isShort = false;
+    const keeper = await world.keeper({
+      disk: (disk) => ({
+        read: (path) =>
+          isShort
+            ? Promise.reject(Object.assign(new Error("EMFILE: injected"), { code: "EMFILE" }))
+            : disk.read(path),
+      }),
+    });
+    const ticket = putTicket(BYTES, [keeper.hop]);
+    await put(keeper, ticket, BYTES);
+    isShort = true;
+    expect((await get(keeper, ticket.chunk)).status).toBe(503);
+    const other = BYTES.toReversed();
+    const forged = putTicket(other, [keeper.hop], { chunk: ticket.chunk });
+    expect((await put(keeper, forged, other)).code).toBe("unavailable");
+    isShort = false;
+    const again = await get(keeper, ticket.chunk);
+    expect(again.status).toBe(200);
+    expect(Buffer.from(await again.bytes()).equals(BYTES)).toBe(true);
+    expect(readdirSync(join(keeper.directory, "quarantine"))).toEqual([]);
+    expect(world.lost).toEqual([]);
+  });
+});
+
 describe("anything else", () => {
   test("is refused by a code: tricks in ids, other paths, other methods", async () => {
     await using world = new World();

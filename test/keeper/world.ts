@@ -79,7 +79,7 @@ export class World {
     const ports = new PortTable(1);
     const reporter = new Reporter({ ...effects, bus: this.bus, subjects, keeperId: id });
     const transport = { ...httpTransport, ...options.transport };
-    const masterEpoch = new MasterEpoch();
+    const masterEpoch = await MasterEpoch.open({ ...effects, disk }, directory);
     const parts = { ...effects, keeperId: id, store, disk, transport, reporter };
     const broken: AssertionError[] = [];
     const streamer = new Streamer({
@@ -173,12 +173,18 @@ export async function put(
   keeper: TestKeeper,
   ticket: PutTicket,
   bytes: Uint8Array,
-  options: { key?: string; id?: string; headers?: Record<string, string> } = {},
+  options: {
+    key?: string;
+    id?: string;
+    headers?: Record<string, string>;
+    signal?: AbortSignal;
+  } = {},
 ): Promise<Answer> {
   const response = await fetch(`${keeper.base}/chunk/${options.id ?? ticket.chunk}`, {
     method: "PUT",
     headers: { [TICKET_HEADER]: signTicket(options.key ?? KEY, ticket), ...options.headers },
     body: new Uint8Array(bytes),
+    ...options.signal === undefined ? {} : { signal: options.signal },
   });
   const answer = await response.json() as Omit<Answer, "status">;
   return { ...answer, status: response.status, code: answer.code ?? "ok" };
