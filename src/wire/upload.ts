@@ -96,8 +96,9 @@ export const uploadCommit = rpc(
 );
 
 /**
- * `upload.abort`: drops an upload; its chunks are removed after the grace period, and nothing commits
- * it any more. Never fails on an unknown one. One that was committed already stays so, and is told.
+ * `upload.abort`: drops an upload; its chunks are removed after the grace period, and nothing
+ * commits it any more. Never fails on an unknown one. One that was committed already stays so, and
+ * is told.
  */
 export const uploadAbort = rpc(
   "upload.abort",
