@@ -24,6 +24,18 @@ export function formatGet(result: GetResult): string {
     `every block checked · xxh3 ${checksum} · ${quotePath(local)}`;
 }
 
+/** What `put --json` prints; scripts rely on it. */
+export function putJson(result: PutResult): Record<string, unknown> {
+  const { path, sizeBytes: size, version, checksum, copies, goal: replicas, elapsedMs } = result;
+  return { path, size, version, checksum, copies, replicas, elapsedMs };
+}
+
+/** What `get --json` prints; scripts rely on it. */
+export function getJson(result: GetResult): Record<string, unknown> {
+  const { path, local, sizeBytes: size, version, checksum, elapsedMs } = result;
+  return { path, local, size, version, checksum, elapsedMs };
+}
+
 /** `1 file`, `3 files`. */
 export function formatCount(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`;

@@ -1,7 +1,7 @@
 /** `tydfs get`: gets a file out of the cluster, to a local file or to standard output. */
 import type { Command } from "@commander-js/extra-typings";
 import { collecting, STREAM_COLLECT_BYTES } from "./collect.ts";
-import { formatGet } from "./format.ts";
+import { formatGet, getJson } from "./format.ts";
 import { ProgressBar } from "./progress.ts";
 import type { ClientSession, Session } from "./session.ts";
 import { addGlobals, addSettings } from "./settings_flags.ts";
@@ -52,8 +52,7 @@ async function getToFile(
   const options = { signal, sync, onProgress: collecting(progress.listener) };
   const result = await client.get(remote, local, options).finally(() => progress.end());
   if (json) {
-    const { inode: _inode, mode: _mode, ...facts } = result;
-    output.line(JSON.stringify(facts));
+    output.line(JSON.stringify(getJson(result)));
   } else if (!quiet) {
     output.line(formatGet(result));
   }

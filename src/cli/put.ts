@@ -4,7 +4,7 @@ import type { Command } from "@commander-js/extra-typings";
 import type { PutOptions, PutResult } from "../client/client.ts";
 import { ConfigError, parseOption } from "../config/load.ts";
 import { collecting, STREAM_COLLECT_BYTES } from "./collect.ts";
-import { formatPut } from "./format.ts";
+import { formatPut, putJson } from "./format.ts";
 import { ProgressBar } from "./progress.ts";
 import type { ClientSession, Session } from "./session.ts";
 import { addGlobals, addSettings } from "./settings_flags.ts";
@@ -52,7 +52,8 @@ export function addPut(program: Command, session: Session): void {
           results.push(result);
           if (!connected.json && !connected.quiet) connected.output.line(formatPut(result));
         });
-        if (connected.json) connected.output.line(JSON.stringify(several ? results : results[0]));
+        const values = results.map(putJson);
+        if (connected.json) connected.output.line(JSON.stringify(several ? values : values[0]));
       });
     });
   addSettings(command, "client", false);

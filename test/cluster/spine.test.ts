@@ -23,7 +23,7 @@ const SIZES: [string, number][] = [
 test.each(SIZES)("put and get of %s come back identical", async (name, sizeBytes) => {
   const source = cluster.file(`${name}.bin`, sizeBytes);
   const put = JSON.parse(await cluster.ok("put", "--json", source, `/sizes/${name}`));
-  expect(put.size ?? put.sizeBytes).toBe(sizeBytes);
+  expect(put).toMatchObject({ path: `/sizes/${name}`, size: sizeBytes, replicas: 3 });
   const target = join(cluster.dir, `${name}.back`);
   await cluster.ok("get", `/sizes/${name}`, target);
   expect(await sameBytes(source, target)).toBe(true);
