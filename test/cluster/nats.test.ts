@@ -71,9 +71,9 @@ test(
 
 test("a server that is not there is named", async () => {
   const data = join(directory, "none");
-  const outcome = await new TestCluster().role([
-    ...["master", "--data", data, "--nats", "nats://127.0.0.1:1"],
-  ]);
+  const spare = new TestCluster();
+  const args = ["master", "--data", data, "--nats", "nats://127.0.0.1:1"];
+  const outcome = await spare.role(args).finally(() => spare.stop());
   expect(outcome.exit).toBe(5);
   expect(outcome.stderr).toContain("127.0.0.1:1");
 });
