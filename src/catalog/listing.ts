@@ -31,6 +31,7 @@ interface ChildRow {
   mtime_ms: number;
   mode: number;
   owner: string;
+  checksum: string;
 }
 
 /**
@@ -47,7 +48,8 @@ interface Frame {
 }
 
 const FETCH_FIRST_ROWS = 16;
-const CHILDREN = `SELECT d.key, d.inode, i.size, i.version, i.mtime_ms, i.mode, i.owner
+const CHILDREN = `SELECT d.key, d.inode, i.size, i.version, i.mtime_ms, i.mode, i.owner,
+    i.checksum
   FROM dentry d CROSS JOIN inode i ON i.id = d.inode
   WHERE d.parent = ? AND d.key > ? ORDER BY d.key LIMIT ?`;
 const CHILD_DIRECTORY = "SELECT inode FROM dentry WHERE parent = ? AND key = ?";
@@ -157,7 +159,7 @@ function makeEntry(
 ): Entry {
   const { name, kind } = parseKey(row.key);
   const path = joinPath(directory, name);
-  const { size, version, mode, owner } = row;
+  const { size, version, mode, owner, checksum } = row;
   return {
     path,
     kind,
@@ -166,6 +168,7 @@ function makeEntry(
     mtimeMs: row.mtime_ms,
     mode,
     owner,
+    checksum,
     updating: kind === "file" && updating(path),
   };
 }

@@ -173,8 +173,8 @@ export class CatalogReader {
       if (found.inodeKind === "directory") {
         return listDirectory(this.#store, path, found.inode, options);
       }
-      const { size, version, mtimeMs, mode, owner, updating } = this.#describe(found, path);
-      const entry: Entry = { path, kind: "file", size, version, mtimeMs, mode, owner, updating };
+      const { inode: _inode, goal: _goal, ...facts } = this.#describe(found, path);
+      const entry: Entry = { path, ...facts };
       return { entries: options.after === undefined ? [entry] : [], next: undefined };
     });
   }

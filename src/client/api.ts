@@ -5,7 +5,9 @@ import type { Random } from "../base/random.ts";
 import type { Bus } from "../wire/bus.ts";
 import type { ChunkTransport } from "../wire/chunk_http.ts";
 import type { ClusterStatus } from "../wire/cluster.ts";
+import type { ClusterEvent, LoggedEvent } from "../wire/event.ts";
 import type { ChunkLocation, Entry } from "../wire/file.ts";
+import type { Rule, RuleFacts } from "../wire/rule.ts";
 import type { Subjects } from "../wire/subjects.ts";
 import type { Committed } from "../wire/upload.ts";
 import type { Progress, ProgressListener } from "./context.ts";
@@ -14,12 +16,16 @@ import type { WaitNotice } from "./trackers.ts";
 
 export type {
   ChunkLocation,
+  ClusterEvent,
   ClusterStatus,
   Committed,
   Entry,
+  LoggedEvent,
   Progress,
   ProgressListener,
   RemoteFacts,
+  Rule,
+  RuleFacts,
   WaitNotice,
 };
 
@@ -65,6 +71,10 @@ export interface GetOptions extends OperationOptions {
   onProgress?: ProgressListener;
   /** Sync the local file to its disk before returning. */
   sync?: boolean;
+}
+
+export interface ReadOptions extends OperationOptions {
+  onProgress?: ProgressListener;
 }
 
 export interface GetResult extends RemoteFacts {

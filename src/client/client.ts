@@ -6,6 +6,7 @@ import { systemClock } from "../base/clock.ts";
 import { silentLog } from "../base/log.ts";
 import { systemRandom } from "../base/random.ts";
 import type { Bus } from "../wire/bus.ts";
+import { listen as listenOn } from "../wire/bus.ts";
 import { connectNats } from "../wire/bus_nats.ts";
 import { httpTransport } from "../wire/chunk_http.ts";
 import type { ClusterStatus } from "../wire/cluster.ts";
@@ -13,19 +14,27 @@ import { clusterStatus } from "../wire/cluster.ts";
 import { dirList, dirMake, LIST_PAGE_MAX } from "../wire/dir.ts";
 import { hasCode, TydfsError } from "../wire/errors.ts";
 import type { Entry } from "../wire/file.ts";
-import { fileRemove, fileRename, fileStat } from "../wire/file.ts";
+import { ClusterEvent as ClusterEventSchema, eventList } from "../wire/event.ts";
+import { fileCopy, fileRemove, fileRename, fileSet, fileStat } from "../wire/file.ts";
+import { ruleAdd, ruleApply, ruleList, ruleRemove } from "../wire/rule.ts";
 import { baseName, joinPath, parsePath, quotePath } from "../wire/names.ts";
 import type { Rpc } from "../wire/rpc.ts";
+import type { Subjects } from "../wire/subjects.ts";
 import { subjectsOf } from "../wire/subjects.ts";
 import { parseClusterUrl } from "../wire/url.ts";
 import type {
   ClientEffects,
   ClientSettings,
+  ClusterEvent,
   GetOptions,
   GetResult,
+  LoggedEvent,
   OperationOptions,
   PutOptions,
   PutResult,
+  ReadOptions,
+  Rule,
+  RuleFacts,
   StatResult,
 } from "./api.ts";
 import type { ClientContext } from "./context.ts";
@@ -47,6 +56,7 @@ const PARALLEL_DEFAULT = 4;
 export class TydfsClient {
   readonly #context: ClientContext;
   readonly #bus: Bus;
+  readonly #subjects: Subjects;
 
   constructor(effects: ClientEffects, settings: ClientSettings = {}) {
     const { bus, subjects, transport, clock, random } = effects;
@@ -57,6 +67,7 @@ export class TydfsClient {
       settings.onWait?.(notice);
     };
     this.#bus = bus;
+    this.#subjects = subjects;
     this.#context = {
       transport,
       clock,
@@ -133,7 +144,7 @@ export class TydfsClient {
   }
 
   /** A file's bytes in order, fetched ahead within bounds. */
-  async *read(remote: string, options: GetOptions = {}): AsyncGenerator<Uint8Array> {
+  async *read(remote: string, options: ReadOptions = {}): AsyncGenerator<Uint8Array> {
     const signal = signalOf(options);
     const file = await RemoteFile.open(this.#context, parsePath(remote), signal);
     const onProgress = options.onProgress ?? ignore;
@@ -209,10 +220,97 @@ export class TydfsClient {
   /** Makes a directory; with `parents` those above it too, and one that exists is no error. */
   makeDirectory(
     remote: string,
-    options: OperationOptions & { parents?: boolean } = {},
+    options: OperationOptions & { parents?: boolean; mode?: number; mtimeMs?: number } = {},
   ): Promise<{ path: string; made: boolean }> {
-    const request = { path: parsePath(remote), parents: options.parents ?? false };
+    const { parents = false, mode, mtimeMs } = options;
+    const request = {
+      path: parsePath(remote),
+      parents,
+      owner: this.#context.owner,
+      ...(mode === undefined ? {} : { mode }),
+      ...(mtimeMs === undefined ? {} : { mtimeMs }),
+    };
     return this.#once(dirMake, request, options);
+  }
+
+  /**
+   * Copies a file as `cp` does: into `to` when that is a directory, else onto it. No byte moves.
+   * Returns the new path.
+   */
+  async copy(
+    from: string,
+    to: string,
+    options: OperationOptions & { replace?: boolean } = {},
+  ): Promise<string> {
+    const source = parsePath(from);
+    const target = await this.resolveRemote(to, baseName(source), options);
+    const { owner } = this.#context;
+    const request = { from: source, to: target, replace: options.replace ?? true, owner };
+    return (await this.#once(fileCopy, request, options)).path;
+  }
+
+  /** Gives a file or directory another mode or time of modification; its version stays. */
+  async set(
+    remote: string,
+    facts: { mode?: number; mtimeMs?: number },
+    options: OperationOptions = {},
+  ): Promise<void> {
+    const ask = { signal: signalOf(options), repeatable: true };
+    await this.#context.trackers.ask(fileSet, { path: parsePath(remote), ...facts }, ask);
+  }
+
+  /** A page of the logged changes of names behind number `after`, the oldest first. */
+  loggedEvents(
+    after: number,
+    limit: number,
+    options: OperationOptions = {},
+  ): Promise<{ events: LoggedEvent[]; forgotten: number; latest: number }> {
+    const ask = { signal: signalOf(options), repeatable: true };
+    return this.#context.trackers.ask(eventList, { after, limit }, ask);
+  }
+
+  /**
+   * Hears what happens from now on, until the signal aborts; what happens while the connection is
+   * down is not heard.
+   */
+  listen(hear: (event: ClusterEvent) => void, signal: AbortSignal): void {
+    const { log } = this.#context;
+    const onFailure = (subject: string, error: unknown) =>
+      log.warn("An event can't be read", { subject, error });
+    const subject = this.#subjects.event("*");
+    const subscription = listenOn(this.#bus, subject, ClusterEventSchema, onFailure, hear);
+    signal.addEventListener("abort", () => void subscription.stop(), { once: true });
+  }
+
+  /** Appends a placement rule; returns the number that names it. */
+  async addRule(facts: RuleFacts, options: OperationOptions = {}): Promise<number> {
+    return (await this.#once(ruleAdd, facts, options)).id;
+  }
+
+  /** Takes a placement rule away. */
+  async removeRule(id: number, options: OperationOptions = {}): Promise<void> {
+    await this.#once(ruleRemove, { id }, options);
+  }
+
+  /** The placement rules in the order in which they are tried. */
+  async rules(options: OperationOptions = {}): Promise<Rule[]> {
+    const ask = { signal: signalOf(options), repeatable: true };
+    return (await this.#context.trackers.ask(ruleList, {}, ask)).rules;
+  }
+
+  /** Gives the files that are there what the rules now say; tells after each page. */
+  async *applyRules(
+    options: OperationOptions = {},
+  ): AsyncGenerator<{ files: number; changed: number }> {
+    const ask = { signal: signalOf(options), repeatable: true };
+    let after: string | undefined;
+    for (;;) {
+      const request = after === undefined ? {} : { after };
+      const page = await this.#context.trackers.ask(ruleApply, request, ask);
+      yield { files: page.files, changed: page.changed };
+      if (page.next === undefined) return;
+      after = page.next;
+    }
   }
 
   /** The state of the whole cluster. */

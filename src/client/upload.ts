@@ -82,6 +82,7 @@ function begin(
     mtimeMs,
     exclusive,
     owner: context.owner,
+    resume: false,
     ...(sizeBytes === undefined ? {} : { sizeBytes }),
     ...(replicas === undefined ? {} : { replicas }),
     ...(minCopies === undefined ? {} : { minCopies }),
@@ -105,7 +106,7 @@ async function uploadWhole(
   onProgress({ doneBytes: 0, totalBytes });
   const sender = new ChunkSender(context, source, async (chunk, sums, avoid) => {
     // Nothing is begun anew before it is sure that the try before can't be committed any more.
-    const message = { upload: latest.begun.upload };
+    const message = { upload: latest.begun.upload, keep: false };
     const { committed } = await context.trackers.ask(uploadAbort, message, {
       signal,
       repeatable: true,
@@ -223,7 +224,11 @@ async function abandon(context: ClientContext, id: string): Promise<{ committed?
   const timer = context.clock.after(ABORT_MS, () => given.abort());
   const options = { signal: given.signal, repeatable: false };
   try {
-    const { committed } = await context.trackers.ask(uploadAbort, { upload: id }, options);
+    const { committed } = await context.trackers.ask(
+      uploadAbort,
+      { upload: id, keep: false },
+      options,
+    );
     return committed === undefined ? {} : { committed };
   } catch (error) {
     context.log.debug("Cannot drop an upload; its lease will", { upload: id, error });

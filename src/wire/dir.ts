@@ -1,7 +1,7 @@
 /** Remote calls on directories: list by pages, make. */
 import * as v from "valibot";
 import { Natural } from "./ids.ts";
-import { Entry } from "./file.ts";
+import { Entry, Moment, Owner } from "./file.ts";
 import { RemotePath } from "./names.ts";
 import { rpc } from "./rpc.ts";
 
@@ -27,10 +27,18 @@ export const dirList = rpc(
 
 /**
  * `dir.make`: makes a directory. With `parents` the missing ones above it too, and an existing one
- * is no error. Errors: `exists`, `not-found` (parent), `not-directory`.
+ * is no error (nor changed). Errors: `exists`, `not-found` (parent), `not-directory`.
  */
 export const dirMake = rpc(
   "dir.make",
-  v.object({ path: RemotePath, parents: v.boolean() }),
+  v.object({
+    path: RemotePath,
+    parents: v.boolean(),
+    owner: Owner,
+    /** 0755 unless given. */
+    mode: v.optional(Natural),
+    /** Now unless given. */
+    mtimeMs: v.optional(Moment),
+  }),
   v.object({ path: RemotePath, made: v.boolean() }),
 );

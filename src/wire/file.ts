@@ -1,9 +1,15 @@
-/** Remote calls on single files: locate (for reading), stat, remove, rename, doubt. */
+/** Remote calls on single files: locate (for reading), stat, remove, rename, copy, set, doubt. */
 import * as v from "valibot";
 import { Host, Id, Natural, PortNumber } from "./ids.ts";
 import { RemotePath } from "./names.ts";
 import { Done, rpc } from "./rpc.ts";
 import { Sums } from "./sums.ts";
+
+/** A user as files record him. */
+export const Owner = v.pipe(v.string(), v.maxLength(255));
+
+/** A time of modification, in ms since the epoch; before 1970 it is negative. */
+export const Moment = v.pipe(v.number(), v.safeInteger());
 
 /** A file or directory as lists show it. */
 export const Entry = v.object({
@@ -11,13 +17,31 @@ export const Entry = v.object({
   kind: v.picklist(["file", "directory"]),
   size: Natural,
   version: Natural,
-  mtimeMs: v.pipe(v.number(), v.safeInteger()),
+  mtimeMs: Moment,
   mode: Natural,
   owner: v.string(),
+  /** XXH3 over the sums of its blocks; empty for a directory. */
+  checksum: v.string(),
   /** An upload to this path is under way. */
   updating: v.boolean(),
 });
 export type Entry = v.InferOutput<typeof Entry>;
+
+/** The permission bits of a mode. */
+export const PERMISSION_BITS = 0o777;
+const TYPE_BITS = 0o170000;
+const LINK_TYPE = 0o120000;
+
+/**
+ * The mode of a symbolic link: a file whose bytes are the link's target, as git keeps them. To the
+ * cluster it is a file like any other.
+ */
+export const LINK_MODE = LINK_TYPE | PERMISSION_BITS;
+
+/** Whether a file's mode says that it is a symbolic link. */
+export function isLinkMode(mode: number): boolean {
+  return (mode & TYPE_BITS) === LINK_TYPE;
+}
 
 /** A holder of a replica: a keeper that can be reached now, and the ports of its streamers. */
 export const Holder = v.object({
@@ -67,7 +91,7 @@ export const fileLocate = rpc(
     version: Natural,
     sizeBytes: Natural,
     checksum: v.string(),
-    mtimeMs: v.pipe(v.number(), v.safeInteger()),
+    mtimeMs: Moment,
     mode: Natural,
     holders: v.array(Holder),
     extents: v.array(LocatedExtent),
@@ -127,6 +151,27 @@ export const fileRename = rpc(
   "file.rename",
   v.object({ from: RemotePath, to: RemotePath, replace: v.boolean() }),
   v.object({ path: RemotePath }),
+);
+
+/**
+ * `file.copy`: a second file of the same chunks; no byte moves. Missing parents of `to` are made,
+ * an existing file is replaced when `replace`. Errors: `not-found`, `exists`, `is-directory`
+ * (either), `not-directory`, `invalid` (onto itself).
+ */
+export const fileCopy = rpc(
+  "file.copy",
+  v.object({ from: RemotePath, to: RemotePath, replace: v.boolean(), owner: Owner }),
+  v.object({ path: RemotePath, version: Natural }),
+);
+
+/**
+ * `file.set`: another mode or time of modification for a file or directory; the version stays.
+ * Errors: `not-found`.
+ */
+export const fileSet = rpc(
+  "file.set",
+  v.object({ path: RemotePath, mode: v.optional(Natural), mtimeMs: v.optional(Moment) }),
+  Done,
 );
 
 /** `file.doubt`: a reader got wrong bytes of a replica; its keeper is told to verify it. */

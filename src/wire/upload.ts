@@ -1,6 +1,7 @@
 /** Remote calls of an upload: begin, extend chunk by chunk, commit or abort. */
 import * as v from "valibot";
 import { Host, Id, Natural, PortNumber } from "./ids.ts";
+import { Moment, Owner } from "./file.ts";
 import { RemotePath } from "./names.ts";
 import { rpc } from "./rpc.ts";
 import { Sums } from "./sums.ts";
@@ -30,14 +31,19 @@ export const UploadBeginRequest = v.object({
   /** Undefined where it is not known in advance (standard input). */
   sizeBytes: v.optional(Natural),
   mode: Natural,
-  mtimeMs: v.pipe(v.number(), v.safeInteger()),
-  owner: v.pipe(v.string(), v.maxLength(255)),
+  mtimeMs: Moment,
+  owner: Owner,
   /** Copies wanted; the cluster's own goal when undefined. */
   replicas: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(16))),
   /** Copies on disk before success is told; the cluster's own when undefined. */
   minCopies: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(16))),
   /** Fail with `exists` when there is such a file already. */
   exclusive: v.boolean(),
+  /**
+   * Take over the chunks that an interrupted upload to this path has stored: `upload.extend`
+   * answers `stored` for those whose sums are the same. Not for a file of one chunk.
+   */
+  resume: v.boolean(),
   /** Set for a file of one chunk: it is placed at once and committed by its keeper's report. */
   only: v.optional(ChunkOffer),
 });
@@ -55,6 +61,8 @@ export const uploadBegin = rpc(
     chunkBytes: Natural,
     /** The upload is dropped when nothing is heard of it for this long. */
     leaseMs: Natural,
+    /** Bytes of the chunks that were taken over; they may yet turn out to be others. */
+    resumedBytes: Natural,
     /** There when `only` was set. */
     placement: v.optional(ChunkPlacement),
   }),
@@ -62,13 +70,14 @@ export const uploadBegin = rpc(
 export type UploadBeginReply = v.InferOutput<typeof uploadBegin.reply>;
 
 /**
- * `upload.extend`: places one more chunk, or with no offer renews the lease. Errors: `not-found`,
- * `busy`, `no-keepers`, `no-space`.
+ * `upload.extend`: places one more chunk, or with no offer renews the lease. Where the upload has
+ * this very chunk already (same place, size and sums, enough copies) the answer is `stored`, and
+ * nothing is to be sent. Errors: `not-found`, `busy`, `no-keepers`, `no-space`.
  */
 export const uploadExtend = rpc(
   "upload.extend",
   v.object({ upload: Id, offer: v.optional(ChunkOffer) }),
-  v.object({ placement: v.optional(ChunkPlacement) }),
+  v.object({ placement: v.optional(ChunkPlacement), stored: v.optional(v.literal(true)) }),
 );
 
 /** A file as it was committed: what the client tells its user. */
@@ -97,11 +106,12 @@ export const uploadCommit = rpc(
 
 /**
  * `upload.abort`: drops an upload; its chunks are removed after the grace period, and nothing
- * commits it any more. Never fails on an unknown one. One that was committed already stays so, and
- * is told.
+ * commits it any more. With `keep` it is only interrupted: nobody works on it now, and what it has
+ * stored is kept for a while, to be taken over by the next upload to its path. Never fails on an
+ * unknown one. One that was committed already stays so, and is told.
  */
 export const uploadAbort = rpc(
   "upload.abort",
-  v.object({ upload: Id }),
+  v.object({ upload: Id, keep: v.boolean() }),
   v.object({ committed: v.optional(Committed) }),
 );

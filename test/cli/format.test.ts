@@ -22,6 +22,7 @@ const FILE: Entry = {
   mtimeMs: Date.UTC(2024, 4, 1, 12, 30),
   mode: 0o644,
   owner: "ann",
+  checksum: "0123456789abcdef",
   updating: false,
 };
 const NEW: Entry = { ...FILE, path: "/videos/b \x1b[2J.mp4", size: 17, owner: "", updating: true };

@@ -232,7 +232,7 @@ export class FakeCluster {
       const single = request.only !== undefined && request.only.sizeBytes <= chunkBytes;
       const kept = { ...request, only: single ? request.only : undefined };
       this.#uploads.set(upload, { request: kept, offers, committed: undefined });
-      const reply = { upload, chunkBytes, leaseMs: 60_000 };
+      const reply = { upload, chunkBytes, leaseMs: 60_000, resumedBytes: 0 };
       if (!single || request.only === undefined) return reply;
       return { ...reply, placement: this.#place(upload, request.only) };
     });
@@ -367,7 +367,9 @@ function extentOf(seq: number, offset: number, chunk: string, part: Uint8Array):
 
 function entryOf(path: string, file: FakeFile | undefined): Entry {
   const { bytes = 0, version = 0, mtimeMs = 0, mode = 0o755, owner = "ann" } = file ?? {};
-  return { path, kind: "file", size: bytes, version, mtimeMs, mode, owner, updating: false };
+  const checksum = "";
+  const facts = { size: bytes, version, mtimeMs, mode, owner, checksum };
+  return { path, kind: "file", ...facts, updating: false };
 }
 
 function statReply(entry: Entry) {

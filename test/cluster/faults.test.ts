@@ -43,6 +43,7 @@ async function holdPut(to: TestCluster): Promise<() => void> {
     mtimeMs: 0,
     owner: "test",
     exclusive: false,
+    resume: false,
   }, options);
   const sizeBytes = 8 * MIB;
   const offer = { seq: 0, offset: 0, sizeBytes, sums: emptySums(sizeBytes), avoid: [] };

@@ -13,12 +13,25 @@ import * as file from "../../src/wire/file.ts";
 import * as heartbeat from "../../src/wire/heartbeat.ts";
 import * as http from "../../src/wire/chunk_http.ts";
 import * as report from "../../src/wire/report.ts";
+import * as rule from "../../src/wire/rule.ts";
 import * as ticket from "../../src/wire/ticket.ts";
 import * as upload from "../../src/wire/upload.ts";
 import { PROTOCOL_VERSION } from "../../src/wire/version.ts";
 import golden from "./golden.json" with { type: "json" };
 
-const FAMILIES = { cluster, command, dir, event, file, heartbeat, http, report, ticket, upload };
+const FAMILIES = {
+  cluster,
+  command,
+  dir,
+  event,
+  file,
+  heartbeat,
+  http,
+  report,
+  rule,
+  ticket,
+  upload,
+};
 const ID = "00112233445566778899aabbccddeeff";
 
 const MESSAGES: Record<string, unknown> = {

@@ -14,7 +14,7 @@ async function ask(subject: string): Promise<Record<string, unknown>> {
 
 test("a tracker answers PING, INFO and STATS, for all, by name and by instance", async () => {
   world = await World.start();
-  await world.ask(dirMake, { path: "/a", parents: false });
+  await world.ask(dirMake, { path: "/a", parents: false, owner: "ann" });
   expect(await codeOf(world.ask(fileRemove, { path: "/b", recursive: false }))).toBe("not-found");
 
   const ping = await ask("$SRV.PING");

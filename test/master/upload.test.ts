@@ -177,7 +177,7 @@ test("An aborted or forgotten upload is closed, and its chunks become orphans", 
   expect(world.reader.upload(upload)).toBeUndefined();
   expect(world.reader.orphans(world.clock.wallMs() + 1, 10)).toHaveLength(1);
   expect(await codeOf(world.ask(uploadExtend, { upload }))).toBe("not-found");
-  expect(await world.ask(uploadAbort, { upload })).toEqual({});
+  expect(await world.ask(uploadAbort, { upload, keep: false })).toEqual({});
 });
 
 test("Keepers that failed a client are avoided while others are enough", async () => {

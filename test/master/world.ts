@@ -240,7 +240,15 @@ export class World {
 }
 
 export function beginRequest(path: string, sizeBytes: number): UploadBeginRequest {
-  return { path, sizeBytes, mode: 0o644, mtimeMs: 7, owner: "ann", exclusive: false };
+  return {
+    path,
+    sizeBytes,
+    mode: 0o644,
+    mtimeMs: 7,
+    owner: "ann",
+    exclusive: false,
+    resume: false,
+  };
 }
 
 export function offerOf(bytes: Uint8Array): ChunkOffer {

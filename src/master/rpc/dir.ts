@@ -29,11 +29,11 @@ export function list(
 /** `dir.make`. */
 export async function make(
   desk: Desk,
-  request: { path: string; parents: boolean },
+  request: { path: string; parents: boolean; owner: string },
 ): Promise<{ path: string; made: boolean }> {
-  const { path, parents } = request;
+  const { path, parents, owner } = request;
   const atMs = desk.clock.wallMs();
-  const operation = { kind: "dir.make", path, parents, owner: "", mode: MODE_NEW, atMs } as const;
+  const operation = { kind: "dir.make", path, parents, owner, mode: MODE_NEW, atMs } as const;
   return { path, made: (await desk.journal.submit(operation)).made };
 }
 

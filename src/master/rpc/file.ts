@@ -71,7 +71,7 @@ export function stat(
   const { reader } = desk;
   const { path, fromSeq } = request;
   const { inode, checksum, goal, ...facts } = reader.getEntry(path);
-  const entry: Entry = { path, ...facts };
+  const entry: Entry = { path, checksum, ...facts };
   const base = { entry, inode, checksum, replicas: goal };
   if (fromSeq === undefined || facts.kind === "directory") {
     return { ...base, chunks: [], more: false };

@@ -59,7 +59,12 @@ export async function begin(desk: Desk, request: UploadBeginRequest): Promise<Up
   const upload = makeId(random);
   const file: FileFacts = { path, mode, mtimeMs, owner, exclusive };
   const terms: UploadTerms = { upload, path, goal, minCopies, candidates };
-  const reply = { upload, chunkBytes: settings.chunk_size, leaseMs: settings.upload_lease };
+  const reply = {
+    upload,
+    chunkBytes: settings.chunk_size,
+    leaseMs: settings.upload_lease,
+    resumedBytes: 0,
+  };
   const atMs = desk.clock.wallMs();
   const operation = { kind: "upload.begin", upload, file, goal, minCopies, atMs } as const;
   if (only === undefined) {
@@ -122,7 +127,7 @@ export async function commit(
 /** `upload.abort`. */
 export async function abort(
   desk: Desk,
-  request: { upload: string },
+  request: { upload: string; keep: boolean },
 ): Promise<{ committed?: Committed }> {
   const atMs = desk.clock.wallMs();
   const { upload } = request;
