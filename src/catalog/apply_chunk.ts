@@ -65,14 +65,14 @@ export function storeChunk(
       const checksum = fileChecksum([chunk.sums]);
       const facts = { sizeBytes, checksum, goal, atMs, sequence };
       const { upload, file } = use.commit;
-      const { inode } = switchFile(tx, use.target, file, facts);
+      const { inode, event } = switchFile(tx, use.target, file, facts);
       const no = recordChunk(tx, operation, row, { gained: 1, committed: inode });
       tx.run(INSERT_EXTENT, inode, sizeBytes, no);
       releaseUpload(tx, upload, atMs);
       dropPaused(tx, file.path, atMs);
       const committed = describeCommit(tx, file.path, inode, no);
       rememberCommit(tx, upload, committed);
-      return { committed };
+      return { committed, event };
     }
     case "repeated": {
       const no = recordChunk(tx, operation, row, {});

@@ -90,7 +90,7 @@ export function commitUpload(
   tx: Tx,
   operation: Of<"upload.commit">,
   sequence: number,
-): CommittedFile {
+): ResultOf<"upload.commit"> {
   const { upload, sizeBytes, checksum, atMs } = operation;
   const before = findCommitted(tx, upload);
   if (before !== undefined) return before;
@@ -108,7 +108,7 @@ export function commitUpload(
   const chunks = tx.all<StoredChunk>(STORED_CHUNKS, upload, operation.chunks);
   checkStored(chunks, operation, row);
   const version = { sizeBytes, checksum, goal, atMs, sequence };
-  const { inode, replaced } = switchFile(tx, target, file, version);
+  const { inode, replaced, event } = switchFile(tx, target, file, version);
   // What it took over from a longer upload.
   releaseChunksFrom(tx, upload, operation.chunks, atMs);
   tx.run(TO_EXTENTS, inode, upload);
@@ -126,7 +126,7 @@ export function commitUpload(
     replaced,
   };
   rememberCommit(tx, upload, committed);
-  return committed;
+  return { ...committed, event };
 }
 
 /**

@@ -3,6 +3,7 @@
  * after a fault: it reads the whole catalog.
  */
 import type { Database } from "bun:sqlite";
+import { EVENTS_MAX } from "./event_log.ts";
 import { COUNTERS, readValue, ROOT_INODE } from "./schema.ts";
 
 /** An invariant and a query that yields one column of text for each violation. */
@@ -111,6 +112,17 @@ const INVARIANTS: readonly Invariant[] = [
     violations: `SELECT r.chunk || '@' || r.keeper FROM replica r
       LEFT JOIN chunk c ON c.no = r.chunk LEFT JOIN keeper k ON k.number = r.keeper
       WHERE c.no IS NULL OR k.number IS NULL`,
+  },
+  {
+    name: "logged events have numbers without gaps, and are bounded",
+    violations: `SELECT count(*) || ' from ' || min(no) || ' to ' || max(no) FROM event
+      HAVING count(*) > ${EVENTS_MAX} OR max(no) - min(no) + 1 <> count(*)`,
+  },
+  {
+    name: "a logged event says where to of a rename, and how large of a file",
+    violations: `SELECT no FROM event
+      WHERE (kind = 'renamed') <> (target IS NOT NULL) OR (entry = 'file') <> (size IS NOT NULL)
+        OR (entry = 'directory' AND kind NOT IN ('removed', 'renamed'))`,
   },
   {
     name: "no version is newer than the history",

@@ -175,6 +175,19 @@ const FORMAT_2 = `
   UPDATE chunk SET committed =
     ifnull((SELECT min(e.inode) FROM extent e WHERE e.chunk = chunk.no), ${ROOT_INODE})
     WHERE committed = 1;
+
+  -- The latest changes of names. target: the new path of a rename; size: NULL for a directory.
+  CREATE TABLE event (
+    no INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    at_ms INTEGER NOT NULL,
+    path TEXT NOT NULL,
+    target TEXT,
+    entry TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    size INTEGER,
+    owner TEXT NOT NULL
+  ) STRICT;
 `;
 
 /** What leads from each format version to the next; the first makes an empty catalog. */

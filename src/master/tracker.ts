@@ -23,6 +23,7 @@ import {
   fileSet,
   fileStat,
 } from "../wire/file.ts";
+import { eventList } from "../wire/event.ts";
 import type { Rpc } from "../wire/rpc.ts";
 import type { Subjects } from "../wire/subjects.ts";
 import { subjectsOf, TRACKER_QUEUE } from "../wire/subjects.ts";
@@ -35,6 +36,7 @@ import { Roster } from "./roster.ts";
 import { status } from "./rpc/cluster.ts";
 import type { Desk } from "./rpc/desk.ts";
 import { list, make } from "./rpc/dir.ts";
+import { list as listEvents } from "./rpc/event.ts";
 import { copy, doubt, locate, remove, rename, set, stat } from "./rpc/file.ts";
 import { abort, begin, commit, extend } from "./rpc/upload.ts";
 import { Slots } from "./slots.ts";
@@ -67,7 +69,7 @@ const DOUBTS_MAX = 10_000;
 const PROCEDURES = [
   ...[uploadBegin, uploadExtend, uploadCommit, uploadAbort],
   ...[fileLocate, fileStat, fileRemove, fileRename, fileCopy, fileSet, fileDoubt],
-  ...[dirList, dirMake, clusterStatus],
+  ...[dirList, dirMake, eventList, clusterStatus],
 ] as const;
 
 export class Tracker {
@@ -119,6 +121,7 @@ export class Tracker {
     this.#serve(fileDoubt, (request) => doubt(desk, request));
     this.#serve(dirList, (request) => list(desk, request));
     this.#serve(dirMake, (request) => make(desk, request));
+    this.#serve(eventList, (request) => listEvents(desk, request));
     this.#serve(clusterStatus, () => status(desk));
     this.#micro.start();
   }

@@ -55,6 +55,8 @@ export class Model {
   readonly #small = new Set<string>();
   /** The oldest first. */
   readonly trash: ModelFile[] = [];
+  /** Changes of names, as `kind path` or `renamed path → path`; a directory ends in "/". */
+  readonly log: string[] = [];
   made = 0;
   #steps = 0;
 
@@ -249,6 +251,7 @@ export class Model {
   }
 
   #setFile(path: string, chunks: string[]): void {
+    this.log.push(`${this.paths.has(path) ? "replaced" : "put"} ${path}`);
     this.#discard(path);
     this.#makeParents(path);
     this.paths.set(path, { kind: "file", chunks });
@@ -314,6 +317,7 @@ export class Model {
     if (entry === undefined) return "not-found";
     const below = this.#below(path);
     if (below.length > 0 && !recursive) return "not-empty";
+    this.log.push(`removed ${path}${entry.kind === "directory" ? "/" : ""}`);
     // In the order in which the trash is emptied: by time, then by age of the version.
     for (const other of [path, ...below]) this.#discard(other);
     return "ok";
@@ -331,6 +335,7 @@ export class Model {
       return target.kind === "file" ? "not-directory" : "is-directory";
     }
     if (target?.kind === "directory" || (target !== undefined && !replace)) return "exists";
+    this.log.push(`renamed ${from}${entry.kind === "directory" ? "/" : ""} → ${to}`);
     const moved = [from, ...this.#below(from)]
       .map((path): [string, ModelEntry | undefined] => [path, this.paths.get(path)]);
     for (const [path] of moved) this.paths.delete(path);

@@ -45,7 +45,7 @@ test("A chunk of a dead keeper is copied to another after the delay, and not bef
   const whole = await world.ask(clusterStatus, {});
   expect(whole.chunks).toEqual({ total: 1, atGoal: 1, under: 0, lost: 0 });
   expect(whole.repairs).toEqual({ running: 0, queued: 0 });
-  expect(world.events("repaired")).toMatchObject([{ chunk, keeper: others[0]?.id }]);
+  expect(world.events("repaired")).toMatchObject([{ chunk, keeper: others[0]?.name }]);
 });
 
 test("A chunk with one live copy left is copied at once", async () => {
