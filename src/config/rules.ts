@@ -32,10 +32,10 @@ export function parseRules(
   { text, path, settings }: { text: string; path: string; settings: ReadonlySet<string> },
 ): RuleSetting[] {
   const lines = text.split("\n");
-  const refuse = (reason: string, index = 0, key?: string) =>
+  const refuse = (reason: string, index: number, key?: string) =>
     new ConfigError(`${reason} ("${path}", line ${lineOf(lines, index, key)})`);
   if (!Array.isArray(tables) || tables.some((table) => !isTable(table))) {
-    throw refuse('Cannot use "rule": write each rule as a table [[rule]]');
+    throw refuse('Cannot use "rule": write each rule as a table [[rule]]', 0);
   }
   const rules = (tables as Record<string, unknown>[]).map((table, index) => {
     for (const key of Object.keys(table)) {

@@ -10,4 +10,4 @@ export const PROTOCOL_VERSION = 1;
 export const KEEPER_FORMAT_VERSION = 1;
 
 /** The version of a master's data directory and catalog. */
-export const CATALOG_FORMAT_VERSION = 1;
+export const CATALOG_FORMAT_VERSION = 2;
