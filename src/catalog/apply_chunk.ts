@@ -11,12 +11,14 @@ import {
   condemnChunk,
   findChunk,
   getChunk,
+  recountChunk,
   releaseChunk,
   removeChunk,
 } from "./chunk_rows.ts";
 import { checkTarget, switchFile, type Target } from "./commit.ts";
 import { keeperNumber } from "./apply_keeper.ts";
 import { rememberCommit } from "./apply_upload.ts";
+import { policyNumber } from "./policy.ts";
 import type { ChunkFacts, CommittedFile, Operation, ResultOf } from "./operation.ts";
 import type { Tx } from "./transaction.ts";
 import { dropPaused, isDropped, releaseUpload } from "./upload_rows.ts";
@@ -151,17 +153,25 @@ function recordChunk(
   const known = operation.keepers.map((keeper) => keeperNumber(tx, keeper));
   const keepers = [...new Set(known)].filter((number) => number !== undefined);
   if (row === undefined) {
-    const counts = { refs: gained, copies: keepers.length, committed };
-    const no = addChunk(tx, chunk, counts, atMs);
+    const policy = policyNumber(tx, chunk.policy);
+    const no = addChunk(
+      tx,
+      chunk,
+      { refs: gained, copies: keepers.length, committed, policy },
+      atMs,
+    );
     addReplicas(tx, no, keepers);
+    if (policy > 0) recountChunk(tx, no);
     return no;
   }
   const copies = row.copies + addReplicas(tx, row.no, keepers);
   const refs = row.refs + gained;
-  // What an inventory or a stray report recorded gets its true goal with its first use.
-  const goal = row.refs === 0 && gained === 1 ? chunk.goal : row.goal;
+  // What an inventory or a stray report recorded gets its true goal and place with its first use.
+  const first = row.refs === 0 && gained === 1;
+  const goal = first ? chunk.goal : row.goal;
+  const policy = first ? policyNumber(tx, chunk.policy) : row.policy;
   const sums = sameSums(row.sums, chunk.sums) ? row.sums : chunk.sums;
-  changeChunk(tx, row, { refs, copies, goal, sums, committed }, atMs);
+  changeChunk(tx, row, { refs, copies, goal, sums, committed, policy }, atMs);
   return row.no;
 }
 

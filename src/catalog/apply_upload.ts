@@ -33,8 +33,8 @@ interface StoredChunk {
 }
 
 const INSERT_UPLOAD = `INSERT INTO upload
-  (id, path, mode, mtime_ms, owner, exclusive, goal, min_copies, started_ms, touched_ms)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+  (id, path, mode, mtime_ms, owner, exclusive, goal, min_copies, started_ms, touched_ms, asked)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 const STORED_CHUNKS = `SELECT u.seq, u.offset, u.length, c.copies, c.sums
   FROM upload_chunk u JOIN chunk c ON c.no = u.chunk WHERE u.upload = ? AND u.seq < ?
   ORDER BY u.seq`;
@@ -56,7 +56,7 @@ export function beginUpload(tx: Tx, operation: Of<"upload.begin">): ResultOf<"up
   const exclusive = file.exclusive ? 1 : 0;
   const { path, mode, mtimeMs, owner } = file;
   const facts = [upload, path, mode, mtimeMs, owner, exclusive, goal, minCopies, atMs, atMs];
-  tx.run(INSERT_UPLOAD, ...facts);
+  tx.run(INSERT_UPLOAD, ...facts, file.replicas ?? 0);
   if (resume === undefined) return { resumedBytes: 0 };
   takeOver(tx, { id: upload, path, goal }, resume.idleBeforeMs, atMs);
   return { resumedBytes: storedBytes(tx, upload) };
@@ -103,6 +103,7 @@ export function commitUpload(
     owner,
     mtimeMs: row.mtime_ms,
     exclusive: row.exclusive === 1,
+    ...(row.asked === 0 ? {} : { replicas: row.asked }),
   };
   const target = checkTarget(tx, file, "commit");
   const chunks = tx.all<StoredChunk>(STORED_CHUNKS, upload, operation.chunks);

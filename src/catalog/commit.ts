@@ -19,8 +19,8 @@ export interface VersionFacts {
 export type Target = Exclude<Place, { kind: "blocked" }>;
 
 const INSERT_FILE = `INSERT INTO inode
-  (kind, size, version, mtime_ms, mode, owner, checksum, goal, replaced)
-  VALUES ('file', ?, ?, ?, ?, ?, ?, ?, ?)`;
+  (kind, size, version, mtime_ms, mode, owner, checksum, goal, replaced, asked)
+  VALUES ('file', ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 
 /**
  * Looks whether a file may be written at a path. Throws `is-directory`, `not-directory` (a parent
@@ -61,6 +61,7 @@ export function switchFile(
     version.checksum,
     version.goal,
     replaced ? 1 : 0,
+    file.replicas ?? 0,
   );
   tx.count("files", 1);
   tx.count("bytes", version.sizeBytes);

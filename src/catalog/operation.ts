@@ -4,12 +4,20 @@
  * operations gives the same catalog.
  */
 
+/** Where a chunk's copies are to lie: labels that their keepers must have, and had better have. */
+export interface PolicyFacts {
+  require: Record<string, string>;
+  prefer: Record<string, string>;
+}
+
 /** A chunk with the client's sums of it. */
 export interface ChunkFacts {
   id: string;
   sizeBytes: number;
   sums: Uint8Array;
   goal: number;
+  /** Undefined: its copies may lie anywhere. */
+  policy?: PolicyFacts;
 }
 
 /** What a file is recorded with. */
@@ -19,6 +27,24 @@ export interface FileFacts {
   mtimeMs: number;
   owner: string;
   exclusive: boolean;
+  /** The copies that the user asked for by number; undefined where rules and cluster decide. */
+  replicas?: number;
+}
+
+/** A placement rule, as it was added. */
+export interface RuleFacts extends PolicyFacts {
+  pattern: string;
+  copies?: number;
+}
+
+/** What rules now say of a part of a file: its extents from `fromSeq` on, `limit` of them. */
+export interface FilePlacement {
+  inode: number;
+  fromSeq: number;
+  limit: number;
+  goal: number;
+  /** Undefined: anywhere. */
+  policy?: PolicyFacts;
 }
 
 export interface KeeperFacts {
@@ -178,7 +204,25 @@ export type Operation =
    * Purges trash entries removed before `beforeMs`, at most `limit`, the oldest first; their chunks
    * may become unreferenced. → `{purged}`
    */
-  | { kind: "trash.purge"; beforeMs: number; limit: number; atMs: number };
+  | { kind: "trash.purge"; beforeMs: number; limit: number; atMs: number }
+  /**
+   * Appends a placement rule. Throws `invalid` (the pattern, or nothing asked for), `exists` (the
+   * pattern has one), `limit`. → `{id}`
+   */
+  | { kind: "rule.add"; rule: RuleFacts }
+  /** Takes a placement rule away. Throws `not-found`. */
+  | { kind: "rule.remove"; id: number }
+  /**
+   * Gives files the goal and their chunks the policy that the rules say. A chunk of several files
+   * gets the highest goal of them. Files that are no more are passed over. → the inodes of those in
+   * which something changed
+   */
+  | { kind: "rule.apply"; files: FilePlacement[]; atMs: number }
+  /**
+   * Looks at the next `limit` chunks of a keeper that came back with other labels: which copies
+   * are misplaced now. Does nothing for another keeper.
+   */
+  | { kind: "keeper.recount"; keeper: number; limit: number };
 
 export type OperationKind = Operation["kind"];
 
@@ -231,6 +275,8 @@ export interface OperationResults {
   "file.rename": Told;
   "file.copy": { version: number } & Told;
   "trash.purge": { purged: number };
+  "rule.add": { id: number };
+  "rule.apply": { changed: number[] };
 }
 
 export type ResultOf<K extends OperationKind> = K extends keyof OperationResults

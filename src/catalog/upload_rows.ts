@@ -18,6 +18,7 @@ export interface UploadRow {
   min_copies: number;
   touched_ms: number;
   paused: number;
+  asked: number;
 }
 
 /** An upload that another one may take over. */

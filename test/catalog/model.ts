@@ -38,6 +38,8 @@ export type Step =
   | { verb: "purge"; limit: number }
   | { verb: "gone"; keeper: number; pick: number }
   | { verb: "forget"; pick: number }
+  | { verb: "relabel"; keeper: number; label: string }
+  | { verb: "apply"; path: string; require: string }
   | { verb: "inventory"; keeper: number; picks: boolean[]; stray: boolean };
 
 export const KEEPERS = 3;
@@ -57,6 +59,9 @@ export class Model {
   readonly trash: ModelFile[] = [];
   /** Changes of names, as `kind path` or `renamed path → path`; a directory ends in "/". */
   readonly log: string[] = [];
+  /** The label of each keeper, and what each chunk requires. */
+  readonly labels: string[] = [];
+  readonly requires = new Map<string, string>();
   made = 0;
   #steps = 0;
 
@@ -186,8 +191,34 @@ export class Model {
         return { line: `inventory k${step.keeper} * ${list} last`, verdict: "ok" };
       }
       default:
+        return this.#takePlacement(step);
+    }
+  }
+
+  #takePlacement(step: Step): { line: string; verdict: string } | undefined {
+    switch (step.verb) {
+      case "relabel": {
+        this.labels[step.keeper] = step.label;
+        const epoch = 100 + this.made++;
+        return { line: `join k${step.keeper} ${epoch} ${step.label}`, verdict: "ok" };
+      }
+      case "apply": {
+        const entry = this.paths.get(step.path);
+        for (const label of entry?.kind === "file" ? entry.chunks : []) {
+          this.requires.set(label, step.require);
+        }
+        return { line: `apply ${step.path} 3 ${step.require}`, verdict: "ok" };
+      }
+      default:
         return undefined;
     }
+  }
+
+  /** How many copies of a chunk lie where they must not. */
+  misplaced(label: string): number {
+    const require = this.requires.get(label) ?? "_";
+    const keepers = [...this.chunks.get(label) ?? []];
+    return require === "_" ? 0 : keepers.filter((k) => this.labels[k] !== require).length;
   }
 
   refs(label: string): number {
