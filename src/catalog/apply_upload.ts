@@ -7,13 +7,13 @@ import type { CommittedFile, FileFacts, Operation, ResultOf } from "./operation.
 import type { Tx } from "./transaction.ts";
 import {
   closeUpload,
-  dropPaused,
   findUpload,
   markDropped,
   pauseUpload,
   releaseChunksFrom,
   releaseUpload,
   storedBytes,
+  supersedeUploads,
   takeOver,
   type UploadRow,
 } from "./upload_rows.ts";
@@ -65,7 +65,7 @@ export function beginUpload(tx: Tx, operation: Of<"upload.begin">): ResultOf<"up
 /** Renews an upload, also one that is paused: `upload.touch`. */
 export function touchUpload(tx: Tx, operation: Of<"upload.touch">): Nothing {
   const { upload, atMs } = operation;
-  const sql = "UPDATE upload SET touched_ms = ?, paused = 0 WHERE id = ?";
+  const sql = "UPDATE upload SET touched_ms = ?, paused = 0, superseded = 0 WHERE id = ?";
   const { changes } = tx.run(sql, atMs, upload);
   if (changes === 0) throw unknownUpload("renew", upload);
   return {};
@@ -115,7 +115,7 @@ export function commitUpload(
   tx.run(TO_EXTENTS, inode, upload);
   // Each chunk's reference by the upload becomes one by the file: `refs` stays.
   closeUpload(tx, upload);
-  dropPaused(tx, path, atMs);
+  supersedeUploads(tx, path, atMs);
   const copies = chunks.reduce((least, chunk) => Math.min(least, chunk.copies), Infinity);
   const committed = {
     path,

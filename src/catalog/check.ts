@@ -73,9 +73,9 @@ const INVARIANTS: readonly Invariant[] = [
       WHERE o.id IS NULL OR c.size IS NOT u.length`,
   },
   {
-    name: "a paused upload has stored chunks",
-    violations: `SELECT id FROM upload WHERE paused = 1
-      AND NOT EXISTS (SELECT 1 FROM upload_chunk WHERE upload = upload.id)`,
+    name: "a paused upload has stored chunks, and no file has come before it",
+    violations: `SELECT id FROM upload WHERE paused = 1 AND (superseded = 1
+      OR NOT EXISTS (SELECT 1 FROM upload_chunk WHERE upload = upload.id))`,
   },
   {
     name: "the file that a chunk's own report has made has the chunk",

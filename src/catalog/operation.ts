@@ -86,8 +86,9 @@ export type Operation =
   | { kind: "upload.touch"; upload: string; atMs: number }
   /**
    * Drops an upload; its chunks become unreferenced at `atMs`, and no late report commits it any
-   * more. With `keep` it is only paused, if it has stored what the file at its path has not. One
-   * that is committed stays so, and is answered. → `{committed?: CommittedFile, kept}`
+   * more. With `keep` it is only paused, if it has stored chunks, and was heard of since a file was
+   * last committed at its path. One that is committed stays so, and is answered. → `{committed?:
+   * CommittedFile, kept}`
    */
   | { kind: "upload.abort"; upload: string; keep: boolean; atMs: number }
   /**

@@ -165,8 +165,10 @@ const FORMAT_1 = `
 `;
 
 const FORMAT_2 = `
-  -- paused: interrupted; what it has stored is kept for the next upload to its path.
+  -- paused: interrupted; what it has stored is kept for the next upload to its path. superseded: a
+  -- file was committed at its path since something was heard of it.
   ALTER TABLE upload ADD COLUMN paused INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE upload ADD COLUMN superseded INTEGER NOT NULL DEFAULT 0;
   DROP INDEX upload_path;
   DROP INDEX upload_touched;
   CREATE INDEX upload_path ON upload (path, touched_ms, id, paused);
