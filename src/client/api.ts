@@ -64,6 +64,8 @@ export interface PutOptions extends OperationOptions {
 }
 
 export interface PutResult extends Committed {
+  /** Bytes that an earlier, interrupted put had stored: they were not sent again. */
+  resumedBytes: number;
   elapsedMs: number;
 }
 
@@ -75,11 +77,17 @@ export interface GetOptions extends OperationOptions {
 
 export interface ReadOptions extends OperationOptions {
   onProgress?: ProgressListener;
+  /** The first byte wanted, 0 unless given; counted from the end when negative. */
+  offset?: number;
+  /** Bytes wanted, all unless given; a file that has fewer yields what it has. */
+  length?: number;
 }
 
 export interface GetResult extends RemoteFacts {
   /** The local file. */
   local: string;
+  /** Bytes that an earlier, interrupted get had left: they were checked, and not fetched again. */
+  resumedBytes: number;
   elapsedMs: number;
 }
 

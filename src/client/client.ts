@@ -39,7 +39,10 @@ import type {
 } from "./api.ts";
 import type { ClientContext } from "./context.ts";
 import { downloadInOrder, downloadInto } from "./download.ts";
-import { LocalSource, LocalTarget, resolveTarget } from "./local_files.ts";
+import { tellKept } from "./kept.ts";
+import { LocalSource, resolveTarget } from "./local_files.ts";
+import { LocalTarget } from "./local_target.ts";
+import { spanOf } from "./plan.ts";
 import { RemoteFile } from "./remote_file.ts";
 import type { Source } from "./source.ts";
 import { FileSource, StreamSource } from "./source.ts";
@@ -120,7 +123,8 @@ export class TydfsClient {
 
   /**
    * Gets a file to a local path (into it, when that is a directory). A local file that is there is
-   * replaced when the download is whole, and untouched otherwise.
+   * replaced when the download is whole, and untouched otherwise. What an interrupted get has left
+   * is gone on with, also for another version of the file.
    */
   async get(remote: string, local: string, options: GetOptions = {}): Promise<GetResult> {
     const { clock, random } = this.#context;
@@ -129,26 +133,33 @@ export class TydfsClient {
     const startMs = clock.monotonicMs();
     const file = await RemoteFile.open(this.#context, path, signal);
     const target = await LocalTarget.create(await resolveTarget(local, baseName(path)), random);
+    const done = { doneBytes: 0, resumedBytes: 0 };
     try {
       const onProgress = options.onProgress ?? ignore;
-      await downloadInto(this.#context, file, target, { signal, onProgress });
+      await downloadInto(this.#context, file, target, { signal, onProgress, done });
       const { mtimeMs, mode } = file.facts;
       signal.throwIfAborted();
       await target.finish({ mtimeMs, mode, sync: options.sync ?? false });
     } catch (error) {
-      await target.discard();
-      throw error;
+      if (!await target.leave()) throw error;
+      const place = `in ${quotePath(target.partial)}`;
+      throw tellKept(error, { path, bytes: done.doneBytes, place });
     }
     const elapsedMs = clock.monotonicMs() - startMs;
-    return { ...file.facts, local: target.path, elapsedMs };
+    const { resumedBytes } = done;
+    return { ...file.facts, local: target.path, resumedBytes, elapsedMs };
   }
 
-  /** A file's bytes in order, fetched ahead within bounds. */
+  /**
+   * A file's bytes in order, or `length` of them from `offset` on, fetched ahead within bounds. Of
+   * a part no more is fetched than the blocks that it lies in.
+   */
   async *read(remote: string, options: ReadOptions = {}): AsyncGenerator<Uint8Array> {
     const signal = signalOf(options);
     const file = await RemoteFile.open(this.#context, parsePath(remote), signal);
     const onProgress = options.onProgress ?? ignore;
-    yield* downloadInOrder(this.#context, file, { signal, onProgress });
+    const span = spanOf(file.facts.sizeBytes, options);
+    yield* downloadInOrder(this.#context, file, { signal, onProgress, span });
   }
 
   /**
@@ -350,7 +361,7 @@ export class TydfsClient {
       throw new TydfsError("invalid", `Cannot put a file at ${quotePath(path)}: name the file too`);
     }
     const startMs = clock.monotonicMs();
-    const committed = await upload(this.#context, source, {
+    const { committed, resumedBytes } = await upload(this.#context, source, {
       path,
       replicas: options.replicas,
       minCopies: options.minCopies,
@@ -358,7 +369,7 @@ export class TydfsClient {
       signal: signalOf(options),
       onProgress: options.onProgress ?? ignore,
     });
-    return { ...committed, elapsedMs: clock.monotonicMs() - startMs };
+    return { ...committed, resumedBytes, elapsedMs: clock.monotonicMs() - startMs };
   }
 
   #once<Request, Reply>(

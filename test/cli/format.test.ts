@@ -110,6 +110,7 @@ const PUT = {
   checksum: "0123456789abcdef",
   copies: 3,
   goal: 3,
+  resumedBytes: 0,
   elapsedMs: 2100,
 };
 
@@ -122,6 +123,13 @@ test("formatPut tells how many copies are durable, and which are not yet made", 
     "2 of 3 copies durable so far; the last one is being made",
   );
   expect(formatPut({ ...PUT, copies: 2, goal: 4 })).toContain("2 more are being made");
+});
+
+test("formatPut tells what was there already, and the rate of the rest", () => {
+  expect(formatPut({ ...PUT, resumedBytes: 2 ** 29 })).toStartWith(
+    'put "/videos/a.mp4" · 1 GiB in 2.1 s (244 MiB/s) · 512 MiB of it were there already · 3 of 3',
+  );
+  expect(formatPut({ ...PUT, resumedBytes: 2 ** 30 })).toContain(" · all of it was there already");
 });
 
 test("formatGet tells what was checked and where it is", () => {

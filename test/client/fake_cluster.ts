@@ -70,6 +70,8 @@ interface FakeFile {
 interface FakeUpload {
   request: UploadBeginRequest;
   offers: Map<number, ChunkOffer & { chunk: string }>;
+  /** Numbers of the chunks that keepers have. */
+  stored: Set<number>;
   committed: Committed | undefined;
 }
 
@@ -91,6 +93,10 @@ export class FakeCluster {
   readonly offers: ChunkOffer[] = [];
   readonly doubts: { chunk: string; keeper: string }[] = [];
   readonly aborted: string[] = [];
+  /** Of those, the ones whose chunks are kept for the next upload to their path. */
+  readonly kept: string[] = [];
+  /** Lengths of the ranges that keepers were asked for. */
+  readonly served: number[] = [];
   readonly client: TydfsClient;
   /** Called before each remote call; what it throws is answered. */
   before: (name: string) => void = () => {};
@@ -168,6 +174,7 @@ export class FakeCluster {
     get: (address, request) => {
       const keeper = this.#reach(address, request.signal);
       keeper.gets++;
+      this.served.push(request.length);
       if (keeper.fault === "busy") throw new TydfsError("busy", "All slots are taken");
       if (keeper.fault === "expired" && request.ticket === "old") {
         throw new TydfsError("expired", "The ticket has run out");
@@ -206,6 +213,7 @@ export class FakeCluster {
       throw new TydfsError("no-keepers", "Too few copies");
     }
     for (const holder of holders) holder.chunks.set(request.chunk, bytes);
+    upload.stored.add(Number(seq));
     const keepers = holders.map(({ id }) => id);
     if (upload.request.only === undefined) return { ok: true, keepers };
     return { ok: true, keepers, committed: this.#commit(uploadId) };
@@ -228,11 +236,15 @@ export class FakeCluster {
     const { chunkBytes } = this.#options;
     this.#serve(subject, uploadBegin, (request) => {
       const upload = makeId(this.#random);
-      const offers = new Map();
       const single = request.only !== undefined && request.only.sizeBytes <= chunkBytes;
       const kept = { ...request, only: single ? request.only : undefined };
-      this.#uploads.set(upload, { request: kept, offers, committed: undefined });
-      const reply = { upload, chunkBytes, leaseMs: 60_000, resumedBytes: 0 };
+      const { offers, stored } = request.resume && !single
+        ? this.#takeOver(request.path)
+        : { offers: new Map(), stored: new Set<number>() };
+      this.#uploads.set(upload, { request: kept, offers, stored, committed: undefined });
+      const sizes = [...stored].map((seq) => offers.get(seq)?.sizeBytes ?? 0);
+      const resumedBytes = sizes.reduce((total, size) => total + size, 0);
+      const reply = { upload, chunkBytes, leaseMs: 60_000, resumedBytes };
       if (!single || request.only === undefined) return reply;
       return { ...reply, placement: this.#place(upload, request.only) };
     });
@@ -242,22 +254,44 @@ export class FakeCluster {
       if (!this.#uploads.has(upload) || !isRecorded) {
         throw new TydfsError("not-found", "No such upload");
       }
-      return offer === undefined ? {} : { placement: this.#place(upload, offer) };
+      if (offer === undefined) return {};
+      if (this.#isStored(upload, offer)) return { stored: true as const };
+      return { placement: this.#place(upload, offer) };
     });
     this.#serve(subject, uploadCommit, ({ upload, chunks, checksum }) => {
       const open = this.#uploads.get(upload);
       if (open === undefined) throw new TydfsError("not-found", "No such upload");
+      // What was taken over from a longer file.
+      for (const seq of open.offers.keys()) if (seq >= chunks) open.offers.delete(seq);
       const committed = this.#commit(upload);
       if (open.offers.size !== chunks || committed.checksum !== checksum) {
         throw new TydfsError("conflict", "The sums differ");
       }
       return committed;
     });
-    this.#serve(subject, uploadAbort, ({ upload }) => {
+    this.#serve(subject, uploadAbort, ({ upload, keep }) => {
       this.aborted.push(upload);
+      if (keep) this.kept.push(upload);
       const committed = this.#uploads.get(upload)?.committed;
       return committed === undefined ? {} : { committed };
     });
+  }
+
+  /** The chunks of the newest unfinished upload to a path. */
+  #takeOver(path: string): { offers: FakeUpload["offers"]; stored: Set<number> } {
+    const unfinished = [...this.#uploads].filter(([id, { request, committed }]) =>
+      request.path === path && committed === undefined &&
+      (!this.aborted.includes(id) || this.kept.includes(id))
+    );
+    const [, newest] = unfinished.at(-1) ?? [];
+    return { offers: new Map(newest?.offers), stored: new Set(newest?.stored) };
+  }
+
+  #isStored(upload: string, offer: ChunkOffer): boolean {
+    const { offers, stored } = must(this.#uploads.get(upload), "the upload");
+    const there = offers.get(offer.seq);
+    return there !== undefined && stored.has(offer.seq) && there.offset === offer.offset &&
+      there.sizeBytes === offer.sizeBytes && sameSums(there.sums, offer.sums);
   }
 
   #place(upload: string, offer: ChunkOffer): ChunkPlacement {
@@ -265,7 +299,9 @@ export class FakeCluster {
     const hops = this.keepers.filter(({ id }) => !offer.avoid.includes(id)).slice(0, HOPS_MAX);
     if (hops.length < this.#options.copies) throw new TydfsError("no-keepers", "Too few keepers");
     const chunk = makeId(this.#random);
-    must(this.#uploads.get(upload), "the upload").offers.set(offer.seq, { ...offer, chunk });
+    const open = must(this.#uploads.get(upload), "the upload");
+    open.offers.set(offer.seq, { ...offer, chunk });
+    open.stored.delete(offer.seq);
     return {
       chunk,
       ticket: [upload, offer.seq, ...hops.map(({ id }) => id)].join(" "),
