@@ -4,6 +4,7 @@
  */
 import { formatDuration, formatSize } from "../base/bytes.ts";
 import type { Entry, GetResult, PutResult, StatResult } from "../client/client.ts";
+import { isLinkMode } from "../wire/file.ts";
 import { quotePath } from "../wire/names.ts";
 import { printable } from "./output.ts";
 
@@ -62,10 +63,15 @@ export function formatEntries(entries: readonly Entry[], format: EntriesFormat):
   return alignColumns(rows, [2]);
 }
 
+/** What people call an entry: to the cluster a symbolic link is a file like any other. */
+export function kindOf({ kind, mode }: Entry): "file" | "directory" | "link" {
+  return kind === "file" && isLinkMode(mode) ? "link" : kind;
+}
+
 /** What `ls --json` prints for an entry. */
 export function entryJson(entry: Entry): Record<string, unknown> {
-  const { path, kind, size, mtimeMs, owner, updating } = entry;
-  return { path, kind, size, mtimeMs, owner, updating };
+  const { path, size, mtimeMs, owner, updating } = entry;
+  return { path, kind: kindOf(entry), size, mtimeMs, owner, updating };
 }
 
 /** What `stat` prints. */
@@ -73,7 +79,7 @@ export function formatStat(result: StatResult, locations: boolean): string[] {
   const { entry, checksum, replicas, chunks } = result;
   const file = entry.kind === "file";
   const rows = [
-    ["  kind", entry.kind],
+    ["  kind", kindOf(entry)],
     ...(file ? [["  size", `${formatSize(entry.size)} (${entry.size} bytes)`]] : []),
     ...(file ? [["  version", String(entry.version)]] : []),
     ...(file ? [["  checksum", `xxh3 ${checksum}`]] : []),
@@ -97,8 +103,8 @@ export function formatStat(result: StatResult, locations: boolean): string[] {
 /** What `stat --json` prints. */
 export function statJson(result: StatResult, locations: boolean): Record<string, unknown> {
   const { entry, checksum, replicas, chunks } = result;
-  const { path, kind, size, version, mtimeMs, owner } = entry;
-  const facts = { path, kind, size, version, checksum, mtimeMs, owner, replicas };
+  const { path, size, version, mtimeMs, owner } = entry;
+  const facts = { path, kind: kindOf(entry), size, version, checksum, mtimeMs, owner, replicas };
   return locations ? { ...facts, chunks } : facts;
 }
 
@@ -159,8 +165,10 @@ function nameOf(entry: Entry, directory: string | undefined): string {
   return printable(name) + (entry.kind === "directory" ? "/" : "");
 }
 
-function formatMode({ kind, mode }: Entry): string {
+function formatMode(entry: Entry): string {
+  const { mode } = entry;
   const letters = "rwxrwxrwx";
   const bits = [...letters].map((letter, index) => (mode >> (8 - index)) & 1 ? letter : "-");
-  return (kind === "directory" ? "d" : "-") + bits.join("");
+  const kinds = { directory: "d", link: "l", file: "-" };
+  return kinds[kindOf(entry)] + bits.join("");
 }

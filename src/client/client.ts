@@ -29,6 +29,8 @@ import type {
   GetOptions,
   GetResult,
   LoggedEvent,
+  MoveOptions,
+  OpenFile,
   OperationOptions,
   PutOptions,
   PutResult,
@@ -155,11 +157,26 @@ export class TydfsClient {
    * a part no more is fetched than the blocks that it lies in.
    */
   async *read(remote: string, options: ReadOptions = {}): AsyncGenerator<Uint8Array> {
-    const signal = signalOf(options);
-    const file = await RemoteFile.open(this.#context, parsePath(remote), signal);
-    const onProgress = options.onProgress ?? ignore;
-    const span = spanOf(file.facts.sizeBytes, options);
-    yield* downloadInOrder(this.#context, file, { signal, onProgress, span });
+    const { read } = await this.open(remote, options);
+    yield* read(options);
+  }
+
+  /**
+   * Opens the version of a file that is there now, to be read in parts that belong together: they
+   * stay readable when the file is replaced or removed meanwhile, until the trash is emptied.
+   */
+  async open(remote: string, options: OperationOptions = {}): Promise<OpenFile> {
+    const path = parsePath(remote);
+    const file = await RemoteFile.open(this.#context, path, signalOf(options));
+    return {
+      facts: file.facts,
+      read: (part = {}) =>
+        downloadInOrder(this.#context, file, {
+          signal: signalOf(part),
+          onProgress: part.onProgress ?? ignore,
+          span: spanOf(file.facts.sizeBytes, part),
+        }),
+    };
   }
 
   /**
@@ -214,16 +231,12 @@ export class TydfsClient {
   }
 
   /**
-   * Moves a path as `mv` does: into `to` when that is a directory, else onto it. Returns the new
-   * path.
+   * Moves a path as `mv` does: into `to` when that is a directory, else onto it (always onto it
+   * when that is `exact`). Returns the new path.
    */
-  async rename(
-    from: string,
-    to: string,
-    options: OperationOptions & { replace?: boolean } = {},
-  ): Promise<string> {
+  async rename(from: string, to: string, options: MoveOptions = {}): Promise<string> {
     const source = parsePath(from);
-    const target = await this.resolveRemote(to, baseName(source), options);
+    const target = await this.#target(source, to, options);
     const request = { from: source, to: target, replace: options.replace ?? true };
     return (await this.#once(fileRename, request, options)).path;
   }
@@ -245,16 +258,12 @@ export class TydfsClient {
   }
 
   /**
-   * Copies a file as `cp` does: into `to` when that is a directory, else onto it. No byte moves.
-   * Returns the new path.
+   * Copies a file as `cp` does: into `to` when that is a directory, else onto it (always onto it
+   * when that is `exact`). No byte moves. Returns the new path.
    */
-  async copy(
-    from: string,
-    to: string,
-    options: OperationOptions & { replace?: boolean } = {},
-  ): Promise<string> {
+  async copy(from: string, to: string, options: MoveOptions = {}): Promise<string> {
     const source = parsePath(from);
-    const target = await this.resolveRemote(to, baseName(source), options);
+    const target = await this.#target(source, to, options);
     const { owner } = this.#context;
     const request = { from: source, to: target, replace: options.replace ?? true, owner };
     return (await this.#once(fileCopy, request, options)).path;
@@ -370,6 +379,11 @@ export class TydfsClient {
       onProgress: options.onProgress ?? ignore,
     });
     return { ...committed, resumedBytes, elapsedMs: clock.monotonicMs() - startMs };
+  }
+
+  #target(source: string, to: string, options: MoveOptions): Promise<string> {
+    if (options.exact === true) return Promise.resolve(parsePath(to));
+    return this.resolveRemote(to, baseName(source), options);
   }
 
   #once<Request, Reply>(

@@ -12,6 +12,7 @@ import { formatStatus } from "../../src/cli/format_status.ts";
 import { formatProgress, ProgressBar } from "../../src/cli/progress.ts";
 import type { ClusterStatus, Entry, StatResult } from "../../src/client/client.ts";
 import { MIB } from "../../src/base/bytes.ts";
+import { LINK_MODE } from "../../src/wire/file.ts";
 import { FakeOutput } from "./fake_output.ts";
 
 const FILE: Entry = {
@@ -48,6 +49,15 @@ test("formatEntries aligns a long list", () => {
     "-rw-r--r--  -       17 B  2024-05-01 12:30  b \\u001b[2J.mp4  (updating)",
     "drwxr-xr-x  ann        -  2024-05-01 12:30  old/",
   ]);
+});
+
+test("a symbolic link is a file of its own kind", () => {
+  const link = { ...FILE, path: "/videos/l", size: 5, mode: LINK_MODE };
+  expect(formatEntries([link], { long: true, directory: "/videos" })).toEqual([
+    "lrwxrwxrwx  ann  5 B  2024-05-01 12:30  l",
+  ]);
+  expect(entryJson(link)["kind"]).toBe("link");
+  expect(statJson({ ...STAT, entry: link }, false)["kind"]).toBe("link");
 });
 
 test("entryJson has the fields that scripts rely on", () => {

@@ -18,8 +18,16 @@ import { clusterStatus } from "../../src/wire/cluster.ts";
 import { dirList, dirMake } from "../../src/wire/dir.ts";
 import { TydfsError } from "../../src/wire/errors.ts";
 import type { Entry, FileLocateReply, LocatedExtent } from "../../src/wire/file.ts";
-import { fileDoubt, fileLocate, fileRemove, fileRename, fileStat } from "../../src/wire/file.ts";
+import {
+  fileCopy,
+  fileDoubt,
+  fileLocate,
+  fileRemove,
+  fileRename,
+  fileStat,
+} from "../../src/wire/file.ts";
 import { makeId } from "../../src/wire/ids.ts";
+import { parentPath } from "../../src/wire/names.ts";
 import type { Rpc } from "../../src/wire/rpc.ts";
 import { subjectsOf } from "../../src/wire/subjects.ts";
 import { fileChecksum, sameSums, sumsOf } from "../../src/wire/sums.ts";
@@ -88,6 +96,8 @@ export class FakeCluster {
   readonly bus = new FakeBus();
   readonly keepers: FakeKeeper[];
   readonly files = new Map<string, FakeFile>();
+  /** Directories that were made, with their modes; those above files are there by themselves. */
+  readonly directories = new Map<string, number>();
   /** Names of the remote calls, in order. */
   readonly calls: string[] = [];
   readonly offers: ChunkOffer[] = [];
@@ -344,8 +354,7 @@ export class FakeCluster {
   #serveFiles(subject: (name: string) => string): void {
     this.#serve(subject, fileLocate, ({ path, fromSeq }) => this.#locate(path, fromSeq));
     this.#serve(subject, fileStat, ({ path }) => {
-      if (path === "/dir") return statReply({ ...entryOf(path, undefined), kind: "directory" });
-      return statReply(entryOf(path, this.#find(path)));
+      return statReply(this.#entry(path));
     });
     this.#serve(subject, fileRemove, ({ path }) => {
       this.#find(path);
@@ -357,20 +366,60 @@ export class FakeCluster {
       this.files.delete(from);
       return { path: to };
     });
+    this.#serve(subject, fileCopy, ({ from, to, replace }) => {
+      const file = this.#find(from);
+      if (!replace && this.files.has(to)) throw new TydfsError("exists", `"${to}" exists`);
+      if (this.#isDirectory(to)) throw new TydfsError("is-directory", `"${to}" is a directory`);
+      const version = (this.files.get(to)?.version ?? 0) + 1;
+      this.files.set(to, { ...file, version });
+      return { path: to, version };
+    });
     this.#serve(subject, fileDoubt, (doubt) => {
       this.doubts.push(doubt);
       return {};
     });
-    this.#serve(subject, dirMake, ({ path }) => ({ path, made: true }));
-    this.#serve(subject, dirList, ({ after }) => {
-      const paths = [...this.files.keys()].sort();
-      const path = paths.find((candidate) => after === undefined || candidate > after);
-      const entries = path === undefined ? [] : [entryOf(path, this.files.get(path))];
-      return path === undefined || path === paths.at(-1) ? { entries } : { entries, next: path };
+    this.#serve(subject, dirMake, ({ path, mode }) => {
+      if (this.files.has(path)) throw new TydfsError("exists", `"${path}" is a file`);
+      this.directories.set(path, mode ?? 0o755);
+      return { path, made: true };
+    });
+    this.#serve(subject, dirList, ({ path, recursive, after }) => {
+      const all = this.files.has(path) ? [this.#entry(path)] : this.#below(path, recursive);
+      // A page is one entry.
+      const at = after === undefined ? 0 : Number(after);
+      const entries = all.slice(at, at + 1);
+      return at + 1 < all.length ? { entries, next: String(at + 1) } : { entries };
     });
     this.#serve(subject, clusterStatus, () => {
       throw new TydfsError("unavailable", "Not in this fake");
     });
+  }
+
+  /** Entries below a directory, in the order of the catalog: a directory sorts as `name/`. */
+  #below(directory: string, recursive: boolean): Entry[] {
+    if (!this.#isDirectory(directory)) {
+      throw new TydfsError("not-found", `Cannot find "${directory}"`);
+    }
+    const paths = new Set([...this.files.keys(), ...this.directories.keys()]);
+    for (const path of paths) if (parentPath(path) !== "/") paths.add(parentPath(path));
+    const prefix = directory === "/" ? "/" : `${directory}/`;
+    const keyOf = (path: string) => Buffer.from(this.files.has(path) ? path : `${path}/`);
+    return [...paths]
+      .filter((path) => path.startsWith(prefix))
+      .filter((path) => recursive || parentPath(path) === directory)
+      .sort((left, right) => Buffer.compare(keyOf(left), keyOf(right)))
+      .map((path) => this.#entry(path));
+  }
+
+  #entry(path: string): Entry {
+    if (!this.#isDirectory(path)) return entryOf(path, this.#find(path));
+    const mode = this.directories.get(path) ?? 0o755;
+    return { ...entryOf(path, undefined), kind: "directory", mode };
+  }
+
+  #isDirectory(path: string): boolean {
+    if (path === "/" || path === "/dir" || this.directories.has(path)) return true;
+    return [...this.files.keys()].some((file) => file.startsWith(`${path}/`));
   }
 
   #find(path: string): FakeFile {
