@@ -151,6 +151,7 @@ const REASONS: Record<string, string> = {
   ENOTDIR: "a part of the path is not a directory",
   ENAMETOOLONG: "the name is too long",
   EMFILE: "too many files are open",
+  ELOOP: "its symbolic links go in a circle",
   EFBIG: "the file is too large for the file system",
 };
 
