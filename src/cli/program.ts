@@ -14,6 +14,7 @@ import { addPut } from "./put.ts";
 import { addRm } from "./rm.ts";
 import { addStat } from "./stat.ts";
 import { addStatus } from "./status.ts";
+import { addSync } from "./sync.ts";
 import { addVersion } from "./version.ts";
 import { EXIT_STATUSES, reportFailure } from "./exit.ts";
 import type { Output } from "./output.ts";
@@ -85,6 +86,7 @@ export function makeProgram(session: Session): Command {
   addKeeper(program, session);
   addPut(program, session);
   addGet(program, session);
+  addSync(program, session);
   addLs(program, session);
   addStat(program, session);
   addRm(program, session);
