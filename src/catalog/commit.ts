@@ -18,8 +18,8 @@ export interface VersionFacts {
 export type Target = Exclude<Place, { kind: "blocked" }>;
 
 const INSERT_FILE = `INSERT INTO inode
-  (kind, size, version, mtime_ms, mode, owner, checksum, goal, replaced)
-  VALUES ('file', ?, ?, ?, ?, ?, ?, ?, ?)`;
+  (kind, size, version, mtime_ms, mode, owner, checksum, goal, replaced, asked)
+  VALUES ('file', ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 
 /**
  * Looks whether a file may be written at a path. Throws `is-directory`, `not-directory` (a parent
@@ -60,6 +60,7 @@ export function switchFile(
     version.checksum,
     version.goal,
     replaced ? 1 : 0,
+    file.replicas ?? 0,
   );
   tx.count("files", 1);
   tx.count("bytes", version.sizeBytes);
@@ -81,8 +82,8 @@ export function makeParents(
   owner: string,
   when: { atMs: number; sequence: number },
 ): { parent: number; name: string } {
-  const { atMs, sequence } = when;
-  const facts = { mode: PARENT_MODE, owner, atMs, sequence };
+  const { atMs: mtimeMs, sequence } = when;
+  const facts = { mode: PARENT_MODE, owner, mtimeMs, sequence };
   const parent = makeDirectories(tx, target.parent, target.parts.slice(0, -1), facts);
   return { parent, name: target.parts.at(-1) ?? "" };
 }

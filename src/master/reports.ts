@@ -6,7 +6,13 @@
  */
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
-import type { CommittedFile, Journal, Operation, ResultOf } from "../catalog/operation.ts";
+import type {
+  CommittedFile,
+  Journal,
+  Operation,
+  PolicyFacts,
+  ResultOf,
+} from "../catalog/operation.ts";
 import type { CatalogReader } from "../catalog/reader.ts";
 import type { Settings } from "../config/options.ts";
 import type { Bus, Subscription } from "../wire/bus.ts";
@@ -30,6 +36,7 @@ import { PROTOCOL_VERSION } from "../wire/version.ts";
 import type { Announce } from "./events.ts";
 import { announcer } from "./events.ts";
 import { noteFailure } from "./failures.ts";
+import { policyOf, Rulebook } from "./rulebook.ts";
 import type { Tables } from "./wiring.ts";
 
 type Stored = Extract<Operation, { kind: "chunk.stored" }>;
@@ -63,12 +70,14 @@ export class Reports {
   readonly #options: ReportsOptions;
   readonly #subjects: Subjects;
   readonly #announce: Announce;
+  readonly #rulebook: Rulebook;
   readonly #subscriptions: Subscription[] = [];
 
   constructor(options: ReportsOptions) {
     this.#options = options;
     this.#subjects = subjectsOf(options.cluster);
     this.#announce = announcer(options.bus, this.#subjects, options.clock);
+    this.#rulebook = new Rulebook(options.settings.rules, options.reader);
   }
 
   /** Begins to answer. */
@@ -122,7 +131,9 @@ export class Reports {
       throw new TydfsError("denied", `Cannot record chunk "${request.chunk}": not its keepers`);
     }
     if (ticket === undefined) return this.#storedCopy(request, keeper);
-    const operation = storedOperation(request, ticket, clock.wallMs());
+    // The rules of now, whatever they were when the chunk was placed: what lies wrong is moved.
+    const policy = policyOf(this.#rulebook.find(ticket.origin.path));
+    const operation = storedOperation(request, ticket, { atMs: clock.wallMs(), policy });
     const { committed } = await this.#record(operation);
     this.#releaseGrants(request, ticket);
     if (committed === undefined) return {};
@@ -258,15 +269,17 @@ export function keeperOf(subject: string): string {
 function storedOperation(
   request: StoredRequest,
   ticket: PutTicket,
-  atMs: number,
+  { atMs, policy }: { atMs: number; policy: PolicyFacts | undefined },
 ): Extract<Operation, { kind: "chunk.stored" }> {
   const { chunk: id, sizeBytes, sums, goal, origin, commit, minCopies } = ticket;
   const { path, upload, seq, offset } = origin;
-  const chunk = { id, sizeBytes, sums, goal };
+  const chunk = { id, sizeBytes, sums, goal, ...(policy === undefined ? {} : { policy }) };
   const base = { kind: "chunk.stored", chunk, keepers: request.keepers, atMs } as const;
   // Only a head with enough copies gives a chunk its use. Others' reports may be late: the client
   // has sent the chunk elsewhere by then.
   if (!request.head || request.keepers.length < minCopies) return base;
   if (commit === undefined) return { ...base, place: { upload, seq, offset } };
-  return { ...base, commit: { upload, file: { path, ...commit } } };
+  const { replicas, ...facts } = commit;
+  const file = { path, ...facts, ...(replicas === undefined ? {} : { replicas }) };
+  return { ...base, commit: { upload, file } };
 }
