@@ -19,6 +19,7 @@ import { addPut } from "./put.ts";
 import { addRm } from "./rm.ts";
 import { addStat } from "./stat.ts";
 import { addStatus } from "./status.ts";
+import { addSync } from "./sync.ts";
 import { addTail } from "./tail.ts";
 import { addVersion } from "./version.ts";
 import { EXIT_STATUSES, reportFailure } from "./exit.ts";
@@ -91,6 +92,7 @@ export function makeProgram(session: Session): Command {
   addKeeper(program, session);
   addPut(program, session);
   addGet(program, session);
+  addSync(program, session);
   addCat(program, session);
   addHead(program, session);
   addTail(program, session);
