@@ -51,6 +51,12 @@ function filesLine({ files, bytes, chunks, replicas, minCopies }: ClusterStatus)
 function warnings({ chunks }: ClusterStatus): string[] {
   const lines: string[] = [];
   if (chunks.under > 0) lines.push(`${formatCount(chunks.under, "chunk")} short of copies`);
+  const misplaced = chunks.misplaced ?? 0;
+  if (misplaced > 0) {
+    lines.push(
+      `${formatCount(misplaced, "chunk is", "chunks are")} to be moved by placement rules`,
+    );
+  }
   if (chunks.lost > 0) lines.push(`${formatCount(chunks.lost, "chunk")} with no copy in reach`);
   return lines;
 }

@@ -12,6 +12,7 @@ import { addMkdir } from "./mkdir.ts";
 import { addMv } from "./mv.ts";
 import { addPut } from "./put.ts";
 import { addRm } from "./rm.ts";
+import { addRule } from "./rule.ts";
 import { addStat } from "./stat.ts";
 import { addStatus } from "./status.ts";
 import { addVersion } from "./version.ts";
@@ -91,6 +92,7 @@ export function makeProgram(session: Session): Command {
   addMv(program, session);
   addMkdir(program, session);
   addStatus(program, session);
+  addRule(program, session);
   addVersion(program, session);
   return program;
 }
