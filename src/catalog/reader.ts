@@ -12,7 +12,8 @@ import { openCatalogForReading } from "./open.ts";
 import type { KeeperFacts, PolicyFacts } from "./operation.ts";
 import { type PlacedFile, RuleReader, type RuleRecord } from "./rule_reader.ts";
 import { Statements } from "./statements.ts";
-import { type Found, type InodeKind, walk } from "./tree.ts";
+import { type Found, type InodeKind, mustFind, walk } from "./tree.ts";
+import { type StoredChunk, UploadReader, type UploadRecord } from "./upload_reader.ts";
 
 /** What is known of a path. */
 export interface EntryFacts {
@@ -54,19 +55,6 @@ export interface KeeperRecord extends KeeperFacts {
   joinedMs: number;
 }
 
-export interface UploadRecord {
-  id: string;
-  path: string;
-  mode: number;
-  mtimeMs: number;
-  owner: string;
-  exclusive: boolean;
-  goal: number;
-  minCopies: number;
-  startedMs: number;
-  touchedMs: number;
-}
-
 export interface CatalogCounts {
   files: number;
   directories: number;
@@ -86,7 +74,6 @@ export interface CatalogCounts {
 type InodeRow = Omit<EntryFacts, "inode" | "updating">;
 type ExtentRow = Omit<ExtentFacts, "keepers"> & { keepers: string | null };
 type KeeperRow = Omit<KeeperRecord, "ports" | "labels"> & { ports: string; labels: string };
-type UploadRow = Omit<UploadRecord, "exclusive"> & { exclusive: number };
 
 const INODE = `SELECT kind, size, version, mtime_ms AS mtimeMs, mode, owner, checksum, goal
   FROM inode WHERE id = ?`;
@@ -97,13 +84,12 @@ const EXTENTS = `SELECT e.seq, e.offset, e.length, c.id AS chunk, e.chunk_offset
   WHERE e.inode = ? AND e.seq >= ? ORDER BY e.seq LIMIT ?`;
 const KEEPERS = `SELECT number, id, name, host, ports, slots, labels, epoch, instance,
   joined_ms AS joinedMs FROM keeper ORDER BY number`;
-const UPLOAD = `SELECT id, path, mode, mtime_ms AS mtimeMs, owner, exclusive, goal,
-  min_copies AS minCopies, started_ms AS startedMs, touched_ms AS touchedMs FROM upload`;
 
 export class CatalogReader {
   readonly #database: Database;
   readonly #store: Statements;
   readonly #chunks: ChunkReader;
+  readonly #uploads: UploadReader;
   readonly #rules: RuleReader;
 
   /**
@@ -113,6 +99,7 @@ export class CatalogReader {
     this.#database = openCatalogForReading(path);
     this.#store = new Statements(this.#database);
     this.#chunks = new ChunkReader(this.#store);
+    this.#uploads = new UploadReader(this.#store);
     this.#rules = new RuleReader(this.#store);
   }
 
@@ -136,7 +123,7 @@ export class CatalogReader {
 
   /** What is at `path`. Throws `not-found`. */
   getEntry(path: string): EntryFacts {
-    return this.#snapshot(() => this.#describe(this.#find(path, "find"), path));
+    return this.#snapshot(() => this.#describe(mustFind(this.#store, path, "find"), path));
   }
 
   /**
@@ -151,7 +138,7 @@ export class CatalogReader {
     limit: number,
   ): LocatedFile {
     return this.#snapshot(() => {
-      const pinned = inode ?? this.#find(path, "read").inode;
+      const pinned = inode ?? mustFind(this.#store, path, "read").inode;
       const row = this.#store.get<InodeRow>(INODE, pinned);
       if (row === undefined) {
         const state = "this version of it was removed";
@@ -174,7 +161,7 @@ export class CatalogReader {
    */
   list(path: string, options: ListOptions): ListPage {
     return this.#snapshot(() => {
-      const found = this.#find(path, "list");
+      const found = mustFind(this.#store, path, "list");
       if (found.inodeKind === "directory") {
         return listDirectory(this.#store, path, found.inode, options);
       }
@@ -221,17 +208,29 @@ export class CatalogReader {
     }));
   }
 
-  /** An upload under way; undefined when it is committed, dropped or unknown. */
+  /** An upload under way or paused; undefined when it is committed, dropped or unknown. */
   upload(id: string): UploadRecord | undefined {
-    const row = this.#store.get<UploadRow>(`${UPLOAD} WHERE id = ?`, id);
-    return row && { ...row, exclusive: row.exclusive === 1 };
+    return this.#uploads.find(id);
   }
 
-  /** Uploads of which nothing was heard since `beforeMs`, the idlest first. */
+  /** Uploads under way of which nothing was heard since `beforeMs`, the idlest first. */
   uploadsIdleSince(beforeMs: number, limit: number): UploadRecord[] {
-    const sql = `${UPLOAD} WHERE touched_ms < ? ORDER BY touched_ms LIMIT ?`;
-    return this.#store.all<UploadRow>(sql, beforeMs, limit)
-      .map((row) => ({ ...row, exclusive: row.exclusive === 1 }));
+    return this.#uploads.idleSince(beforeMs, limit, false);
+  }
+
+  /** Paused uploads of which nothing was heard since `beforeMs`, the idlest first. */
+  uploadsPausedSince(beforeMs: number, limit: number): UploadRecord[] {
+    return this.#uploads.idleSince(beforeMs, limit, true);
+  }
+
+  /** What an upload has stored as its chunk number `seq`, and who holds it. */
+  storedChunk(upload: string, seq: number): StoredChunk | undefined {
+    return this.#uploads.storedChunk(upload, seq);
+  }
+
+  /** Bytes that an upload to `path` could take over from the one before it. */
+  resumableBytes(path: string): number {
+    return this.#snapshot(() => this.#uploads.resumableBytes(path));
   }
 
   /** Whether something in the trash was removed before `beforeMs`. */
@@ -305,15 +304,6 @@ export class CatalogReader {
   /** Ids of chunks that nothing refers to since before `beforeMs`, and that no keeper has. */
   tombstones(beforeMs: number, limit: number): string[] {
     return this.#chunks.tombstones(beforeMs, limit);
-  }
-
-  #find(path: string, doing: string): Found {
-    const place = walk(this.#store, path);
-    if (place.kind === "found") return place;
-    const state = place.kind === "blocked"
-      ? `${quotePath(place.by)} is a file`
-      : "no such file or directory";
-    throw new TydfsError("not-found", `Cannot ${doing} ${quotePath(path)}: ${state}`);
   }
 
   #describe(found: Found, path: string): EntryFacts {
