@@ -30,7 +30,9 @@ export function formatRule({ pattern, require, prefer, copies }: RuleFacts): str
   return [printable(JSON.stringify(pattern)), ...wishes, ...number].join(" · ");
 }
 
-/** What goes wrong with a rule while so few keepers have its labels; undefined when nothing does. */
+/**
+ * What goes wrong with a rule while so few keepers have its labels; undefined when nothing does.
+ */
 export function fewKeepersWarning(rule: RuleFacts, status: ClusterStatus): string | undefined {
   const labels = formatLabels(rule.require);
   if (labels === "") return undefined;
