@@ -69,6 +69,10 @@ test("formatStatus has a line of what rules are to move, while there is any", ()
     repairs: { running: 0, queued: 0 },
   };
   expect(formatStatus(status)).toContain("4 chunks are to be moved by placement rules");
+  const blocked = { ...status.chunks, blocked: 3 };
+  expect(formatStatus({ ...status, chunks: blocked })).toContain(
+    "4 chunks are to be moved by placement rules; for 3 no keeper with the labels has room",
+  );
   const { misplaced: _misplaced, ...chunks } = status.chunks;
   expect(formatStatus({ ...status, chunks }).join()).not.toContain("placement rules");
 });
