@@ -53,7 +53,9 @@ function warnings({ chunks }: ClusterStatus): string[] {
   if (chunks.under > 0) lines.push(`${formatCount(chunks.under, "chunk")} short of copies`);
   const { misplaced = 0, blocked = 0 } = chunks;
   if (misplaced > 0) {
-    const waiting = blocked === 0 ? "" : `; for ${blocked} no keeper with the labels has room`;
+    const waiting = blocked === 0
+      ? ""
+      : `; ${blocked} wait for one more keeper with the labels and room`;
     const moves = formatCount(misplaced, "chunk is", "chunks are");
     lines.push(`${moves} to be moved by placement rules${waiting}`);
   }

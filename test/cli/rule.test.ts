@@ -71,7 +71,7 @@ test("formatStatus has a line of what rules are to move, while there is any", ()
   expect(formatStatus(status)).toContain("4 chunks are to be moved by placement rules");
   const blocked = { ...status.chunks, blocked: 3 };
   expect(formatStatus({ ...status, chunks: blocked })).toContain(
-    "4 chunks are to be moved by placement rules; for 3 no keeper with the labels has room",
+    "4 chunks are to be moved by placement rules; 3 wait for one more keeper with the labels and room",
   );
   const { misplaced: _misplaced, ...chunks } = status.chunks;
   expect(formatStatus({ ...status, chunks }).join()).not.toContain("placement rules");
