@@ -59,7 +59,7 @@ test("A chunk of a dead keeper is copied to another after the delay, and not bef
     blocked: 0,
   });
   expect(whole.repairs).toEqual({ running: 0, queued: 0 });
-  expect(world.events("repaired")).toMatchObject([{ chunk, keeper: others[0]?.id }]);
+  expect(world.events("repaired")).toMatchObject([{ chunk, keeper: others[0]?.name }]);
 });
 
 test("A chunk with one live copy left is copied at once", async () => {

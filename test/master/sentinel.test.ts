@@ -18,10 +18,10 @@ test("A silent keeper becomes suspect, then dead, then is back", async () => {
   expect(world.state(keeper)).toBe("SUSPECT");
   await world.live(8_000, [keeper]);
   expect(world.state(keeper)).toBe("DEAD");
-  expect(world.events("keeper-lost")).toMatchObject([{ keeper: keeper.id }]);
+  expect(world.events("keeper-lost")).toMatchObject([{ keeper: keeper.name }]);
   await world.live(2_000);
   expect(world.state(keeper)).toBe("ALIVE");
-  expect(world.events("keeper-back")).toMatchObject([{ keeper: keeper.id }]);
+  expect(world.events("keeper-back")).toMatchObject([{ keeper: keeper.name }]);
   expect(keeper.commands).toContain("inventory");
 });
 
