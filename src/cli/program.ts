@@ -17,6 +17,7 @@ import { addMkdir } from "./mkdir.ts";
 import { addMv } from "./mv.ts";
 import { addPut } from "./put.ts";
 import { addRm } from "./rm.ts";
+import { addRule } from "./rule.ts";
 import { addStat } from "./stat.ts";
 import { addStatus } from "./status.ts";
 import { addSync } from "./sync.ts";
@@ -105,6 +106,7 @@ export function makeProgram(session: Session): Command {
   addRm(program, session);
   addMkdir(program, session);
   addStatus(program, session);
+  addRule(program, session);
   addVersion(program, session);
   return program;
 }
