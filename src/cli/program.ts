@@ -17,8 +17,10 @@ import { addMkdir } from "./mkdir.ts";
 import { addMv } from "./mv.ts";
 import { addPut } from "./put.ts";
 import { addRm } from "./rm.ts";
+import { addRule } from "./rule.ts";
 import { addStat } from "./stat.ts";
 import { addStatus } from "./status.ts";
+import { addSync } from "./sync.ts";
 import { addTail } from "./tail.ts";
 import { addVersion } from "./version.ts";
 import { EXIT_STATUSES, reportFailure } from "./exit.ts";
@@ -91,6 +93,7 @@ export function makeProgram(session: Session): Command {
   addKeeper(program, session);
   addPut(program, session);
   addGet(program, session);
+  addSync(program, session);
   addCat(program, session);
   addHead(program, session);
   addTail(program, session);
@@ -103,6 +106,7 @@ export function makeProgram(session: Session): Command {
   addRm(program, session);
   addMkdir(program, session);
   addStatus(program, session);
+  addRule(program, session);
   addVersion(program, session);
   return program;
 }
