@@ -33,7 +33,11 @@ export function addLs(program: Command, session: Session): void {
       await session.withClient(self, async ({ client, signal, output, json }) => {
         const directory = parsePath(path);
         const recursive = flags.recursive === true;
-        const format = { long: flags.long === true, directory: recursive ? undefined : directory };
+        const format = {
+          long: flags.long === true,
+          directory: recursive ? undefined : directory,
+          paint: output.paint,
+        };
         const printer = new Printer((entries, first) => {
           if (!json) return formatEntries(entries, format).forEach((line) => output.line(line));
           for (const [index, entry] of entries.entries()) {

@@ -3,8 +3,16 @@
  * it quietly.
  */
 import { TydfsError } from "../wire/errors.ts";
+import type { ColorChoice, Paint } from "./color.ts";
+import { choosePaint } from "./color.ts";
 
 export interface Output {
+  /** Whether results go to a terminal. */
+  readonly resultsOnTerminal: boolean;
+  /** Colours results, where that is wanted. */
+  readonly paint: Paint;
+  /** Colours messages, where that is wanted. */
+  readonly messagePaint: Paint;
   /** Whether messages go to a terminal: progress is shown only there. */
   readonly messagesOnTerminal: boolean;
   /** Width of that terminal. */
@@ -27,11 +35,19 @@ export interface Output {
 const GATHER_CHARS = 64 * 1024;
 
 /** The process's own streams. */
-export function consoleOutput(): Output {
+export function consoleOutput(
+  color: ColorChoice = "auto",
+  env: Record<string, string | undefined> = {},
+): Output {
   const { stderr } = process;
   const results = new Results(process.stdout);
+  const resultsOnTerminal = process.stdout.isTTY === true;
+  const messagesOnTerminal = stderr.isTTY === true;
   return {
-    messagesOnTerminal: stderr.isTTY === true,
+    resultsOnTerminal,
+    messagesOnTerminal,
+    paint: choosePaint(color, { terminal: resultsOnTerminal, env }),
+    messagePaint: choosePaint(color, { terminal: messagesOnTerminal, env }),
     columns: stderr.columns ?? 80,
     line: (text) => results.line(text),
     message: (text) => void stderr.write(text + "\n"),

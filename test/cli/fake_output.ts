@@ -1,8 +1,12 @@
 /** A console that keeps what is written to it. */
+import { plain } from "../../src/cli/color.ts";
 import type { Output } from "../../src/cli/output.ts";
 
 export class FakeOutput implements Output {
   readonly columns = 100;
+  readonly resultsOnTerminal = false;
+  paint = plain;
+  messagePaint = plain;
   readonly lines: string[] = [];
   readonly messages: string[] = [];
   drawn = "";

@@ -33,7 +33,7 @@ const WRONG: [string, RegExp][] = [
   ["get /a b c", /^tydfs: Too many arguments/],
   ["version --wait 3s", /^tydfs: Unknown option '--wait'/],
   ["master --parallel 3", /^tydfs: Unknown option '--parallel'/],
-  ["ls", /^tydfs: Cannot join a cluster: set TYDFS_URL or give --url/],
+  ["ls", /^tydfs: Cannot join a cluster: no URL is given; set TYDFS_URL, give --url/],
   ["keeper", /^tydfs: Cannot join a cluster/],
   ["put -", /^tydfs: Cannot put standard input without a name/],
   ["ls --wait soon", /^tydfs: Cannot use "soon" for "wait" \(flag --wait\)/],

@@ -27,9 +27,9 @@ test("loadConfig takes flags before environment before file before defaults", ()
   expect(settings.chunk_size).toBe(8 * 2 ** 20);
   expect(settings.dead_after).toBe(10_000);
   expect(settings.port).toBeUndefined();
-  expect(origin.replicas).toBe("flag --replicas");
-  expect(origin.min_copies).toBe("environment TYDFS_MIN_COPIES");
-  expect(origin.chunk_size).toContain(file);
+  expect(origin.replicas.text).toBe("flag --replicas");
+  expect(origin.min_copies.text).toBe("environment TYDFS_MIN_COPIES");
+  expect(origin.chunk_size.text).toContain(file);
 });
 
 test("loadConfig reads lists and labels", () => {
