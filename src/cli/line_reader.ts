@@ -43,6 +43,7 @@ export function readLine(options: ReadLineOptions): Promise<LineRead> {
   const { prompt, history = [], complete, hidden = false } = options;
   return new Promise((resolve) => {
     let read: LineRead = { kind: "end" };
+    let closed = false;
     const { stderr } = process;
     if (hidden) stderr.write(prompt);
     const reader = createInterface({
@@ -52,7 +53,7 @@ export function readLine(options: ReadLineOptions): Promise<LineRead> {
       prompt: hidden ? "" : prompt,
       history: [...history],
       historySize: Math.max(history.length, 1),
-      ...(complete === undefined ? {} : { completer: completerOf(complete) }),
+      ...(complete === undefined ? {} : { completer: completerOf(complete, () => closed) }),
     });
     const end = (outcome: LineRead) => {
       read = outcome;
@@ -67,6 +68,7 @@ export function readLine(options: ReadLineOptions): Promise<LineRead> {
       end({ kind: "line", text });
     });
     reader.on("close", () => {
+      closed = true;
       if (read.kind === "end") stderr.write("\n");
       resolve(read);
     });
@@ -79,9 +81,15 @@ type Completer = (
   answer: (error: null, result: [string[], string]) => void,
 ) => void;
 
-function completerOf(complete: (line: string) => Promise<Completions>): Completer {
+function completerOf(
+  complete: (line: string) => Promise<Completions>,
+  isClosed: () => boolean,
+): Completer {
   return (line, answer) => {
-    complete(line).then(({ hits, tail }) => answer(null, [hits, tail]));
+    complete(line).then(({ hits, tail }) => {
+      // A line that was pasted may have been ended before its Tab was answered.
+      if (!isClosed()) answer(null, [hits, tail]);
+    });
   };
 }
 

@@ -11,7 +11,7 @@ import type { ClientSettings, TydfsClient, WaitNotice } from "../client/client.t
 import { HOW_TO_NAME_ONE } from "../config/connection.ts";
 import { ConfigError, doubtfulVariables } from "../config/load.ts";
 import type { Settings } from "../config/options.ts";
-import { hasCode } from "../wire/errors.ts";
+import { hasCode, TydfsError } from "../wire/errors.ts";
 import { exitStatusOf, reportFailure } from "./exit.ts";
 import { untilInterrupted } from "./interrupt.ts";
 import type { Output } from "./output.ts";
@@ -90,7 +90,7 @@ export class Session {
     const { json, quiet } = commonFlags(command);
     const { connector = ownConnection } = this.#options;
     await untilInterrupted(async (signal) => {
-      const client = await connector.join(this.joinSettings(settings, quiet));
+      const client = await connector.join(this.joinSettings(settings, quiet)).catch(whoseUrl);
       this.#client = client;
       try {
         await work({ client, signal, output, json, quiet });
@@ -146,6 +146,14 @@ export class Session {
     const { suggestPath } = await import("./similar_path.ts");
     return await suggestPath(this.#client, error, signal);
   }
+}
+
+/** Tells how to find out where a URL comes from that leads nowhere. */
+function whoseUrl(error: unknown): never {
+  if (!hasCode(error, "invalid", "no-master", "denied")) throw error;
+  const { code, message, data, cause } = error;
+  const next = "tydfs config show url tells where the URL comes from";
+  throw new TydfsError(code, `${message.replace(/\?$/, "")}; ${next}`, { data, cause });
 }
 
 /** A connection of its own for each command. */

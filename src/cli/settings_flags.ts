@@ -88,13 +88,7 @@ export function clientSettingsOf(
 export function withConnection(loaded: LoadedConfig, env: Environment): LoadedConfig {
   const { url, origin } = chooseConnection(loaded, () => readSaved(savedPath(env)));
   if (url === loaded.settings.url) return loaded;
-  return {
-    settings: { ...loaded.settings, url },
-    origin: {
-      ...loaded.origin,
-      url: { kind: loaded.origin.cluster.kind, text: origin, written: url },
-    },
-  };
+  return { settings: { ...loaded.settings, url }, origin: { ...loaded.origin, url: origin } };
 }
 
 /** The settings of a command, and where each came from. Throws `ConfigError`. */

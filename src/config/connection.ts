@@ -3,20 +3,20 @@
  * within each, and the default saved connection last. Decides only.
  */
 import { similarWord } from "../base/similar.ts";
-import { ConfigError, type LoadedConfig, type OriginKind } from "./load.ts";
+import { ConfigError, type LoadedConfig, type Origin, type OriginKind } from "./load.ts";
 import type { SavedClusters } from "./saved.ts";
 
 /** The URL to join by, and where it comes from; an empty one when nothing names a cluster. */
 export interface Connection {
   url: string;
-  origin: string;
+  origin: Origin;
 }
 
 /** What to do when no cluster is named; the end of a message. */
 export const HOW_TO_NAME_ONE =
   "set TYDFS_URL, give --url, or save it once: tydfs login URL --name home";
 
-const RANKS: readonly OriginKind[] = ["flag", "environment", "file", "default"];
+const RANKS: readonly OriginKind[] = ["flag", "environment", "file", "saved", "default"];
 
 /**
  * Chooses the URL. `readSaved` is asked only when a name or the default is needed. Throws
@@ -30,7 +30,7 @@ export function chooseConnection(
   readSaved: () => SavedClusters,
 ): Connection {
   const { url, cluster } = settings;
-  const given: Connection = { url, origin: origin.url.text };
+  const given: Connection = { url, origin: origin.url };
   const hasUrl = url !== "";
   const rankOf = (kind: OriginKind) => RANKS.indexOf(kind);
   const isNamed = origin.cluster.kind !== "default";
@@ -39,11 +39,15 @@ export function chooseConnection(
   if (isNamed && (origin.cluster.kind === "flag" || saved.urlByName.size > 0)) {
     const found = saved.urlByName.get(cluster);
     if (found === undefined) throw unknownName(cluster, origin.cluster.text, saved);
-    return { url: found, origin: `saved connection "${cluster}" (${origin.cluster.text})` };
+    return fromSaved(cluster, found, origin.cluster.text);
   }
   if (hasUrl || saved.standard === undefined) return given;
-  const standard = saved.urlByName.get(saved.standard) ?? "";
-  return { url: standard, origin: `saved connection "${saved.standard}" (the default one)` };
+  return fromSaved(saved.standard, saved.urlByName.get(saved.standard) ?? "", "the default one");
+}
+
+function fromSaved(name: string, url: string, why: string): Connection {
+  const text = `saved connection "${name}" (${why})`;
+  return { url, origin: { kind: "saved", text, written: url } };
 }
 
 function unknownName(name: string, place: string, saved: SavedClusters): ConfigError {

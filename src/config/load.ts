@@ -51,7 +51,7 @@ export interface ConfigSources {
   file?: string;
 }
 
-export type OriginKind = "flag" | "environment" | "file" | "default";
+export type OriginKind = "flag" | "environment" | "file" | "saved" | "default";
 
 /** Where a value came from. */
 export interface Origin {

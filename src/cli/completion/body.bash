@@ -35,7 +35,7 @@ _tydfs_list() {
 
 # Offers names that lie at a place.
 _tydfs_place() {
-  local name plain
+  local name plain i
   plain=${current//\\/}
   plain=${plain#[\"\']}
   case $1 in
@@ -53,6 +53,13 @@ _tydfs_place() {
           [[ -d $name ]] && name+=/
           COMPREPLY+=("$name")
         done < <(compgen -f -- "$plain")
+      fi
+      # bash leaves these unquoted, and they would mean something.
+      if [[ $current != [\"\']* && ${COMPREPLY[*]} == *[\$\`]* ]]; then
+        compopt +o filenames 2>/dev/null
+        for i in "${!COMPREPLY[@]}"; do
+          printf -v 'COMPREPLY[i]' %q "${COMPREPLY[i]}"
+        done
       fi
       # A name that is whole ends with a blank.
       if ((${#COMPREPLY[@]} == 1)) && [[ ${COMPREPLY[0]} != */ ]]; then
@@ -74,12 +81,11 @@ _tydfs_value() {
   return 1
 }
 
-# bash replaces only what follows the last : = or @ of the word.
+# bash replaces only what follows the last : or = of the word, or begins with its last @.
 _tydfs_trim() {
   local last=${COMP_WORDS[COMP_CWORD]} lead i
-  [[ $last == [:=@] ]] && last=''
+  [[ $last == [:=] ]] && last=''
   lead=${current%"$last"}
-  [[ $lead == *[:=@] && $COMP_WORDBREAKS == *"${lead: -1}"* ]] || return 0
   lead=${lead//\\/}
   for i in "${!COMPREPLY[@]}"; do
     COMPREPLY[i]=${COMPREPLY[i]#"$lead"}
