@@ -237,10 +237,12 @@ const REASONS: Record<string, string> = {
   ENOTDIR: "a part of the path is not a directory",
   ENAMETOOLONG: "the name is too long",
   EMFILE: "too many files are open",
+  ELOOP: "its symbolic links go in a circle",
   EFBIG: "the file is too large for the file system",
 };
 
-function localError(action: "read" | "write", path: string, cause: unknown): TydfsError {
+/** A failure of the system as an error that names the file and says why. */
+export function localError(action: "read" | "write", path: string, cause: unknown): TydfsError {
   if (cause instanceof TydfsError) return cause;
   const code = (cause as { code?: unknown } | undefined)?.code;
   const words = cause instanceof Error ? cause.message : String(cause);

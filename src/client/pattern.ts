@@ -4,6 +4,8 @@
  */
 import { parsePath, ROOT } from "../wire/names.ts";
 
+export { matcherOf } from "../base/pattern.ts";
+
 const MAGIC = /[*?[{]/;
 
 /** Whether a path has characters that patterns give a meaning. */
@@ -35,17 +37,4 @@ export function parsePattern(text: string): RemotePattern {
     deep: parts.length - fixed.length > 1 || pattern.includes("**"),
     matches: (path) => glob.match(path),
   };
-}
-
-/**
- * A test of paths as rules, `events` and `find` write it: a pattern without a slash is of names, at
- * any depth; another one of whole paths.
- */
-export function matcherOf(pattern: string): (path: string) => boolean {
-  if (!pattern.includes("/")) {
-    const glob = new Bun.Glob(pattern);
-    return (path) => glob.match(path.slice(path.lastIndexOf("/") + 1));
-  }
-  const glob = new Bun.Glob(pattern.startsWith("/") ? pattern : `/${pattern}`);
-  return (path) => glob.match(path);
 }

@@ -8,13 +8,13 @@ import { parse as parseToml, TomlError } from "smol-toml";
 import { join } from "node:path";
 import { formatDuration, formatSize, parseDuration, parseSize } from "../base/bytes.ts";
 import { didYouMean, similarWord } from "../base/similar.ts";
+import { ConfigError } from "./config_error.ts";
 import { configHome } from "./home.ts";
+import { parseLabels } from "./labels.ts";
 import { envName, flagName, type OptionKey, OPTIONS, type Settings } from "./options.ts";
+import { parseRules, RULE_KEY, type RuleSetting } from "./rules.ts";
 
-/** A setting that can't be used; `message` is whole and for the user. */
-export class ConfigError extends Error {
-  override name = "ConfigError";
-}
+export { ConfigError } from "./config_error.ts";
 
 /** The configuration file that is read when none is named. */
 export const CONFIG_FILE_DEFAULT = "tydfs.toml";
@@ -73,8 +73,10 @@ export interface LoadedConfig {
  * unknown.
  */
 export function loadConfig(sources: ConfigSources): LoadedConfig {
-  const file = sources.file === undefined ? {} : readConfigFile(sources.file);
-  const settings: Record<string, unknown> = {};
+  const { values: file, rules } = sources.file === undefined
+    ? { values: {}, rules: [] }
+    : readConfigFile(sources.file);
+  const settings: Record<string, unknown> = { rules };
   const origin: Partial<Record<OptionKey, Origin>> = {};
   for (const key of Object.keys(OPTIONS) as OptionKey[]) {
     const found = findValue(key, sources, file[key]);
@@ -146,17 +148,10 @@ function inBounds(
   return value;
 }
 
-function parseLabels(
-  text: string,
-  fail: (reason: string) => ConfigError,
-): Record<string, string> {
-  const labels: Record<string, string> = {};
-  for (const pair of text.split(",").filter((part) => part.trim() !== "")) {
-    const match = /^\s*([\w.-]{1,63})=([\w.-]{1,63})\s*$/.exec(pair);
-    if (match === null) throw fail(`"${pair}" is not KEY=VALUE`);
-    labels[match[1] ?? ""] = match[2] ?? "";
-  }
-  return labels;
+/** What a `tydfs.toml` says. */
+interface ConfigFile {
+  values: Partial<Record<OptionKey, FileValue>>;
+  rules: RuleSetting[];
 }
 
 /** A value in a file: as the text that it would be on the command line. */
@@ -165,8 +160,8 @@ interface FileValue {
   line: number;
 }
 
-/** Reads a flat `tydfs.toml`. */
-function readConfigFile(path: string): Partial<Record<OptionKey, FileValue>> {
+/** Reads a `tydfs.toml`: flat but for its rules. */
+function readConfigFile(path: string): ConfigFile {
   let text: string;
   try {
     text = readFileSync(path, "utf8");
@@ -183,16 +178,20 @@ function readConfigFile(path: string): Partial<Record<OptionKey, FileValue>> {
     throw new ConfigError(`Cannot read "${path}", line ${cause.line}: ${reason}`);
   }
   const values: Partial<Record<OptionKey, FileValue>> = {};
-  for (const [key, value] of Object.entries(table)) {
+  const { [RULE_KEY]: ruleTables, ...flat } = table;
+  for (const [key, value] of Object.entries(flat)) {
     const line = lineOf(text, key);
     const place = `"${path}", line ${line}`;
     if (!Object.hasOwn(OPTIONS, key)) {
-      const next = didYouMean(key, Object.keys(OPTIONS)) || "; tydfs config show lists the keys";
+      const known = [...Object.keys(OPTIONS), RULE_KEY];
+      const next = didYouMean(key, known) || "; tydfs config show lists the keys";
       throw new ConfigError(`Unknown key "${key}" in ${place}${next}`);
     }
     values[key as OptionKey] = { text: asText(value, place, key), line };
   }
-  return values;
+  const settings = new Set(Object.keys(OPTIONS));
+  const rules = ruleTables === undefined ? [] : parseRules(ruleTables, { text, path, settings });
+  return { values, rules };
 }
 
 function asText(value: unknown, place: string, key: string): string {

@@ -11,6 +11,7 @@ const UNDER = 4;
 const LOST = 6;
 const ETA = 8;
 const SCANNED = 10;
+const STRANDED = 12;
 const ROW_WORDS = 16;
 
 /** The state of repair. */
@@ -23,6 +24,8 @@ export interface RepairCounts {
   under: number;
   /** Chunks without any live copy. */
   lost: number;
+  /** Chunks whose copies in wrong places are on dead keepers: they can't be moved now. */
+  stranded: number;
   /**
    * Time until the queue is empty at the present rate, in ms; undefined when nothing is queued or
    * no rate is known.
@@ -53,6 +56,7 @@ export class RepairTable {
     writeWide(this.#rows, 0, QUEUED, counts.queued);
     writeWide(this.#rows, 0, UNDER, counts.under);
     writeWide(this.#rows, 0, LOST, counts.lost);
+    writeWide(this.#rows, 0, STRANDED, counts.stranded);
     writeWide(this.#rows, 0, SCANNED, Math.floor(counts.scannedMs));
     // 0 stands for unknown, so that a fresh table knows none.
     writeWide(this.#rows, 0, ETA, counts.etaMs === undefined ? 0 : Math.ceil(counts.etaMs) + 1);
@@ -65,6 +69,7 @@ export class RepairTable {
       queued: readWide(this.#rows, 0, QUEUED),
       under: readWide(this.#rows, 0, UNDER),
       lost: readWide(this.#rows, 0, LOST),
+      stranded: readWide(this.#rows, 0, STRANDED),
       scannedMs: readWide(this.#rows, 0, SCANNED),
       ...(eta === 0 ? {} : { etaMs: eta - 1 }),
     };

@@ -7,8 +7,8 @@ import type { Desk } from "./desk.ts";
 /** `cluster.status`. */
 export function status(desk: Desk): ClusterStatus {
   const { reader, roster, settings, tables, clock, version, natsVersion: nats } = desk;
-  const { files, bytes, chunks: total } = reader.counts();
-  const { running, queued, etaMs } = tables.repairs.read();
+  const { files, bytes, chunks: total, chunksMisplaced } = reader.counts();
+  const { running, queued, stranded, etaMs } = tables.repairs.read();
   const { under, lost } = health(desk);
   return {
     cluster: desk.cluster,
@@ -18,7 +18,13 @@ export function status(desk: Desk): ClusterStatus {
     keepers: roster.all().map((keeper) => keeperStatus(desk, keeper)),
     files,
     bytes,
-    chunks: { total, atGoal: Math.max(0, total - under - lost), under, lost },
+    chunks: {
+      total,
+      atGoal: Math.max(0, total - under - lost),
+      under,
+      lost,
+      misplaced: Math.max(0, chunksMisplaced - stranded),
+    },
     repairs: { running, queued, ...(etaMs === undefined ? {} : { etaMs }) },
   };
 }
