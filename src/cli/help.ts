@@ -17,13 +17,13 @@ export const GROUPS: readonly { title: string; commands: readonly string[] }[] =
   {
     title: "Files",
     commands: [
-      ...["put", "get", "cat", "head", "ls", "find", "stat", "du"],
+      ...["put", "get", "cat", "head", "tail", "ls", "find", "stat", "du"],
       ...["cp", "mv", "rm", "mkdir"],
     ],
   },
   { title: "Trees and changes", commands: ["sync", "watch", "events", "on"] },
   { title: "Cluster", commands: ["status", "top", "rule", "bench"] },
-  { title: "Roles", commands: ["master", "keeper", "unit", "systemd"] },
+  { title: "Roles", commands: ["master", "keeper", "service"] },
   { title: "Connections and settings", commands: ["login", "logout", "config"] },
   { title: "Using tydfs", commands: ["shell", "completion", "help", "version"] },
 ];
@@ -37,6 +37,7 @@ const STATUSES: Readonly<Record<string, readonly number[]>> = {
   get: [3, 5, 7],
   cat: [3, 5, 7],
   head: [3, 5, 7],
+  tail: [3, 5, 7],
   ls: [3, 5],
   find: [3, 5],
   stat: [3, 5],

@@ -80,17 +80,22 @@ export class Session {
     for (const warning of doubtfulVariables(this.env)) this.output.message(`tydfs: ${warning}`);
   }
 
-  /** Connects, runs `work`, and leaves the cluster whatever happens. */
+  /**
+   * Connects, runs `work`, and leaves the cluster whatever happens. With `tellWaits` false nothing
+   * is said while the client waits: a screen says it itself.
+   */
   async withClient(
     command: CommandUnknownOpts,
     work: (session: ClientSession) => Promise<void>,
+    options: { tellWaits?: boolean } = {},
   ): Promise<void> {
     const settings = clientSettingsOf(command, this.env, this.#options.inherited);
     const { output } = this;
     const { json, quiet } = commonFlags(command);
     const { connector = ownConnection } = this.#options;
     await untilInterrupted(async (signal) => {
-      const client = await connector.join(this.joinSettings(settings, quiet)).catch(whoseUrl);
+      const silent = quiet || options.tellWaits === false;
+      const client = await connector.join(this.joinSettings(settings, silent)).catch(whoseUrl);
       this.#client = client;
       try {
         await work({ client, signal, output, json, quiet });
@@ -104,7 +109,7 @@ export class Session {
   }
 
   /** What a client is made of. Throws `ConfigError` when no cluster is named. */
-  joinSettings(settings: Settings, quiet: boolean): JoinSettings {
+  joinSettings(settings: Settings, silent: boolean): JoinSettings {
     if (settings.url === "") {
       throw new ConfigError(`Cannot join a cluster: no URL is given; ${HOW_TO_NAME_ONE}`);
     }
@@ -115,7 +120,7 @@ export class Session {
       parallel: settings.parallel,
       log: this.debug ? stderrLog("client", { level: "debug", format: "text" }) : silentLog,
       onWait: (notice) => {
-        if (!quiet) this.output.message(`tydfs: ${waitWords(notice)}`);
+        if (!silent) this.output.message(`tydfs: ${waitWords(notice)}`);
       },
     };
   }

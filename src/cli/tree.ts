@@ -5,10 +5,19 @@
 import type { CommandUnknownOpts } from "@commander-js/extra-typings";
 
 /**
- * Where the thing lies that an argument names: in the cluster, on this machine, in either, among
- * the saved connections, the settings' keys or the commands; `word` is none of these.
+ * Where the thing lies that an argument names: in the cluster, on this machine, in either, in the
+ * one with a colon in front and else in the other (`side`), among the saved connections, the keys
+ * of settings or the commands; `word` is none of these.
  */
-export type Place = "remote" | "local" | "either" | "saved" | "setting" | "command" | "word";
+export type Place =
+  | "remote"
+  | "local"
+  | "either"
+  | "side"
+  | "saved"
+  | "setting"
+  | "command"
+  | "word";
 
 export interface ArgumentFacts {
   /** As the help shows it. */
@@ -49,6 +58,8 @@ const PLACES: Readonly<Record<string, Place>> = {
   file: "local",
   dir: "local",
   directory: "local",
+  source: "side",
+  target: "side",
   connection: "saved",
   key: "setting",
   command: "command",
@@ -58,6 +69,12 @@ const PLACES: Readonly<Record<string, Place>> = {
 const EXCEPTIONS: Readonly<Record<string, Place>> = {
   "on command": "word",
   "cd directory": "remote",
+};
+
+/** Commands whose last word, when there are several, lies on the other side than those before. */
+const ENDS: Readonly<Record<string, { first: Place; last: Place }>> = {
+  put: { first: "local", last: "remote" },
+  get: { first: "remote", last: "local" },
 };
 
 /** Flags whose value is something else than its name says. */
@@ -89,22 +106,31 @@ export function placeOf(path: readonly string[], name: string): Place {
   return EXCEPTIONS[`${path.join(" ")} ${word}`] ?? PLACES[word] ?? "word";
 }
 
-/**
- * Where each of the words lies that stand as a command's arguments; `complete` when no further word
- * follows. `put` is the one whose last word differs from what its arguments say.
- */
-export function placesOfWords(
-  { path, arguments: declared }: Pick<CommandFacts, "path" | "arguments">,
-  count: number,
-  complete: boolean,
-): Place[] {
+/** Where each of the words lies that stand as a command's arguments, when no further one follows. */
+export function placesOfWords(command: CommandFacts, count: number): Place[] {
+  const ends = endsOf(command);
   return Array.from({ length: count }, (_, index) => {
-    const argument = declared[index] ?? (declared.at(-1)?.variadic ? declared.at(-1) : undefined);
-    if (path.join(" ") !== "put") return argument?.place ?? "word";
-    if (index === 0) return "local";
-    if (!complete) return "either";
-    return index === count - 1 ? "remote" : "local";
+    if (ends === undefined) return argumentAt(command, index)?.place ?? "word";
+    return index > 0 && index === count - 1 ? ends.last : ends.first;
   });
+}
+
+/** Where the word at a place may lie, when it is not known how many follow. */
+export function placeAt(command: CommandFacts, index: number): Place {
+  const ends = endsOf(command);
+  if (ends === undefined) return argumentAt(command, index)?.place ?? "word";
+  return index === 0 ? ends.first : "either";
+}
+
+/** Where the last word of a command lies, if it is on the other side than those before. */
+export function endsOf({ path }: CommandFacts): { first: Place; last: Place } | undefined {
+  return ENDS[path.join(" ")];
+}
+
+/** The declared argument that stands at a place; the last one may stand for all that follow. */
+export function argumentAt(command: CommandFacts, index: number): ArgumentFacts | undefined {
+  const last = command.arguments.at(-1);
+  return command.arguments[index] ?? (last?.variadic === true ? last : undefined);
 }
 
 /** The words that call a command, without the program's name. */

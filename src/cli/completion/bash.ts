@@ -3,6 +3,7 @@
  * tree stands in it, names are asked of the program.
  */
 import type { CommandFacts } from "../tree.ts";
+import { endsOf } from "../tree.ts";
 import body from "./body.bash" with { type: "text" };
 import { allCommands, namesOf, singleQuoted, targetOf } from "./walk.ts";
 
@@ -35,7 +36,8 @@ function factsCase(command: CommandFacts): string {
 }
 
 /** Where the words of a command lie; with `+` in front for all that follow, too. */
-function placesOf({ path, arguments: declared }: CommandFacts): string[] {
-  if (path.join(" ") === "put") return ["local", "+either"];
-  return declared.map((argument) => (argument.variadic ? "+" : "") + targetOf(argument));
+function placesOf(command: CommandFacts): string[] {
+  const ends = endsOf(command);
+  if (ends !== undefined) return [ends.first, "+either"];
+  return command.arguments.map((argument) => (argument.variadic ? "+" : "") + targetOf(argument));
 }

@@ -43,6 +43,16 @@ _tydfs_place() {
     local) compopt -o default -o filenames 2>/dev/null ;;
     saved) _tydfs_list "$("$program" __complete saved 2>/dev/null)" ;;
     command) _tydfs_list "$all" ;;
+    side)
+      if [[ $current != :* ]]; then
+        compopt -o default -o filenames 2>/dev/null
+        return
+      fi
+      current=${current#:}
+      _tydfs_place remote
+      COMPREPLY=("${COMPREPLY[@]/#/:}")
+      current=:$current
+      ;;
     remote | either)
       compopt -o filenames -o nospace 2>/dev/null
       while IFS= read -r name; do

@@ -17,6 +17,17 @@ function __tydfs_remote
     $program __complete (__tydfs_joins) --quoted -- remote (commandline -ct) 2>/dev/null
 end
 
+function __tydfs_side
+    set -l words (commandline -opc)
+    set -l program $words[1]
+    set -l text (commandline -ct)
+    string match -q -- ':*' $text; or return
+    set -l rest (string sub -s 2 -- $text)
+    for name in ($program __complete (__tydfs_joins) --quoted -- remote $rest 2>/dev/null)
+        printf ':%s\n' $name
+    end
+end
+
 function __tydfs_saved
     set -l words (commandline -opc)
     set -l program $words[1]

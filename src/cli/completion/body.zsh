@@ -12,12 +12,14 @@ _tydfs_joins() {
 
 _tydfs_remote() {
   local -a reply names directories files
+  local lead=${(Q)PREFIX}
+  lead=${(M)lead##*/}
   _tydfs_joins
   names=("${(@f)$(${(Q)_tydfs_line[1]} __complete $reply -- remote "${(Q)PREFIX}" 2>/dev/null)}")
   names=(${names:#})
   (( $#names )) || return 1
   compset -P '*/'
-  names=("${(@)names#${(Q)IPREFIX}}")
+  names=("${(@)names#$lead}")
   directories=(${(M)names:#*/})
   files=(${names:#*/})
   compadd -f -q -S / -- ${directories%/}
@@ -26,6 +28,10 @@ _tydfs_remote() {
 
 _tydfs_either() {
   _alternative 'remote:remote name:_tydfs_remote' 'local:local file:_files'
+}
+
+_tydfs_side() {
+  if compset -P ':'; then _tydfs_remote; else _files; fi
 }
 
 _tydfs_saved() {

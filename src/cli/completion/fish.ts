@@ -1,5 +1,6 @@
 /** The completion script for fish: one line a command and flag, and names asked of the program. */
 import type { ArgumentFacts, CommandFacts, FlagFacts, Place } from "../tree.ts";
+import { endsOf } from "../tree.ts";
 import body from "./body.fish" with { type: "text" };
 import { allCommands, brief } from "./walk.ts";
 
@@ -36,11 +37,10 @@ function flagWords({ short, long, about, value }: FlagFacts): string {
 }
 
 /** fish does not count arguments: what fits one of them is offered for each. */
-function argumentLines({ path, arguments: declared }: CommandFacts): string[] {
-  const isPut = path.join(" ") === "put";
-  const all: Pick<ArgumentFacts, "place" | "choices">[] = isPut
-    ? [{ place: "either", choices: [] }]
-    : [...declared];
+function argumentLines(command: CommandFacts): string[] {
+  const all: Pick<ArgumentFacts, "place" | "choices">[] = endsOf(command) === undefined
+    ? [...command.arguments]
+    : [{ place: "either", choices: [] }];
   const words = sourceOf(all);
   return words === "" ? [] : [words];
 }
@@ -50,9 +50,10 @@ function sourceOf(targets: readonly { place: Place; choices: readonly string[] }
   const sources = targets.flatMap(({ place, choices }) => {
     if (choices.length > 0) return [choices.join(" ")];
     if (place === "remote" || place === "either") return ["(__tydfs_remote)"];
+    if (place === "side") return ["(__tydfs_side)"];
     return place === "saved" ? ["(__tydfs_saved)"] : [];
   });
-  const files = targets.some(({ place }) => place === "local" || place === "either");
+  const files = targets.some(({ place }) => ["local", "either", "side"].includes(place));
   const offered = sources.length === 0 ? "" : `-a ${quote([...new Set(sources)].join(" "))}`;
   if (targets.length === 0) return "";
   return [files ? "-F" : "-f", offered].filter((word) => word !== "").join(" ");

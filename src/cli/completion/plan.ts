@@ -1,6 +1,6 @@
 /** Decides what can stand at the end of a command line that is being typed. Looks at nothing. */
-import type { ArgumentFacts, CommandFacts, FlagFacts, Place } from "../tree.ts";
-import { placesOfWords } from "../tree.ts";
+import type { CommandFacts, FlagFacts, Place } from "../tree.ts";
+import { argumentAt, endsOf, placeAt } from "../tree.ts";
 
 /** What fits in place of the word that is being typed. */
 export type CompletionPlan =
@@ -64,17 +64,21 @@ export function planCompletion(
     return { kind: "words", words: command.commands.map(({ path }) => path.at(-1) ?? "") };
   }
   const argument = argumentAt(command, operands.length);
-  if (argument === undefined) return { kind: "words", words: [] };
-  if (argument.choices.length > 0) return { kind: "words", words: argument.choices };
-  const place = placesOfWords(command, operands.length + 1, false).at(-1) ?? "word";
-  const directories = /^dir/i.test(argument.name);
+  const place = placeAt(command, operands.length);
+  if (argument === undefined && endsOf(command) === undefined) return { kind: "words", words: [] };
+  if (argument !== undefined && argument.choices.length > 0) {
+    return { kind: "words", words: argument.choices };
+  }
+  if (place === "side") return planSide(current);
+  const directories = /^dir/i.test(argument?.name ?? "");
   return { kind: "place", place, prefix: "", directories };
 }
 
-/** The declared argument that stands at a place; the last one may stand for all that follow. */
-export function argumentAt(command: CommandFacts, index: number): ArgumentFacts | undefined {
-  const last = command.arguments.at(-1);
-  return command.arguments[index] ?? (last?.variadic === true ? last : undefined);
+/** A colon tells the cluster's side. */
+function planSide(current: string): CompletionPlan {
+  const prefix = current.startsWith(":") ? ":" : "";
+  const place = prefix === "" ? "local" : "remote";
+  return { kind: "place", place, prefix, directories: false };
 }
 
 function planValue({ value }: FlagFacts, prefix: string): CompletionPlan {

@@ -1,5 +1,6 @@
 /** The completion script for zsh: a function for each command, and names asked of the program. */
 import type { CommandFacts, FlagFacts, Place } from "../tree.ts";
+import { endsOf } from "../tree.ts";
 import body from "./body.zsh" with { type: "text" };
 import { allCommands, brief, namesOf, singleQuoted } from "./walk.ts";
 
@@ -10,6 +11,7 @@ const ACTIONS: Readonly<Record<Place, string>> = {
   remote: "_tydfs_remote",
   local: "_files",
   either: "_tydfs_either",
+  side: "_tydfs_side",
   saved: "_tydfs_saved",
   setting: " ",
   command: "_tydfs_commands",
@@ -67,9 +69,12 @@ function flagSpec(flag: FlagFacts): string {
   return `'(${names.join(" ")})'{${short}${plus},${long}${eq}}${singleQuoted(text + tail)}`;
 }
 
-function argumentSpecs({ path, arguments: declared }: CommandFacts): string[] {
-  if (path.join(" ") === "put") return ["'1:local file:_files'", "'*:path:_tydfs_either'"];
-  return declared.map((argument, index) => {
+function argumentSpecs(command: CommandFacts): string[] {
+  const ends = endsOf(command);
+  if (ends !== undefined) {
+    return [`'1:${ends.first} name:${ACTIONS[ends.first]}'`, "'*:name:_tydfs_either'"];
+  }
+  return command.arguments.map((argument, index) => {
     const position = argument.variadic ? "*" : String(index + 1);
     const optional = argument.required || argument.variadic ? ":" : "::";
     const name = escapeSpec(argument.name.toLowerCase());

@@ -101,6 +101,7 @@ async function namesIn(place: Place, asked: Asked, parts: CompleterParts): Promi
     case "command":
       return parts.root.commands.map(({ path }) => path.at(-1) ?? "");
     case "setting":
+    case "side":
     case "word":
       return [];
   }

@@ -15,7 +15,7 @@ import type { Environment, JoinSettings } from "../session.ts";
 import { Session } from "../session.ts";
 import type { InheritedFlags } from "../settings_flags.ts";
 import type { CommandFacts } from "../tree.ts";
-import { placesOfWords, readTree } from "../tree.ts";
+import { endsOf, placesOfWords, readTree } from "../tree.ts";
 import type { ShellState } from "./builtins.ts";
 import { addBuiltins } from "./builtins.ts";
 import type { CompleterParts } from "./completer.ts";
@@ -30,8 +30,8 @@ import type { Word } from "./words.ts";
 import { parseCommands } from "./words.ts";
 
 const INTERRUPTED_STATUS = 130;
-/** They run for as long as the machine does, and end their process themselves. */
-const OUTSIDE = ["master", "keeper", "shell", "completion"];
+/** They end their process themselves, or are about another shell. */
+const OUTSIDE = ["master", "keeper", "service", "shell", "completion"];
 
 /** Runs one command line in a session; `prepare` may add to the tree that is made for it. */
 export type RunProgram = (
@@ -161,13 +161,11 @@ export class Shell {
     const declared = command.registeredArguments;
     refuseStdin(facts.path, args);
     if (facts.path[0] === "cd") return;
-    const isPut = facts.path.join(" ") === "put";
     // Alone, a file goes where the shell stands, and not to the root.
-    const words = isPut && args.length === 1 && place.remote !== "/"
-      ? [...args, place.prefix]
-      : args;
+    const isAlone = endsOf(facts)?.last === "remote" && args.length === 1 && place.remote !== "/";
+    const words = isAlone ? [...args, place.prefix] : args;
     const variadic = declared.at(-1)?.variadic === true;
-    const places = placesOfWords(facts, words.length, true);
+    const places = placesOfWords(facts, words.length);
     const resolved = await resolveWords(words, { at: place, places, typed, expand: variadic });
     for (const [index, argument] of declared.entries()) {
       if (index < resolved.length) {
@@ -175,6 +173,12 @@ export class Shell {
       } else if (facts.arguments[index]?.place === "remote" && place.remote !== "/") {
         command.processedArgs[index] = argument.variadic ? [place.remote] : place.remote;
       }
+    }
+    for (const { long, value } of facts.flags) {
+      const name = command.options.find((option) => option.long === long)?.attributeName() ?? "";
+      const text = command.getOptionValue(name);
+      const isGiven = value?.place === "remote" && command.getOptionValueSource(name) === "cli";
+      if (isGiven && typeof text === "string") command.setOptionValue(name, place.resolve(text));
     }
   }
 

@@ -64,7 +64,9 @@ export async function resolveWords(
     const place = places[index] ?? "word";
     const word = typed.find((each) => each.text === text);
     if (place === "remote") resolved.push(at.resolve(text));
-    else if (place !== "local") resolved.push(text);
+    else if (place === "side" && text.startsWith(":")) {
+      resolved.push(`:${at.resolve(text.slice(1) || ".")}`);
+    } else if (place !== "local") resolved.push(text);
     else {
       const path = word?.isHome === true ? expandHome(text) : text;
       const isPattern = expand && word?.isPattern === true;

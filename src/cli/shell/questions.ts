@@ -1,5 +1,6 @@
 /** What the shell asks for when a command is typed without all that it needs. Decides only. */
 import { readWords } from "../completion/plan.ts";
+import { endsOf } from "../tree.ts";
 import type { ArgumentFacts, CommandFacts, Place } from "../tree.ts";
 
 export interface Question {
@@ -11,13 +12,6 @@ export interface Question {
   variadic: boolean;
 }
 
-const PUT_TARGET: Question = {
-  label: "Remote path (Enter: the remote directory)",
-  place: "remote",
-  required: false,
-  variadic: false,
-};
-
 /**
  * The questions for the words of a command: none when nothing that it needs is missing, else one
  * for each argument that is, those that may be left out too.
@@ -28,7 +22,15 @@ export function missingQuestions(root: CommandFacts, words: readonly string[]): 
   const required = command.arguments.filter((argument) => argument.required).length;
   if (pending !== undefined || wantsHelp || operands.length >= required) return [];
   const questions = command.arguments.slice(operands.length).map(questionOf);
-  return command.path.join(" ") === "put" ? [...questions, PUT_TARGET] : questions;
+  const ends = endsOf(command);
+  if (ends === undefined || command.arguments.length > 1) return questions;
+  return [...questions, lastQuestion(ends.last)];
+}
+
+/** Where it goes: the directory in which the shell stands, unless told. */
+function lastQuestion(place: Place): Question {
+  const label = `${labelOf(place, place)} (or Enter: the ${place} directory)`;
+  return { label, place, required: false, variadic: false };
 }
 
 function questionOf({ name, place, required, variadic }: ArgumentFacts): Question {
