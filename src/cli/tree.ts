@@ -106,7 +106,9 @@ export function placeOf(path: readonly string[], name: string): Place {
   return EXCEPTIONS[`${path.join(" ")} ${word}`] ?? PLACES[word] ?? "word";
 }
 
-/** Where each of the words lies that stand as a command's arguments, when no further one follows. */
+/**
+ * Where each of the words lies that stand as a command's arguments, when no further one follows.
+ */
 export function placesOfWords(command: CommandFacts, count: number): Place[] {
   const ends = endsOf(command);
   return Array.from({ length: count }, (_, index) => {
