@@ -49,6 +49,7 @@ const filesDoor = {
     "src/chunks/disk.ts",
     "src/client/local_files.ts",
     "src/client/local_names.ts",
+    "src/client/local_target.ts",
     "src/client/local_tree.ts",
     "src/config/load.ts",
     "src/config/saved.ts",

@@ -4,7 +4,12 @@
  * time of a small command.
  */
 import { Command, CommanderError } from "@commander-js/extra-typings";
+import { addCat } from "./cat.ts";
+import { addCp } from "./cp.ts";
+import { addDu } from "./du.ts";
+import { addFind } from "./find.ts";
 import { addGet } from "./get.ts";
+import { addHead } from "./head.ts";
 import { addKeeper } from "./keeper.ts";
 import { addLs } from "./ls.ts";
 import { addMaster } from "./master.ts";
@@ -14,6 +19,7 @@ import { addPut } from "./put.ts";
 import { addRm } from "./rm.ts";
 import { addStat } from "./stat.ts";
 import { addStatus } from "./status.ts";
+import { addTail } from "./tail.ts";
 import { addVersion } from "./version.ts";
 import { addComplete } from "./complete.ts";
 import { addCompletion } from "./completion.ts";
@@ -114,10 +120,16 @@ export function makeProgram(session: Session, words: readonly string[] = []): Co
   addKeeper(program, session);
   addPut(program, session);
   addGet(program, session);
+  addCat(program, session);
+  addHead(program, session);
+  addTail(program, session);
   addLs(program, session);
+  addFind(program, session);
+  addDu(program, session);
   addStat(program, session);
-  addRm(program, session);
+  addCp(program, session);
   addMv(program, session);
+  addRm(program, session);
   addMkdir(program, session);
   addStatus(program, session);
   addLogin(program, session);

@@ -48,6 +48,14 @@ export interface CommandFacts {
   commands: readonly CommandFacts[];
 }
 
+/** Where the first and the last word of a command lie. */
+export interface Ends {
+  first: Place;
+  last: Place;
+  /** There must be a last one. */
+  required: boolean;
+}
+
 /** Names of arguments and of flags' values that say where the thing lies. */
 const PLACES: Readonly<Record<string, Place>> = {
   remote: "remote",
@@ -71,10 +79,12 @@ const EXCEPTIONS: Readonly<Record<string, Place>> = {
   "cd directory": "remote",
 };
 
-/** Commands whose last word, when there are several, lies on the other side than those before. */
-const ENDS: Readonly<Record<string, { first: Place; last: Place }>> = {
-  put: { first: "local", last: "remote" },
-  get: { first: "remote", last: "local" },
+/** Commands whose last word, when there are several, is where the others go. */
+const ENDS: Readonly<Record<string, Ends>> = {
+  put: { first: "local", last: "remote", required: false },
+  get: { first: "remote", last: "local", required: false },
+  cp: { first: "remote", last: "remote", required: true },
+  mv: { first: "remote", last: "remote", required: true },
 };
 
 /** Flags whose value is something else than its name says. */
@@ -121,11 +131,11 @@ export function placesOfWords(command: CommandFacts, count: number): Place[] {
 export function placeAt(command: CommandFacts, index: number): Place {
   const ends = endsOf(command);
   if (ends === undefined) return argumentAt(command, index)?.place ?? "word";
-  return index === 0 ? ends.first : "either";
+  return index === 0 || ends.first === ends.last ? ends.first : "either";
 }
 
-/** Where the last word of a command lies, if it is on the other side than those before. */
-export function endsOf({ path }: CommandFacts): { first: Place; last: Place } | undefined {
+/** Where the ends lie of a command whose last word is where the others go. */
+export function endsOf({ path }: CommandFacts): Ends | undefined {
   return ENDS[path.join(" ")];
 }
 

@@ -3,7 +3,7 @@
  * tree stands in it, names are asked of the program.
  */
 import type { CommandFacts } from "../tree.ts";
-import { endsOf } from "../tree.ts";
+import { endsOf, placeAt } from "../tree.ts";
 import body from "./body.bash" with { type: "text" };
 import { allCommands, namesOf, singleQuoted, targetOf } from "./walk.ts";
 
@@ -38,6 +38,6 @@ function factsCase(command: CommandFacts): string {
 /** Where the words of a command lie; with `+` in front for all that follow, too. */
 function placesOf(command: CommandFacts): string[] {
   const ends = endsOf(command);
-  if (ends !== undefined) return [ends.first, "+either"];
+  if (ends !== undefined) return [ends.first, `+${placeAt(command, 1)}`];
   return command.arguments.map((argument) => (argument.variadic ? "+" : "") + targetOf(argument));
 }

@@ -1,6 +1,6 @@
 /** The completion script for fish: one line a command and flag, and names asked of the program. */
 import type { ArgumentFacts, CommandFacts, FlagFacts, Place } from "../tree.ts";
-import { endsOf } from "../tree.ts";
+import { endsOf, placeAt } from "../tree.ts";
 import body from "./body.fish" with { type: "text" };
 import { allCommands, brief } from "./walk.ts";
 
@@ -40,7 +40,7 @@ function flagWords({ short, long, about, value }: FlagFacts): string {
 function argumentLines(command: CommandFacts): string[] {
   const all: Pick<ArgumentFacts, "place" | "choices">[] = endsOf(command) === undefined
     ? [...command.arguments]
-    : [{ place: "either", choices: [] }];
+    : [{ place: placeAt(command, 1), choices: [] }];
   const words = sourceOf(all);
   return words === "" ? [] : [words];
 }

@@ -1,6 +1,6 @@
 /** The completion script for zsh: a function for each command, and names asked of the program. */
 import type { CommandFacts, FlagFacts, Place } from "../tree.ts";
-import { endsOf } from "../tree.ts";
+import { endsOf, placeAt } from "../tree.ts";
 import body from "./body.zsh" with { type: "text" };
 import { allCommands, brief, namesOf, singleQuoted } from "./walk.ts";
 
@@ -72,7 +72,10 @@ function flagSpec(flag: FlagFacts): string {
 function argumentSpecs(command: CommandFacts): string[] {
   const ends = endsOf(command);
   if (ends !== undefined) {
-    return [`'1:${ends.first} name:${ACTIONS[ends.first]}'`, "'*:name:_tydfs_either'"];
+    return [
+      `'1:${ends.first} name:${ACTIONS[ends.first]}'`,
+      `'*:name:${ACTIONS[placeAt(command, 1)]}'`,
+    ];
   }
   return command.arguments.map((argument, index) => {
     const position = argument.variadic ? "*" : String(index + 1);

@@ -162,7 +162,9 @@ export class Shell {
     refuseStdin(facts.path, args);
     if (facts.path[0] === "cd") return;
     // Alone, a file goes where the shell stands, and not to the root.
-    const isAlone = endsOf(facts)?.last === "remote" && args.length === 1 && place.remote !== "/";
+    const ends = endsOf(facts);
+    const isAlone = ends?.last === "remote" && !ends.required && args.length === 1 &&
+      place.remote !== "/";
     const words = isAlone ? [...args, place.prefix] : args;
     const variadic = declared.at(-1)?.variadic === true;
     const places = placesOfWords(facts, words.length);

@@ -1,7 +1,7 @@
 /** What the shell asks for when a command is typed without all that it needs. Decides only. */
 import { readWords } from "../completion/plan.ts";
 import { endsOf } from "../tree.ts";
-import type { ArgumentFacts, CommandFacts, Place } from "../tree.ts";
+import type { ArgumentFacts, CommandFacts, Ends, Place } from "../tree.ts";
 
 export interface Question {
   /** `Local file`; the prompt without its colon. */
@@ -19,18 +19,20 @@ export interface Question {
 export function missingQuestions(root: CommandFacts, words: readonly string[]): Question[] {
   const { command, operands, pending } = readWords(root, words);
   const wantsHelp = words.includes("--help") || words.includes("-h");
-  const required = command.arguments.filter((argument) => argument.required).length;
+  const ends = endsOf(command);
+  const declared = command.arguments.filter((argument) => argument.required).length;
+  const required = ends?.required === true ? 2 : declared;
   if (pending !== undefined || wantsHelp || operands.length >= required) return [];
   const questions = command.arguments.slice(operands.length).map(questionOf);
-  const ends = endsOf(command);
   if (ends === undefined || command.arguments.length > 1) return questions;
-  return [...questions, lastQuestion(ends.last)];
+  return [...questions, lastQuestion(ends)];
 }
 
 /** Where it goes: the directory in which the shell stands, unless told. */
-function lastQuestion(place: Place): Question {
-  const label = `${labelOf(place, place)} (or Enter: the ${place} directory)`;
-  return { label, place, required: false, variadic: false };
+function lastQuestion({ first, last: place, required }: Ends): Question {
+  const name = first === place ? "to" : place;
+  const otherwise = required ? "" : ` (or Enter: the ${place} directory)`;
+  return { label: labelOf(name, place) + otherwise, place, required, variadic: false };
 }
 
 function questionOf({ name, place, required, variadic }: ArgumentFacts): Question {
