@@ -105,9 +105,16 @@ export function readTree(command: CommandUnknownOpts): CommandFacts {
       variadic: argument.variadic,
       choices: argument.argChoices ?? [],
     })),
-    flags: helper.visibleOptions(command).map(readFlag),
+    flags: flagsOf(command).map(readFlag),
     commands: helper.visibleCommands(command).map(readTree),
   };
+}
+
+/** The root takes flags of settings for its commands, which its help need not repeat. */
+function flagsOf(command: CommandUnknownOpts): Flag[] {
+  const visible = command.createHelp().visibleOptions(command);
+  const hidden = command.options.filter((option) => option.hidden);
+  return command.parent === null ? [...visible, ...hidden] : visible;
 }
 
 /** Where the argument of this name lies. */

@@ -61,6 +61,10 @@ const WRONG: [string, RegExp][] = [
     /^tydfs: Cannot use "99" for "parallel" \(flag --parallel\): the most is 32/,
   ],
   ["put a /a --replicas 0", /^tydfs: Cannot use "0" for "replicas" \(flag --replicas\)/],
+  ["ls --color alwys", /^tydfs: Cannot use "alwys" for --color: .*; did you mean "always"\?/],
+  ["config shw", /^tydfs: Unknown command 'shw' \(Did you mean show\?\); see tydfs config --help/],
+  ["help putt", /^tydfs: Cannot show the help of "putt": .*; did you mean "put"\?/],
+  ["master --log-level warm", /^tydfs: Cannot use "warm" .*; did you mean "warn"\?/],
   ["ls --config no-such.toml", /^tydfs: Cannot read the configuration "no-such.toml"/],
 ];
 

@@ -33,7 +33,7 @@ export function readWords(root: CommandFacts, words: readonly string[]): LineFac
       continue;
     }
     if (!line.literal && word.length > 1 && word.startsWith("-")) {
-      const flag = flagOf(line.command, word) ?? flagAnywhere(root, word);
+      const flag = flagOf(line.command, word);
       if (flag?.value !== undefined && !word.includes("=")) line.pending = flag;
       continue;
     }
@@ -95,13 +95,4 @@ function flagOf(command: CommandFacts, word: string): FlagFacts | undefined {
   return command.flags.find((flag) =>
     flag.long === name || (short !== undefined && flag.short === short)
   );
-}
-
-/** Flags of settings may stand before the command, which then says what they are. */
-function flagAnywhere(root: CommandFacts, word: string): FlagFacts | undefined {
-  for (const command of root.commands) {
-    const flag = flagOf(command, word);
-    if (flag !== undefined && word.startsWith("--")) return flag;
-  }
-  return undefined;
 }

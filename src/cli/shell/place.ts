@@ -60,9 +60,13 @@ export async function resolveWords(
   { at, places, typed, expand }: ResolveOptions,
 ): Promise<string[]> {
   const resolved: string[] = [];
+  let from = 0;
   for (const [index, text] of words.entries()) {
     const place = places[index] ?? "word";
-    const word = typed.find((each) => each.text === text);
+    // The words of a command stand in the line in their order, with flags between them.
+    const found = typed.findIndex((each, number) => number >= from && each.text === text);
+    const word = typed[found];
+    from = found + 1;
     if (place === "remote") resolved.push(at.resolve(text));
     else if (place === "side" && text.startsWith(":")) {
       resolved.push(`:${at.resolve(text.slice(1) || ".")}`);
