@@ -89,7 +89,10 @@ test("shell runs all its commands over one connection", async () => {
         const there = Bun.connect({
           hostname,
           port: Number(port),
-          socket: { data: (_there, bytes) => void socket.write(bytes), close: () => socket.end() },
+          socket: {
+            data: (_there, bytes) => void socket.write(bytes),
+            close: () => void socket.end(),
+          },
         });
         socket.data = { there };
       },
