@@ -79,7 +79,7 @@ export class LocalWriter {
     await attempt(local, async () => {
       await symlink(target, temporary);
       try {
-        await lutimes(temporary, mtimeMs / 1000, mtimeMs / 1000);
+        await lutimes(temporary, ...times(mtimeMs));
         await rename(temporary, local);
       } catch (error) {
         await unlink(temporary).catch(() => {});
@@ -97,7 +97,7 @@ export class LocalWriter {
       const isLink = path !== "" && (await lstat(local)).isSymbolicLink();
       if (mode !== undefined && !isLink) await chmod(local, mode & PERMISSION_BITS);
       if (mtimeMs === undefined) return;
-      await (isLink ? lutimes : utimes)(local, mtimeMs / 1000, mtimeMs / 1000);
+      await (isLink ? lutimes : utimes)(local, ...times(mtimeMs));
     });
   }
 
@@ -123,7 +123,7 @@ export class LocalWriter {
       } else {
         await unlink(local);
       }
-      await utimes(above, mtimeMs / 1000, mtimeMs / 1000);
+      await utimes(above, ...times(mtimeMs));
       return true;
     });
   }
@@ -197,6 +197,11 @@ function refuseIndirect(
     ? "there is no such directory"
     : "it is a file, not a directory";
   throw new TydfsError("not-directory", `Cannot write below ${quotePath(local)}: ${state}`);
+}
+
+/** As dates, since seconds with a fraction lose a millisecond now and then. */
+function times(mtimeMs: number): [Date, Date] {
+  return [new Date(mtimeMs), new Date(mtimeMs)];
 }
 
 async function attempt<T>(local: string, task: () => Promise<T>): Promise<T> {
