@@ -48,6 +48,7 @@ const filesDoor = {
   allowed: [
     "src/chunks/disk.ts",
     "src/client/local_files.ts",
+    "src/client/local_target.ts",
     "src/client/local_tree.ts",
     "src/client/local_writer.ts",
     "src/config/load.ts",

@@ -48,10 +48,11 @@ export function copyFile(
   const asking = asked === 0 ? {} : { replicas: asked };
   const file = { path: to, mode, mtimeMs, owner, exclusive: !replace, ...asking };
   const target = checkTarget(tx, file, doing);
-  const { inode } = switchFile(tx, target, file, { sizeBytes, checksum, goal, atMs, sequence });
+  const version = { sizeBytes, checksum, goal, atMs, sequence };
+  const { inode, event } = switchFile(tx, target, file, version);
   tx.run(COPY_EXTENTS, inode, source.inode);
   for (const { chunk } of tx.all<{ chunk: number }>(CHUNKS, inode)) retainChunk(tx, chunk);
-  return { version: sequence };
+  return { version: sequence, event };
 }
 
 /** Sets the mode or the time of a file or directory: `file.set`. */

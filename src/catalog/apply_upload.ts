@@ -7,13 +7,13 @@ import type { CommittedFile, FileFacts, Operation, ResultOf } from "./operation.
 import type { Tx } from "./transaction.ts";
 import {
   closeUpload,
-  dropPaused,
   findUpload,
   markDropped,
   pauseUpload,
   releaseChunksFrom,
   releaseUpload,
   storedBytes,
+  supersedeUploads,
   takeOver,
   type UploadRow,
 } from "./upload_rows.ts";
@@ -65,7 +65,7 @@ export function beginUpload(tx: Tx, operation: Of<"upload.begin">): ResultOf<"up
 /** Renews an upload, also one that is paused: `upload.touch`. */
 export function touchUpload(tx: Tx, operation: Of<"upload.touch">): Nothing {
   const { upload, atMs } = operation;
-  const sql = "UPDATE upload SET touched_ms = ?, paused = 0 WHERE id = ?";
+  const sql = "UPDATE upload SET touched_ms = ?, paused = 0, superseded = 0 WHERE id = ?";
   const { changes } = tx.run(sql, atMs, upload);
   if (changes === 0) throw unknownUpload("renew", upload);
   return {};
@@ -90,7 +90,7 @@ export function commitUpload(
   tx: Tx,
   operation: Of<"upload.commit">,
   sequence: number,
-): CommittedFile {
+): ResultOf<"upload.commit"> {
   const { upload, sizeBytes, checksum, atMs } = operation;
   const before = findCommitted(tx, upload);
   if (before !== undefined) return before;
@@ -109,13 +109,13 @@ export function commitUpload(
   const chunks = tx.all<StoredChunk>(STORED_CHUNKS, upload, operation.chunks);
   checkStored(chunks, operation, row);
   const version = { sizeBytes, checksum, goal, atMs, sequence };
-  const { inode, replaced } = switchFile(tx, target, file, version);
+  const { inode, replaced, event } = switchFile(tx, target, file, version);
   // What it took over from a longer upload.
   releaseChunksFrom(tx, upload, operation.chunks, atMs);
   tx.run(TO_EXTENTS, inode, upload);
   // Each chunk's reference by the upload becomes one by the file: `refs` stays.
   closeUpload(tx, upload);
-  dropPaused(tx, path, atMs);
+  supersedeUploads(tx, path, atMs);
   const copies = chunks.reduce((least, chunk) => Math.min(least, chunk.copies), Infinity);
   const committed = {
     path,
@@ -127,7 +127,7 @@ export function commitUpload(
     replaced,
   };
   rememberCommit(tx, upload, committed);
-  return committed;
+  return { ...committed, event };
 }
 
 /**

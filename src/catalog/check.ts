@@ -4,6 +4,7 @@
  */
 import type { Database } from "bun:sqlite";
 import { FORBIDDEN } from "./chunk_rows.ts";
+import { EVENTS_MAX } from "./event_log.ts";
 import { type Counter, COUNTERS, readValue, ROOT_INODE } from "./schema.ts";
 
 /** An invariant and a query that yields one column of text for each violation. */
@@ -72,9 +73,9 @@ const INVARIANTS: readonly Invariant[] = [
       WHERE o.id IS NULL OR c.size IS NOT u.length`,
   },
   {
-    name: "a paused upload has stored chunks",
-    violations: `SELECT id FROM upload WHERE paused = 1
-      AND NOT EXISTS (SELECT 1 FROM upload_chunk WHERE upload = upload.id)`,
+    name: "a paused upload has stored chunks, and no file has come before it",
+    violations: `SELECT id FROM upload WHERE paused = 1 AND (superseded = 1
+      OR NOT EXISTS (SELECT 1 FROM upload_chunk WHERE upload = upload.id))`,
   },
   {
     name: "the file that a chunk's own report has made has the chunk",
@@ -112,6 +113,17 @@ const INVARIANTS: readonly Invariant[] = [
     violations: `SELECT r.chunk || '@' || r.keeper FROM replica r
       LEFT JOIN chunk c ON c.no = r.chunk LEFT JOIN keeper k ON k.number = r.keeper
       WHERE c.no IS NULL OR k.number IS NULL`,
+  },
+  {
+    name: "logged events have numbers without gaps, and are bounded",
+    violations: `SELECT count(*) || ' from ' || min(no) || ' to ' || max(no) FROM event
+      HAVING count(*) > ${EVENTS_MAX} OR max(no) - min(no) + 1 <> count(*)`,
+  },
+  {
+    name: "a logged event says where to of a rename, and how large of a file",
+    violations: `SELECT no FROM event
+      WHERE (kind = 'renamed') <> (target IS NOT NULL) OR (entry = 'file') <> (size IS NOT NULL)
+        OR (entry = 'directory' AND kind NOT IN ('removed', 'renamed'))`,
   },
   {
     name: "a chunk's policy is on record",

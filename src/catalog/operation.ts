@@ -86,8 +86,9 @@ export type Operation =
   | { kind: "upload.touch"; upload: string; atMs: number }
   /**
    * Drops an upload; its chunks become unreferenced at `atMs`, and no late report commits it any
-   * more. With `keep` it is only paused, if it has stored what the file at its path has not. One
-   * that is committed stays so, and is answered. → `{committed?: CommittedFile, kept}`
+   * more. With `keep` it is only paused, if it has stored chunks, and was heard of since a file was
+   * last committed at its path. One that is committed stays so, and is answered. → `{committed?:
+   * CommittedFile, kept}`
    */
   | { kind: "upload.abort"; upload: string; keep: boolean; atMs: number }
   /**
@@ -239,6 +240,26 @@ export interface CommittedFile {
   replaced: boolean;
 }
 
+/** A change of names, as the catalog logs it and the master tells of it. */
+export interface NameEvent {
+  kind: "put" | "replaced" | "removed" | "renamed";
+  atMs: number;
+  path: string;
+  /** The new path of a rename. */
+  to?: string;
+  /** A directory stands for all that is below it. */
+  entry: "file" | "directory";
+  version: number;
+  /** Bytes of a file. */
+  sizeBytes?: number;
+  owner: string;
+}
+
+/** `event` is there when the operation has changed names: not when it was repeated. */
+export interface Told {
+  event?: NameEvent;
+}
+
 /** What applying an operation answers, by kind; kinds that are not listed answer `{}`. */
 export interface OperationResults {
   "upload.begin": { resumedBytes: number };
@@ -246,13 +267,14 @@ export interface OperationResults {
   "replica.release": { released: string[] };
   "master.start": { epoch: number };
   "keeper.join": { number: number };
-  "upload.commit": CommittedFile;
-  "chunk.stored": { committed?: CommittedFile };
+  "upload.commit": CommittedFile & Told;
+  "chunk.stored": { committed?: CommittedFile } & Told;
   "chunk.condemn": { condemned: string[] };
   "keeper.inventory": { unknown: number; missing: number };
   "dir.make": { made: boolean };
-  "file.remove": { files: number; directories: number };
-  "file.copy": { version: number };
+  "file.remove": { files: number; directories: number } & Told;
+  "file.rename": Told;
+  "file.copy": { version: number } & Told;
   "trash.purge": { purged: number };
   "rule.add": { id: number };
   "rule.apply": { changed: number[] };

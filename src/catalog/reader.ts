@@ -4,9 +4,11 @@
  */
 import type { Database } from "bun:sqlite";
 import { TydfsError } from "../wire/errors.ts";
+import type { LoggedEvent } from "../wire/event.ts";
 import type { Entry } from "../wire/file.ts";
 import { quotePath } from "../wire/names.ts";
 import { ChunkReader, type ChunkRecord, type OrphanCursor, parseNumbers } from "./chunk_reader.ts";
+import { listEvents } from "./event_log.ts";
 import { listDirectory, type ListOptions, type ListPage, updatingPaths } from "./listing.ts";
 import { openCatalogForReading } from "./open.ts";
 import type { KeeperFacts, PolicyFacts } from "./operation.ts";
@@ -231,6 +233,17 @@ export class CatalogReader {
   /** Bytes that an upload to `path` could take over from the one before it. */
   resumableBytes(path: string): number {
     return this.#snapshot(() => this.#uploads.resumableBytes(path));
+  }
+
+  /**
+   * Logged changes of names behind number `after`, the oldest first; those up to `forgotten` are
+   * gone, `latest` is the last one's number.
+   */
+  events(
+    after: number,
+    limit: number,
+  ): { events: LoggedEvent[]; forgotten: number; latest: number } {
+    return this.#snapshot(() => listEvents(this.#store, after, limit));
   }
 
   /** Whether something in the trash was removed before `beforeMs`. */

@@ -165,8 +165,10 @@ const FORMAT_1 = `
 `;
 
 const FORMAT_2 = `
-  -- paused: interrupted; what it has stored is kept for the next upload to its path.
+  -- paused: interrupted; what it has stored is kept for the next upload to its path. superseded: a
+  -- file was committed at its path since something was heard of it.
   ALTER TABLE upload ADD COLUMN paused INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE upload ADD COLUMN superseded INTEGER NOT NULL DEFAULT 0;
   DROP INDEX upload_path;
   DROP INDEX upload_touched;
   CREATE INDEX upload_path ON upload (path, touched_ms, id, paused);
@@ -177,6 +179,19 @@ const FORMAT_2 = `
   UPDATE chunk SET committed =
     ifnull((SELECT min(e.inode) FROM extent e WHERE e.chunk = chunk.no), ${ROOT_INODE})
     WHERE committed = 1;
+
+  -- The latest changes of names. target: the new path of a rename; size: NULL for a directory.
+  CREATE TABLE event (
+    no INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    at_ms INTEGER NOT NULL,
+    path TEXT NOT NULL,
+    target TEXT,
+    entry TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    size INTEGER,
+    owner TEXT NOT NULL
+  ) STRICT;
 `;
 
 /**

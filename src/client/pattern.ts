@@ -35,6 +35,7 @@ export function parsePattern(text: string): RemotePattern {
   return {
     base: ROOT + fixed.join("/"),
     deep: parts.length - fixed.length > 1 || pattern.includes("**"),
-    matches: (path) => glob.match(path),
+    // "*" alone would match the empty name that the root has.
+    matches: (path) => path !== ROOT && glob.match(path),
   };
 }

@@ -119,7 +119,7 @@ export class Copier {
       return { kind: "failed" };
     }
     log.info("A chunk has a new copy", fields);
-    this.#options.announce({ kind: "repaired", chunk: id, keeper: destination.id });
+    this.#options.announce({ kind: "repaired", chunk: id, keeper: destination.name });
     return { kind: "copied" };
   }
 

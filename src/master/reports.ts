@@ -6,13 +6,7 @@
  */
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
-import type {
-  CommittedFile,
-  Journal,
-  Operation,
-  PolicyFacts,
-  ResultOf,
-} from "../catalog/operation.ts";
+import type { Journal, Operation, PolicyFacts, ResultOf } from "../catalog/operation.ts";
 import type { CatalogReader } from "../catalog/reader.ts";
 import type { Settings } from "../config/options.ts";
 import type { Bus, Subscription } from "../wire/bus.ts";
@@ -34,7 +28,7 @@ import { openTicket } from "../wire/ticket.ts";
 import type { Committed } from "../wire/upload.ts";
 import { PROTOCOL_VERSION } from "../wire/version.ts";
 import type { Announce } from "./events.ts";
-import { announcer } from "./events.ts";
+import { announceChange, announcer } from "./events.ts";
 import { noteFailure } from "./failures.ts";
 import { policyOf, Rulebook } from "./rulebook.ts";
 import type { Tables } from "./wiring.ts";
@@ -134,10 +128,12 @@ export class Reports {
     // The rules of now, whatever they were when the chunk was placed: what lies wrong is moved.
     const policy = policyOf(this.#rulebook.find(ticket.origin.path));
     const operation = storedOperation(request, ticket, { atMs: clock.wallMs(), policy });
-    const { committed } = await this.#record(operation);
+    const { committed, event } = await this.#record(operation);
     this.#releaseGrants(request, ticket);
+    announceChange(this.#announce, event);
     if (committed === undefined) return {};
-    return { committed: this.#told(committed) };
+    const { replaced: _replaced, ...file } = committed;
+    return { committed: file };
   }
 
   /** Replicas that a keeper does not have any more. */
@@ -237,12 +233,6 @@ export class Reports {
     for (const { keeper, grant } of ticket.hops) {
       if (request.keepers.includes(keeper)) this.#options.tables.ports.release(grant);
     }
-  }
-
-  #told({ replaced, ...file }: CommittedFile): Committed {
-    const { path, version } = file;
-    this.#announce({ kind: replaced ? "replaced" : "put", path, version });
-    return file;
   }
 
   #serve<Request, Reply>(

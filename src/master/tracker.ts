@@ -23,6 +23,7 @@ import {
   fileSet,
   fileStat,
 } from "../wire/file.ts";
+import { eventList } from "../wire/event.ts";
 import type { Rpc } from "../wire/rpc.ts";
 import { ruleAdd, ruleApply, ruleList, ruleRemove } from "../wire/rule.ts";
 import type { Subjects } from "../wire/subjects.ts";
@@ -37,6 +38,7 @@ import { Roster } from "./roster.ts";
 import { status } from "./rpc/cluster.ts";
 import type { Desk } from "./rpc/desk.ts";
 import { list, make } from "./rpc/dir.ts";
+import { list as listEvents } from "./rpc/event.ts";
 import { copy, doubt, locate, remove, rename, set, stat } from "./rpc/file.ts";
 import * as rules from "./rpc/rule.ts";
 import { abort, begin, commit, extend } from "./rpc/upload.ts";
@@ -71,7 +73,7 @@ const DOUBTS_MAX = 10_000;
 const PROCEDURES = [
   ...[uploadBegin, uploadExtend, uploadCommit, uploadAbort],
   ...[fileLocate, fileStat, fileRemove, fileRename, fileCopy, fileSet, fileDoubt],
-  ...[dirList, dirMake, clusterStatus],
+  ...[dirList, dirMake, eventList, clusterStatus],
   ...[ruleAdd, ruleRemove, ruleList, ruleApply],
 ] as const;
 
@@ -126,6 +128,7 @@ export class Tracker {
     this.#serve(fileDoubt, (request) => doubt(desk, request));
     this.#serve(dirList, (request) => list(desk, request));
     this.#serve(dirMake, (request) => make(desk, request));
+    this.#serve(eventList, (request) => listEvents(desk, request));
     this.#serve(clusterStatus, () => status(desk));
     this.#serve(ruleAdd, (request) => rules.add(desk, request));
     this.#serve(ruleRemove, (request) => rules.remove(desk, request));

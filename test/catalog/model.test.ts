@@ -100,6 +100,12 @@ function compare(world: World, model: Model): void {
   }
   const files = entries.filter(([, entry]) => entry.kind === "file").length;
   expect(world.reader.counts()).toMatchObject({ files, directories: entries.length - files });
+  const { events, forgotten, latest } = world.reader.events(0, 1000);
+  expect(events.map(({ kind, path, to, entry }) => {
+    const what = `${kind} ${path}${entry === "directory" ? "/" : ""}`;
+    return to === undefined ? what : `${what} → ${to}`;
+  })).toEqual(model.log);
+  expect([forgotten, latest]).toEqual([0, model.log.length]);
   for (const [id, { path, paused }] of model.uploads) {
     expect(world.reader.upload(idOf(id))).toMatchObject({ path, paused });
   }

@@ -40,6 +40,7 @@ test("no statement of apply or of the reader scans a table", () => {
   reader.uploadsPausedSince(5, 5);
   reader.storedChunk("x", 0);
   reader.resumableBytes("/film");
+  reader.events(0, 5);
   reader.trashDue(5);
   reader.chunk("x");
   reader.shortChunks(0, 5);

@@ -21,6 +21,7 @@ import type {
   UploadBeginReply,
   UploadBeginRequest,
 } from "../../wire/upload.ts";
+import { announceChange } from "../events.ts";
 import type { Candidate } from "../placement.ts";
 import { allowedBy, fits } from "../placement.ts";
 import { policyOf } from "../rulebook.ts";
@@ -130,13 +131,9 @@ export async function commit(
   request: { upload: string; sizeBytes: number; chunks: number; checksum: string },
 ): Promise<Committed> {
   const atMs = desk.clock.wallMs();
-  const { replaced, ...file } = await desk.journal.submit({
-    kind: "upload.commit",
-    ...request,
-    atMs,
-  });
-  const { path, version } = file;
-  desk.announce({ kind: replaced ? "replaced" : "put", path, version });
+  const operation = { kind: "upload.commit", ...request, atMs } as const;
+  const { replaced: _replaced, event, ...file } = await desk.journal.submit(operation);
+  announceChange(desk.announce, event);
   return file;
 }
 
