@@ -18,7 +18,7 @@ import type { Random } from "../base/random.ts";
 import { randomHex } from "../base/random.ts";
 import { TydfsError } from "../wire/errors.ts";
 import { PERMISSION_BITS } from "../wire/file.ts";
-import { parentPath, quotePath } from "../wire/names.ts";
+import { quotePath } from "../wire/names.ts";
 import { localError } from "./local_files.ts";
 
 /** Directories that are known to be no links; forgotten all at once when there are more. */
@@ -75,7 +75,7 @@ export class LocalWriter {
   /** Puts a symbolic link at `path`, in place of a file or link that is there. */
   async makeLink(path: string, target: string, mtimeMs: number): Promise<string> {
     const local = await this.prepareFile(path);
-    const temporary = join(dirname(local), `.tydfs-link-${randomHex(this.#random, 6)}`);
+    const temporary = join(dirname(local), `.link.tydfs-${randomHex(this.#random, 6)}`);
     await attempt(local, async () => {
       await symlink(target, temporary);
       try {
@@ -130,10 +130,7 @@ export class LocalWriter {
 
   async #makeParents(path: string): Promise<void> {
     await this.#makeOnce("");
-    const parts = path.split("/").slice(0, -1);
-    for (const [index] of parts.entries()) {
-      await this.#makeOnce(parts.slice(0, index + 1).join("/"));
-    }
+    for (const above of parentsOf(path)) await this.#makeOnce(above);
   }
 
   /** Makes one directory whose parents are there, unless it is known to be there. */
@@ -162,11 +159,10 @@ export class LocalWriter {
 
   /** Throws unless all directories above `path` are there and no links. */
   async #checkParents(path: string): Promise<void> {
-    for (let above = parentPath(`/${path}`).slice(1); above !== "";) {
+    for (const above of parentsOf(path)) {
       const local = this.place(above);
       if (!this.#known.has(above)) refuseIndirect(local, await this.#look(local));
       this.#learn(above);
-      above = parentPath(`/${above}`).slice(1);
     }
   }
 
@@ -181,6 +177,12 @@ export class LocalWriter {
       throw localError("write", local, cause);
     });
   }
+}
+
+/** The directories above a path, the outermost first: only then is none reached through a link. */
+function parentsOf(path: string): string[] {
+  const parts = path.split("/").slice(0, -1);
+  return parts.map((_, index) => parts.slice(0, index + 1).join("/"));
 }
 
 function refuseIndirect(
