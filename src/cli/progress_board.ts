@@ -88,8 +88,9 @@ function formatRunning({ job, doneBytes, rate }: Running, width: number, nowMs: 
     : `${formatDuration((job.sizeBytes - doneBytes) / bytesPerMs)} left`;
   const name = printable(job.from === "" ? job.path : job.from);
   const room = width - FIGURES_CELLS - 2;
-  // Half of what is left is the bar's, the rest the name's.
-  const cells = Math.min(BAR_CELLS_MAX, Math.max(BAR_CELLS_MIN, Math.floor(room / 2)));
+  // Half of what is left is the bar's, the rest the name's; a narrow window has no bar.
+  const narrow = room < NAME_CELLS_MIN + BAR_CELLS_MIN;
+  const cells = narrow ? 0 : Math.min(BAR_CELLS_MAX, Math.max(BAR_CELLS_MIN, room >> 1));
   const nameCells = Math.max(NAME_CELLS_MIN, room - cells - 2);
   const full = Math.floor(share * cells);
   const bar = "█".repeat(full) + "░".repeat(cells - full);
