@@ -77,6 +77,7 @@ export function addSync(program: Command, session: Session): void {
             remove: flags.delete === true,
             force: flags.force === true,
             troubles: () => troubles,
+            onSame: () => report.tally.same++,
             onTrouble,
           }, run);
         },

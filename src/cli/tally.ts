@@ -33,10 +33,10 @@ export class Tally {
   foundAll = false;
   filesDone = 0;
   bytesDone = 0;
-  /** Of those, what was there already from an earlier try. */
-  bytesResumed = 0;
   links = 0;
   directories = 0;
+  /** Entries that needed nothing. */
+  same = 0;
   /** Only mode or time were changed. */
   adjusted = 0;
   removed = 0;
@@ -82,6 +82,13 @@ export class Tally {
     this.rate.add(moved, nowMs);
   }
 
+  /** Bytes of what is whole. */
+  get bytesWhole(): number {
+    let bytes = this.bytesDone;
+    for (const { doneBytes } of this.running.values()) bytes -= doneBytes;
+    return bytes;
+  }
+
   /** A job is over, as what it has decided to be. `entries` is how many went in a removal. */
   done(job: Job, done: Job, entries: number, nowMs: number): void {
     this.#end(job, done.kind === "facts" ? "needless" : "done", nowMs);
@@ -92,6 +99,7 @@ export class Tally {
   }
 
   needless(job: Job, nowMs: number): void {
+    this.same++;
     this.#end(job, "needless", nowMs);
   }
 

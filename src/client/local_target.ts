@@ -148,10 +148,11 @@ export class LocalTarget {
 
   /** Puts the file in its place, in one step, with its times and mode. */
   async finish(facts: TargetFacts): Promise<void> {
-    const seconds = facts.mtimeMs / 1000;
+    // As a date, since seconds with a fraction lose a millisecond now and then.
+    const modified = new Date(facts.mtimeMs);
     try {
       await this.#handle.chmod(facts.mode & 0o777);
-      await this.#handle.utimes(seconds, seconds);
+      await this.#handle.utimes(modified, modified);
       if (facts.sync) await this.#handle.sync();
       // Some file systems tell of a failed write only now: before the file is in its place.
       await this.#handle.close();

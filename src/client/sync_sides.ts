@@ -16,6 +16,7 @@ import { FileSource } from "./source.ts";
 import type { LinkRule } from "./tree_copy.ts";
 import { factsOf, LocalJobs, RemoteJobs } from "./tree_jobs.ts";
 import type { TreeEntry } from "./tree_merge.ts";
+import { sameFacts } from "./tree_merge.ts";
 import type { SyncSides } from "./tree_sync.ts";
 
 export interface SidesOptions {
@@ -38,7 +39,11 @@ export function sidesUp(client: TydfsClient, options: SidesOptions): SyncSides {
       const { signal } = options;
       const root = treeEntryOf(await rootOf(local, options));
       if (dryRun) return;
-      await client.makeDirectory(remote, { ...factsOf(root), parents: true, signal });
+      const facts = factsOf(root);
+      const { made } = await client.makeDirectory(remote, { ...facts, parents: true, signal });
+      if (made || remote === "/") return;
+      const { entry } = await client.stat(remote, { signal });
+      if (!sameFacts(root, treeEntry(entry, ""))) await client.set(remote, facts, { signal });
     },
     source: () => localTree(local, options),
     target: () => remoteTarget(client, options),
@@ -61,11 +66,11 @@ export function sidesDown(client: TydfsClient, options: SidesOptions): SyncSides
     begin: async (dryRun) => {
       const { entry } = await client.stat(remote, { signal });
       if (entry.kind !== "directory") throw noDirectory(remote);
-      if (dryRun || !await writer.makeDirectory("")) return;
+      if (dryRun) return;
       const root = treeEntry(entry, "");
-      await open.enter(root);
-      // Even an empty one is to have its time.
+      await writer.makeDirectory("");
       await writer.setFacts("", factsOf(root));
+      await open.enter(root);
     },
     source: () => listTree(client, remote, { filter, links: links !== "skip", signal }),
     target: () => localTarget(options),
