@@ -52,6 +52,7 @@ const filesDoor = {
     "src/master/data_dir.ts",
     "src/master/nats_server.ts",
     "src/catalog/",
+    "src/cli/service_files.ts",
   ],
   instead: "let chunks/disk, client/local_files, config/load or master/data_dir touch the files",
 };

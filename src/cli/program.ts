@@ -12,6 +12,7 @@ import { addMkdir } from "./mkdir.ts";
 import { addMv } from "./mv.ts";
 import { addPut } from "./put.ts";
 import { addRm } from "./rm.ts";
+import { addService } from "./service.ts";
 import { addStat } from "./stat.ts";
 import { addStatus } from "./status.ts";
 import { addVersion } from "./version.ts";
@@ -91,6 +92,7 @@ export function makeProgram(session: Session): Command {
   addMv(program, session);
   addMkdir(program, session);
   addStatus(program, session);
+  addService(program, session);
   addVersion(program, session);
   return program;
 }
