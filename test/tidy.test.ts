@@ -99,6 +99,11 @@ const doors: readonly Door[] = [
     allowed: ["src/config/load.ts"],
     instead: "read settings through src/config/load.ts",
   },
+  {
+    module: /^mediabunny$/,
+    allowed: ["src/client/media.ts"],
+    instead: "ask readMedia in src/client/media.ts",
+  },
   { module: /^(node:)?fs(\/promises)?$/, ...filesDoor },
   { code: /\bBun\.(file|write)\(/, ...filesDoor },
   {
@@ -386,6 +391,7 @@ const rules: readonly {
       ["src/master/a.ts", 'import { connect } from "@nats-io/transport-node";', "take a Bus"],
       ["src/keeper/a.ts", 'import { encode } from "cbor-x";', "wire/codec"],
       ["src/keeper/a.ts", 'import { readFileSync } from "node:fs";', "chunks/disk"],
+      ["src/cli/a.ts", 'await import("mediabunny");', "src/client/media.ts"],
       ["src/client/a.ts", "const x = `${Date.now()}`;", "take a Clock"],
       ["src/client/a.ts", 'const a = /["`]/; const x = Math.random();', "take a Random"],
       ["src/client/a.ts", "if (process.env.X) go();", "config/options"],

@@ -9,6 +9,8 @@ import { exitStatusOf, failureWords } from "./exit.ts";
 import type { Output } from "./output.ts";
 import type { Session } from "./session.ts";
 
+const FAILED_STATUS = 1;
+
 export interface RoleParts {
   log: Log;
   notifier: Notifier;
@@ -34,6 +36,13 @@ export async function runRole(
   run: (parts: RoleParts) => Promise<number>,
 ): Promise<void> {
   const { openNotifier } = await import("../base/notifier.ts");
+  // Bun would print it in its own form, many lines long, and end the process with the same status.
+  const onUncaught = (error: unknown) => {
+    const stack = error instanceof Error ? error.stack : undefined;
+    log.error(failureWords(error), { stack });
+    process.exit(FAILED_STATUS);
+  };
+  process.on("uncaughtException", onUncaught).on("unhandledRejection", onUncaught);
   try {
     const notifier = openNotifier(session.env, { clock: systemClock, log });
     session.exitStatus = await run({ log, notifier });
@@ -42,5 +51,7 @@ export async function runRole(
     const known = error instanceof TydfsError ? { code: error.code, cause: error.cause } : {};
     log.error(failureWords(error), known);
     session.exitStatus = exitStatusOf(error);
+  } finally {
+    process.off("uncaughtException", onUncaught).off("unhandledRejection", onUncaught);
   }
 }

@@ -90,3 +90,33 @@ export interface StatResult {
   replicas: number;
   chunks: ChunkLocation[];
 }
+
+/** What a video file says of itself. What it does not say is undefined. */
+export interface MediaFacts {
+  /** `mp4`, `mov`, `webm` or `mkv`. */
+  container: string;
+  durationMs?: number;
+  video: VideoFacts[];
+  audio: AudioFacts[];
+}
+
+export interface VideoFacts {
+  codec: string;
+  /** In square pixels, before any rotation. */
+  width: number;
+  height: number;
+  /** Frames per second, on average. */
+  frameRate?: number;
+  frames?: number;
+  /** `frames` follows from rate and duration: the file does not list its frames. */
+  framesEstimated?: true;
+  /** Degrees clockwise by which players turn it. */
+  rotation?: number;
+}
+
+export interface AudioFacts {
+  codec: string;
+  channels: number;
+  /** In hertz. */
+  sampleRate: number;
+}

@@ -29,6 +29,7 @@ import type {
   GetOptions,
   GetResult,
   LoggedEvent,
+  MediaFacts,
   OperationOptions,
   PutOptions,
   PutResult,
@@ -189,6 +190,16 @@ export class TydfsClient {
       chunks.push(...page.chunks);
     }
     return { entry, checksum, replicas, chunks };
+  }
+
+  /**
+   * What a video file (mp4, mov, webm, mkv) says of itself, read from its headers. Throws `invalid`
+   * when it is none or broken, `limit` or `timeout` when that takes too much.
+   */
+  async media(remote: string, options: OperationOptions = {}): Promise<MediaFacts> {
+    // It stands on a library that nothing else needs.
+    const { readMedia } = await import("./media.ts");
+    return await readMedia(this.#context, parsePath(remote), signalOf(options));
   }
 
   /**
