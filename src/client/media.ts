@@ -157,12 +157,20 @@ async function countListed(
   track: InputVideoTrack,
   { clock, deadlineMs }: CountOptions,
 ): Promise<number | undefined> {
-  let frames = 0;
+  const options = { metadataOnly: true };
   const sink = new EncodedPacketSink(track);
-  for await (const _packet of sink.packets(undefined, undefined, { metadataOnly: true })) {
+  const first = await sink.getFirstPacket(options);
+  const second = first === null ? null : await sink.getNextPacket(first, options);
+  // In a file of one table mediabunny numbers frames from 0 as the table has them. Walking through
+  // all of a long one would take it minutes.
+  const isNumbered = first?.sequenceNumber === 0 && second?.sequenceNumber === 1;
+  let packet = isNumbered ? await sink.getPacket(Infinity, options) : first;
+  let frames = isNumbered ? packet?.sequenceNumber ?? 0 : 0;
+  while (packet !== null) {
     frames++;
     // All that is counted may be in memory: then no timer fires, and the clock must be looked at.
     if (frames % LOOK_FRAMES === 0 && clock.monotonicMs() > deadlineMs) return undefined;
+    packet = await sink.getNextPacket(packet, options);
   }
   return frames;
 }

@@ -24,13 +24,18 @@ const LISTED: [VideoOptions["kind"], string][] = [
 ];
 
 test.each(LISTED)("media of %s counts the frames", async (kind, container) => {
-  const { client } = await clusterWith({ kind, frames: 75 });
-  expect(await client.media("/v")).toEqual({
-    container,
-    durationMs: 2500,
-    video: [{ ...TRACK, frames: 75 }],
-    audio: AUDIO,
-  });
+  // Fewer and more than those from which the rate is taken.
+  for (const frames of [1, 2, 75, 751]) {
+    const { client } = await clusterWith({ kind, frames });
+    const { frameRate, ...still } = TRACK;
+    expect(await client.media("/v")).toEqual({
+      container,
+      // The sound comes in packets of 20 ms, and ends with a whole one.
+      durationMs: Math.ceil(frames / 30 * 50) * 20,
+      video: [frames === 1 ? { ...still, frames } : { ...still, frameRate, frames }],
+      audio: AUDIO,
+    });
+  }
 });
 
 test.each([["webm"], ["mkv"]] as const)(
