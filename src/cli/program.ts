@@ -15,6 +15,7 @@ import { addRm } from "./rm.ts";
 import { addService } from "./service.ts";
 import { addStat } from "./stat.ts";
 import { addStatus } from "./status.ts";
+import { addTop } from "./top.ts";
 import { addVersion } from "./version.ts";
 import { EXIT_STATUSES, reportFailure } from "./exit.ts";
 import type { Output } from "./output.ts";
@@ -92,6 +93,7 @@ export function makeProgram(session: Session): Command {
   addMv(program, session);
   addMkdir(program, session);
   addStatus(program, session);
+  addTop(program, session);
   addService(program, session);
   addVersion(program, session);
   return program;

@@ -44,10 +44,14 @@ export class Session {
     return (this.env["TYDFS_DEBUG"] ?? "") !== "";
   }
 
-  /** Connects, runs `work`, and leaves the cluster whatever happens. */
+  /**
+   * Connects, runs `work`, and leaves the cluster whatever happens. With `tellWaits` false nothing
+   * is said while the client waits: a screen says it itself.
+   */
   async withClient(
     command: CommandUnknownOpts,
     work: (session: ClientSession) => Promise<void>,
+    options: { tellWaits?: boolean } = {},
   ): Promise<void> {
     const settings = settingsOf(command, this.env);
     if (settings.url === "") {
@@ -66,7 +70,7 @@ export class Session {
         parallel: settings.parallel,
         log: this.debug ? stderrLog("client", { level: "debug", format: "text" }) : silentLog,
         onWait: (notice) => {
-          if (!quiet) output.message(`tydfs: ${waitWords(notice)}`);
+          if (!quiet && options.tellWaits !== false) output.message(`tydfs: ${waitWords(notice)}`);
         },
       });
       try {

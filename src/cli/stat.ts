@@ -61,7 +61,7 @@ export function addStat(program: Command, session: Session): void {
   addGlobals(command, false);
 }
 
-/** What a video says of itself; undefined where nobody asks. That it can't be read is no failure. */
+/** What a video says of itself, if anybody asks. That it can't be read is no failure. */
 export async function mediaOf(
   client: TydfsClient,
   { entry }: StatResult,

@@ -4,7 +4,7 @@ import type { Log } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import type { Bus } from "../wire/bus.ts";
 import type { ChunkTransport } from "../wire/chunk_http.ts";
-import type { ClusterStatus } from "../wire/cluster.ts";
+import type { ClusterStatus, KeeperStatus } from "../wire/cluster.ts";
 import type { ClusterEvent, LoggedEvent } from "../wire/event.ts";
 import type { ChunkLocation, Entry } from "../wire/file.ts";
 import type { Rule, RuleFacts } from "../wire/rule.ts";
@@ -20,6 +20,7 @@ export type {
   ClusterStatus,
   Committed,
   Entry,
+  KeeperStatus,
   LoggedEvent,
   Progress,
   ProgressListener,

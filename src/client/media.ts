@@ -193,7 +193,7 @@ function containerName(name: string): string {
     name.toLowerCase();
 }
 
-/** What the user is told; anything that mediabunny throws means that the file is not as it should. */
+/** What the user is told; whatever mediabunny throws means that the file is not as it should be. */
 function failureOf(error: unknown): TydfsError {
   if (error instanceof TydfsError) return error;
   if (error instanceof UnsupportedInputFormatError) {

