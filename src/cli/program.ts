@@ -4,6 +4,7 @@
  * time of a small command.
  */
 import { Command, CommanderError } from "@commander-js/extra-typings";
+import { addBench } from "./bench.ts";
 import { addGet } from "./get.ts";
 import { addKeeper } from "./keeper.ts";
 import { addLs } from "./ls.ts";
@@ -94,6 +95,7 @@ export function makeProgram(session: Session): Command {
   addMkdir(program, session);
   addStatus(program, session);
   addTop(program, session);
+  addBench(program, session);
   addService(program, session);
   addVersion(program, session);
   return program;

@@ -41,6 +41,8 @@ import type {
 import type { ClientContext } from "./context.ts";
 import { downloadInOrder, downloadInto } from "./download.ts";
 import { LocalSource, LocalTarget, resolveTarget } from "./local_files.ts";
+import type { MemoryBytes } from "./memory_source.ts";
+import { memoryBytes, MemorySource } from "./memory_source.ts";
 import { RemoteFile } from "./remote_file.ts";
 import type { Source } from "./source.ts";
 import { FileSource, StreamSource } from "./source.ts";
@@ -116,6 +118,17 @@ export class TydfsClient {
     options: PutOptions = {},
   ): Promise<PutResult> {
     const source = new StreamSource(stream, this.#context.clock.wallMs());
+    return this.#upload(source, parsePath(remote), options);
+  }
+
+  /** Puts bytes from memory at a remote path; they must not change until it is done. */
+  putMemory(
+    bytes: Uint8Array | MemoryBytes,
+    remote: string,
+    options: PutOptions = {},
+  ): Promise<PutResult> {
+    const memory = bytes instanceof Uint8Array ? memoryBytes(bytes) : bytes;
+    const source = new MemorySource(memory, this.#context.clock.wallMs());
     return this.#upload(source, parsePath(remote), options);
   }
 

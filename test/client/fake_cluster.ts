@@ -96,6 +96,8 @@ export class FakeCluster {
   before: (name: string) => void = () => {};
   /** Called when a keeper has taken a PUT's bytes. */
   onPut: () => void | Promise<void> = () => {};
+  /** Directories that are made were not there before. */
+  madeDirectories = true;
   readonly #options: Required<Omit<FakeClusterOptions, "client">>;
   readonly #random = seededRandom(1);
   readonly #uploads = new Map<string, FakeUpload>();
@@ -325,7 +327,7 @@ export class FakeCluster {
       this.doubts.push(doubt);
       return {};
     });
-    this.#serve(subject, dirMake, ({ path }) => ({ path, made: true }));
+    this.#serve(subject, dirMake, ({ path }) => ({ path, made: this.madeDirectories }));
     this.#serve(subject, dirList, ({ after }) => {
       const paths = [...this.files.keys()].sort();
       const path = paths.find((candidate) => after === undefined || candidate > after);
