@@ -48,6 +48,9 @@ const filesDoor = {
   allowed: [
     "src/chunks/disk.ts",
     "src/client/local_files.ts",
+    "src/client/local_target.ts",
+    "src/client/local_tree.ts",
+    "src/client/local_writer.ts",
     "src/config/load.ts",
     "src/master/data_dir.ts",
     "src/master/nats_server.ts",

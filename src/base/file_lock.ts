@@ -11,6 +11,15 @@ export interface FileLock {
   release(): void;
 }
 
+/**
+ * Locks an open file until it is closed.
+ * Returns false when it is locked through another opening of it, also of this process. Throws where
+ * this platform knows no such lock.
+ */
+export function lockOpenFile(fd: number): boolean {
+  return openLibrary().flock(fd, LOCK_EXCLUSIVE | LOCK_NON_BLOCKING) === 0;
+}
+
 const LOCK_EXCLUSIVE = 2;
 const LOCK_NON_BLOCKING = 4;
 

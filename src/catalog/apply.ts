@@ -5,8 +5,10 @@
  */
 import { unreachable } from "../base/assert.ts";
 import { condemnChunks, forgetChunks, storeChunk } from "./apply_chunk.ts";
+import { copyFile, setFacts } from "./apply_entry.ts";
 import { applyInventory, dropReplicas, joinKeeper, releaseReplicas } from "./apply_keeper.ts";
 import { makeDir, purgeTrash, removePath, renamePath } from "./apply_file.ts";
+import { addRule, applyRules, recountKeeper, removeRule } from "./apply_rule.ts";
 import { abortUpload, beginUpload, commitUpload, touchUpload } from "./apply_upload.ts";
 import type { Operation, OperationKind, ResultOf } from "./operation.ts";
 import type { Tx } from "./transaction.ts";
@@ -47,8 +49,20 @@ export function apply(tx: Tx, operation: Operation, sequence: number): ResultOf<
       return removePath(tx, operation);
     case "file.rename":
       return renamePath(tx, operation, sequence);
+    case "file.copy":
+      return copyFile(tx, operation, sequence);
+    case "file.set":
+      return setFacts(tx, operation);
     case "trash.purge":
       return purgeTrash(tx, operation);
+    case "rule.add":
+      return addRule(tx, operation);
+    case "rule.remove":
+      return removeRule(tx, operation);
+    case "rule.apply":
+      return applyRules(tx, operation);
+    case "keeper.recount":
+      return recountKeeper(tx, operation);
     default:
       return unreachable(operation);
   }

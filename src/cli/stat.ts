@@ -8,6 +8,7 @@ import type { StatResult, TydfsClient } from "../client/client.ts";
 import { formatStat, statJson } from "./format.ts";
 import type { MediaOutcome } from "./format_media.ts";
 import { formatMedia, isMediaName, mediaJson } from "./format_media.ts";
+import { findMatches, jsonOf } from "./matches.ts";
 import type { Session } from "./session.ts";
 import { addGlobals, addSettings } from "./settings_flags.ts";
 
@@ -19,7 +20,7 @@ from rate and duration, where the file does not list its frames.
 Examples:
   tydfs stat /videos/video.mp4
   tydfs stat --locations /videos/video.mp4     chunks, keepers, and the path on each keeper
-  tydfs stat --json /videos/video.mp4 | jq -r .checksum
+  tydfs stat --json '/videos/*.mp4' | jq -r '.[] | [.checksum, .path] | @tsv'
   tydfs stat --json /videos/video.mp4 | jq .media.video[0].frameRate
 `;
 
@@ -30,7 +31,7 @@ type MediaChoice = typeof MEDIA_CHOICES[number];
 export function addStat(program: Command, session: Session): void {
   const command = program.command("stat")
     .description("Show what is known of a file or directory")
-    .argument("<PATH...>", "Paths in the cluster")
+    .argument("<PATH...>", "Paths in the cluster, or patterns")
     .option("--locations", "With each chunk, and where its copies are")
     .addOption(
       new Option("--media <when>", "Read what videos say of themselves (auto: by their names)")
@@ -43,7 +44,9 @@ export function addStat(program: Command, session: Session): void {
       const choice = flags.media === false ? "never" : flags.media;
       await session.withClient(self, async ({ client, signal, output, json }) => {
         const values: unknown[] = [];
-        await session.forEach(paths, signal, async (path) => {
+        const options = { client, signal, topmost: false };
+        const { entries, several } = await findMatches(session, paths, options);
+        await session.forEach(entries, signal, async ({ path }) => {
           const result = await client.stat(path, { signal, locations });
           const media = await mediaOf(client, result, { choice, signal });
           if (json) {
@@ -54,7 +57,7 @@ export function addStat(program: Command, session: Session): void {
           const lines = [...formatStat(result, locations), ...(media ? formatMedia(media) : [])];
           for (const line of lines) output.line(line);
         });
-        if (json) output.line(JSON.stringify(paths.length === 1 ? values[0] : values));
+        if (json) output.line(jsonOf(values, { several }));
       });
     });
   addSettings(command, "client", false);

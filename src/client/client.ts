@@ -3,6 +3,7 @@
  * streams to and from keepers itself; it never sees the catalog.
  */
 import { systemClock } from "../base/clock.ts";
+import { Limiter } from "../base/limit.ts";
 import { silentLog } from "../base/log.ts";
 import { systemRandom } from "../base/random.ts";
 import type { Bus } from "../wire/bus.ts";
@@ -15,7 +16,7 @@ import { dirList, dirMake, LIST_PAGE_MAX } from "../wire/dir.ts";
 import { hasCode, TydfsError } from "../wire/errors.ts";
 import type { Entry } from "../wire/file.ts";
 import { ClusterEvent as ClusterEventSchema, eventList } from "../wire/event.ts";
-import { fileCopy, fileRemove, fileRename, fileSet, fileStat } from "../wire/file.ts";
+import { fileCopy, fileRemove, fileRename, fileSet, fileStat, LINK_MODE } from "../wire/file.ts";
 import { ruleAdd, ruleApply, ruleList, ruleRemove } from "../wire/rule.ts";
 import { baseName, joinPath, parsePath, quotePath } from "../wire/names.ts";
 import type { Rpc } from "../wire/rpc.ts";
@@ -30,6 +31,8 @@ import type {
   GetResult,
   LoggedEvent,
   MediaFacts,
+  MoveOptions,
+  OpenFile,
   OperationOptions,
   PutOptions,
   PutResult,
@@ -38,11 +41,15 @@ import type {
   RuleFacts,
   StatResult,
 } from "./api.ts";
+import { BytesSource } from "./bytes_source.ts";
 import type { ClientContext } from "./context.ts";
 import { downloadInOrder, downloadInto } from "./download.ts";
-import { LocalSource, LocalTarget, resolveTarget } from "./local_files.ts";
+import { tellKept } from "./kept.ts";
+import { LocalSource, resolveTarget } from "./local_files.ts";
+import { LocalTarget } from "./local_target.ts";
 import type { MemoryBytes } from "./memory_source.ts";
 import { memoryBytes, MemorySource } from "./memory_source.ts";
+import { spanOf } from "./plan.ts";
 import { RemoteFile } from "./remote_file.ts";
 import type { Source } from "./source.ts";
 import { FileSource, StreamSource } from "./source.ts";
@@ -55,6 +62,8 @@ export type * from "./api.ts";
 const CONNECT_MS = 4_000;
 const WAIT_MS_DEFAULT = 30_000;
 const PARALLEL_DEFAULT = 4;
+/** The longest target that a system takes. */
+const LINK_BYTES_MAX = 4096;
 
 export class TydfsClient {
   readonly #context: ClientContext;
@@ -80,6 +89,7 @@ export class TydfsClient {
       owner: settings.owner ?? "",
       waitMs: settings.waitMs ?? WAIT_MS_DEFAULT,
       parallel: settings.parallel ?? PARALLEL_DEFAULT,
+      streams: new Limiter(settings.parallel ?? PARALLEL_DEFAULT),
       onWait,
     };
   }
@@ -132,9 +142,38 @@ export class TydfsClient {
     return this.#upload(source, parsePath(remote), options);
   }
 
+  /** Puts a symbolic link: a file whose bytes are the link's target, and whose mode says so. */
+  async putLink(
+    target: string,
+    remote: string,
+    options: PutOptions & { mtimeMs?: number } = {},
+  ): Promise<PutResult> {
+    const mtimeMs = options.mtimeMs ?? this.#context.clock.wallMs();
+    const source = new BytesSource(Buffer.from(target), { mode: LINK_MODE, mtimeMs });
+    return await this.#upload(source, parsePath(remote), options);
+  }
+
+  /** The target of a symbolic link. Throws `invalid` when the bytes can't be one. */
+  async readLink(remote: string, options: ReadOptions = {}): Promise<string> {
+    const parts: Uint8Array[] = [];
+    let sizeBytes = 0;
+    for await (const part of this.read(remote, options)) {
+      parts.push(part);
+      sizeBytes += part.length;
+      if (sizeBytes > LINK_BYTES_MAX) break;
+    }
+    const bytes = Buffer.concat(parts);
+    const target = bytes.toString();
+    const whole = Buffer.from(target).equals(bytes) && !target.includes("\0");
+    if (whole && sizeBytes > 0 && sizeBytes <= LINK_BYTES_MAX) return target;
+    const message = `Cannot read the link ${quotePath(remote)}: its target is no path`;
+    throw new TydfsError("invalid", message);
+  }
+
   /**
    * Gets a file to a local path (into it, when that is a directory). A local file that is there is
-   * replaced when the download is whole, and untouched otherwise.
+   * replaced when the download is whole, and untouched otherwise. What an interrupted get has left
+   * is gone on with, also for another version of the file.
    */
   async get(remote: string, local: string, options: GetOptions = {}): Promise<GetResult> {
     const { clock, random } = this.#context;
@@ -142,27 +181,50 @@ export class TydfsClient {
     const signal = signalOf(options);
     const startMs = clock.monotonicMs();
     const file = await RemoteFile.open(this.#context, path, signal);
-    const target = await LocalTarget.create(await resolveTarget(local, baseName(path)), random);
+    const place = options.exact === true ? local : await resolveTarget(local, baseName(path));
+    const target = await LocalTarget.create(place, random);
+    const done = { doneBytes: 0, resumedBytes: 0 };
     try {
       const onProgress = options.onProgress ?? ignore;
-      await downloadInto(this.#context, file, target, { signal, onProgress });
+      await downloadInto(this.#context, file, target, { signal, onProgress, done });
       const { mtimeMs, mode } = file.facts;
       signal.throwIfAborted();
       await target.finish({ mtimeMs, mode, sync: options.sync ?? false });
     } catch (error) {
-      await target.discard();
-      throw error;
+      if (!await target.leave()) throw error;
+      const place = `in ${quotePath(target.partial)}`;
+      throw tellKept(error, { path, bytes: done.doneBytes, place });
     }
     const elapsedMs = clock.monotonicMs() - startMs;
-    return { ...file.facts, local: target.path, elapsedMs };
+    const { resumedBytes } = done;
+    return { ...file.facts, local: target.path, resumedBytes, elapsedMs };
   }
 
-  /** A file's bytes in order, fetched ahead within bounds. */
+  /**
+   * A file's bytes in order, or `length` of them from `offset` on, fetched ahead within bounds. Of
+   * a part no more is fetched than the blocks that it lies in.
+   */
   async *read(remote: string, options: ReadOptions = {}): AsyncGenerator<Uint8Array> {
-    const signal = signalOf(options);
-    const file = await RemoteFile.open(this.#context, parsePath(remote), signal);
-    const onProgress = options.onProgress ?? ignore;
-    yield* downloadInOrder(this.#context, file, { signal, onProgress });
+    const { read } = await this.open(remote, options);
+    yield* read(options);
+  }
+
+  /**
+   * Opens the version of a file that is there now, to be read in parts that belong together: they
+   * stay readable when the file is replaced or removed meanwhile, until the trash is emptied.
+   */
+  async open(remote: string, options: OperationOptions = {}): Promise<OpenFile> {
+    const path = parsePath(remote);
+    const file = await RemoteFile.open(this.#context, path, signalOf(options));
+    return {
+      facts: file.facts,
+      read: (part = {}) =>
+        downloadInOrder(this.#context, file, {
+          signal: signalOf(part),
+          onProgress: part.onProgress ?? ignore,
+          span: spanOf(file.facts.sizeBytes, part),
+        }),
+    };
   }
 
   /**
@@ -212,7 +274,9 @@ export class TydfsClient {
   async media(remote: string, options: OperationOptions = {}): Promise<MediaFacts> {
     // It stands on a library that nothing else needs.
     const { readMedia } = await import("./media.ts");
-    return await readMedia(this.#context, parsePath(remote), signalOf(options));
+    const { clock } = this.#context;
+    const signal = signalOf(options);
+    return await readMedia(await this.open(remote, { signal }), { clock, signal });
   }
 
   /**
@@ -227,16 +291,12 @@ export class TydfsClient {
   }
 
   /**
-   * Moves a path as `mv` does: into `to` when that is a directory, else onto it. Returns the new
-   * path.
+   * Moves a path as `mv` does: into `to` when that is a directory, else onto it (always onto it
+   * when that is `exact`). Returns the new path.
    */
-  async rename(
-    from: string,
-    to: string,
-    options: OperationOptions & { replace?: boolean } = {},
-  ): Promise<string> {
+  async rename(from: string, to: string, options: MoveOptions = {}): Promise<string> {
     const source = parsePath(from);
-    const target = await this.resolveRemote(to, baseName(source), options);
+    const target = await this.#target(source, to, options);
     const request = { from: source, to: target, replace: options.replace ?? true };
     return (await this.#once(fileRename, request, options)).path;
   }
@@ -258,16 +318,12 @@ export class TydfsClient {
   }
 
   /**
-   * Copies a file as `cp` does: into `to` when that is a directory, else onto it. No byte moves.
-   * Returns the new path.
+   * Copies a file as `cp` does: into `to` when that is a directory, else onto it (always onto it
+   * when that is `exact`). No byte moves. Returns the new path.
    */
-  async copy(
-    from: string,
-    to: string,
-    options: OperationOptions & { replace?: boolean } = {},
-  ): Promise<string> {
+  async copy(from: string, to: string, options: MoveOptions = {}): Promise<string> {
     const source = parsePath(from);
-    const target = await this.resolveRemote(to, baseName(source), options);
+    const target = await this.#target(source, to, options);
     const { owner } = this.#context;
     const request = { from: source, to: target, replace: options.replace ?? true, owner };
     return (await this.#once(fileCopy, request, options)).path;
@@ -374,7 +430,7 @@ export class TydfsClient {
       throw new TydfsError("invalid", `Cannot put a file at ${quotePath(path)}: name the file too`);
     }
     const startMs = clock.monotonicMs();
-    const committed = await upload(this.#context, source, {
+    const { committed, resumedBytes } = await upload(this.#context, source, {
       path,
       replicas: options.replicas,
       minCopies: options.minCopies,
@@ -382,7 +438,12 @@ export class TydfsClient {
       signal: signalOf(options),
       onProgress: options.onProgress ?? ignore,
     });
-    return { ...committed, elapsedMs: clock.monotonicMs() - startMs };
+    return { ...committed, resumedBytes, elapsedMs: clock.monotonicMs() - startMs };
+  }
+
+  #target(source: string, to: string, options: MoveOptions): Promise<string> {
+    if (options.exact === true) return Promise.resolve(parsePath(to));
+    return this.resolveRemote(to, baseName(source), options);
   }
 
   #once<Request, Reply>(

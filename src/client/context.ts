@@ -1,5 +1,6 @@
 /** What every operation of the client stands on: its effects and its limits, as one value. */
 import type { Clock } from "../base/clock.ts";
+import type { Limiter } from "../base/limit.ts";
 import type { Log } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import type { ChunkTransport } from "../wire/chunk_http.ts";
@@ -15,14 +16,19 @@ export interface ClientContext {
   owner: string;
   /** Time to wait while all ports are busy. */
   waitMs: number;
-  /** Chunks or ranges in transfer at once. */
+  /** Chunks or ranges of one file in transfer at once. */
   parallel: number;
+  /** Bounds those of all files together that have more than one. */
+  streams: Limiter;
   onWait: (notice: WaitNotice) => void;
 }
 
 /** How far a transfer is. */
 export interface Progress {
+  /** Those that need not be transferred included. */
   doneBytes: number;
+  /** Of these, bytes of an earlier try that were there already: they say nothing about speed. */
+  resumedBytes?: number;
   /** Undefined where the end is not known (standard input). */
   totalBytes: number | undefined;
 }

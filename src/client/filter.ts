@@ -20,10 +20,19 @@ export interface TreeFilter {
   takesFile(path: string): boolean;
   /** Whether a directory is looked into. */
   entersDirectory(path: string): boolean;
+  /**
+   * Whether a directory counts by itself. Where only includes decide, it comes with what is taken
+   * from it.
+   */
+  keepsEmpty: boolean;
 }
 
 /** A filter that takes everything. */
-export const TAKE_ALL: TreeFilter = { takesFile: () => true, entersDirectory: () => true };
+export const TAKE_ALL: TreeFilter = {
+  takesFile: () => true,
+  entersDirectory: () => true,
+  keepsEmpty: true,
+};
 
 interface CompiledRule {
   kind: "include" | "exclude";
@@ -54,6 +63,7 @@ export function makeFilter(rules: readonly FilterRule[]): TreeFilter {
       // One that no rule excludes may still hold what a rule includes.
       return first?.kind !== "exclude";
     },
+    keepsEmpty: !onlyIncludes,
   };
 }
 

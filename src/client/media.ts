@@ -21,8 +21,7 @@ import { formatDuration, MIB } from "../base/bytes.ts";
 import { withTimeout } from "../base/clock.ts";
 import type { Clock } from "../base/clock.ts";
 import { TydfsError } from "../wire/errors.ts";
-import type { AudioFacts, MediaFacts, VideoFacts } from "./api.ts";
-import type { ClientContext } from "./context.ts";
+import type { AudioFacts, MediaFacts, OpenFile, VideoFacts } from "./api.ts";
 import { RandomAccess } from "./random_access.ts";
 
 /** Bytes and time for one file. */
@@ -37,23 +36,21 @@ const LOOK_FRAMES = 512;
 /** Tracks that are told of; a file may claim any number. */
 const TRACKS_MAX = 16;
 
-/** Reads the facts of the video file at `path`. Throws `invalid` when it is none, or broken. */
+/** Reads the facts of a video file. Throws `invalid` when it is none, or broken. */
 export async function readMedia(
-  context: ClientContext,
-  path: string,
-  signal: AbortSignal,
+  file: OpenFile,
+  { clock, signal }: { clock: Clock; signal: AbortSignal },
 ): Promise<MediaFacts> {
-  const { clock } = context;
   const ended = new AbortController();
   const joint = AbortSignal.any([signal, ended.signal]);
-  const file = await RandomAccess.open(context, path, { signal: joint, budgetBytes: BUDGET_BYTES });
+  const access = new RandomAccess(file, { signal: joint, budgetBytes: BUDGET_BYTES });
   Logging.level = LogLevel.Silent;
   // Its own errors are told by the reads that wait for them.
   let failure: unknown;
   const source = new CustomSource({
-    getSize: () => file.sizeBytes,
+    getSize: () => access.sizeBytes,
     read: (start, end) =>
-      file.read(start, end).catch((error) => {
+      access.read(start, end).catch((error) => {
         failure ??= error;
         throw error;
       }),

@@ -20,6 +20,8 @@ export class MemorySource implements Source {
   readonly mode = 0o644;
   readonly mtimeMs: number;
   readonly chunksMax: number = Infinity;
+  /** Memory does not outlive what would go on. */
+  readonly isResumable = false;
   readonly #bytes: MemoryBytes;
 
   constructor(bytes: MemoryBytes, mtimeMs: number) {

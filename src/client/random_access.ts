@@ -1,18 +1,12 @@
 /**
- * Reads a file of the cluster at any place: one version, pinned when it was opened, in whole blocks
- * that are kept for a while, since only whole blocks can be verified. What it may fetch in all is
- * bounded.
+ * Reads an open file of the cluster at any place, in whole blocks that are kept for a while, since
+ * only whole blocks can be verified. What it may fetch in all is bounded.
  */
 import { MIB } from "../base/bytes.ts";
 import { TydfsError } from "../wire/errors.ts";
 import { quotePath } from "../wire/names.ts";
 import { BLOCK_BYTES } from "../wire/sums.ts";
-import type { ClientContext } from "./context.ts";
-import { cutRanges } from "./plan.ts";
-import { RangeReader } from "./range_reader.ts";
-import type { OpenExtent } from "./remote_file.ts";
-import { RemoteFile } from "./remote_file.ts";
-import { makeBlockPair } from "./transfer.ts";
+import type { OpenFile } from "./api.ts";
 
 /** Pieces of the file that are kept, and their size; a piece is where a block is, in most files. */
 const PIECES_MAX = 16;
@@ -26,37 +20,16 @@ export interface RandomAccessOptions {
 
 export class RandomAccess {
   readonly sizeBytes: number;
-  readonly #file: RemoteFile;
-  readonly #reader: RangeReader;
+  readonly #file: OpenFile;
   readonly #options: RandomAccessOptions;
-  readonly #extents: AsyncGenerator<OpenExtent>;
-  /** Extents that were told so far, in order. */
-  readonly #known: OpenExtent[] = [];
   /** Pieces by number; the one used last is the last one. */
   readonly #pieces = new Map<number, Promise<Uint8Array>>();
   #fetchedBytes = 0;
-  #walking: Promise<void> = Promise.resolve();
 
-  private constructor(context: ClientContext, file: RemoteFile, options: RandomAccessOptions) {
+  constructor(file: OpenFile, options: RandomAccessOptions) {
     this.sizeBytes = file.facts.sizeBytes;
     this.#file = file;
-    this.#reader = new RangeReader(context, file);
     this.#options = options;
-    this.#extents = file.extents(options.signal);
-  }
-
-  /** Opens the version that `path` names now. Throws `not-found`, `is-directory`. */
-  static async open(
-    context: ClientContext,
-    path: string,
-    options: RandomAccessOptions,
-  ): Promise<RandomAccess> {
-    return new RandomAccess(context, await RemoteFile.open(context, path, options.signal), options);
-  }
-
-  /** Bytes that were fetched so far. */
-  get fetchedBytes(): number {
-    return this.#fetchedBytes;
   }
 
   /** The bytes from `start` to `end` (exclusive), which the file must have. */
@@ -87,55 +60,20 @@ export class RandomAccess {
 
   async #fetch(piece: number): Promise<Uint8Array> {
     const { signal, budgetBytes } = this.#options;
-    const start = piece * PIECE_BYTES;
-    const bytes = new Uint8Array(Math.min(PIECE_BYTES, this.sizeBytes - start));
-    this.#fetchedBytes += bytes.length;
+    const offset = piece * PIECE_BYTES;
+    const length = Math.min(PIECE_BYTES, this.sizeBytes - offset);
+    this.#fetchedBytes += length;
     if (this.#fetchedBytes > budgetBytes) {
       const path = quotePath(this.#file.facts.path);
       const words = `more than ${Math.floor(budgetBytes / MIB)} MiB of it would be needed`;
       throw new TydfsError("limit", `Cannot read ${path}: ${words}`);
     }
-    for (const open of await this.#extentsIn(start, start + bytes.length)) {
-      const wanted = sliceOf(open, start, start + bytes.length);
-      for (const range of cutRanges(wanted, BLOCK_BYTES)) {
-        await this.#reader.read(range, { ...open, extent: wanted }, {
-          signal,
-          blocks: makeBlockPair(),
-          take: (part, position) => {
-            bytes.set(part, position - start);
-            return Promise.resolve();
-          },
-        });
-      }
+    const bytes = new Uint8Array(length);
+    let filled = 0;
+    for await (const part of this.#file.read({ offset, length, signal })) {
+      bytes.set(part, filled);
+      filled += part.length;
     }
     return bytes;
   }
-
-  /** The extents that hold bytes from `start` to `end`; those before are asked for on the way. */
-  async #extentsIn(start: number, end: number): Promise<OpenExtent[]> {
-    const walk = this.#walking.then(() => this.#walkTo(end));
-    this.#walking = walk.catch(() => {});
-    await walk;
-    return this.#known.filter(({ extent }) =>
-      extent.offset < end && extent.offset + extent.length > start
-    );
-  }
-
-  async #walkTo(end: number): Promise<void> {
-    for (;;) {
-      const last = this.#known.at(-1)?.extent;
-      if (last !== undefined && last.offset + last.length >= end) return;
-      const next = await this.#extents.next();
-      if (next.done === true) return;
-      this.#known.push(next.value);
-    }
-  }
-}
-
-/** The part of an extent that lies within the file's bytes from `start` to `end`. */
-function sliceOf({ extent }: OpenExtent, start: number, end: number): OpenExtent["extent"] {
-  const from = Math.max(start, extent.offset);
-  const to = Math.min(end, extent.offset + extent.length);
-  const chunkOffset = extent.chunkOffset + from - extent.offset;
-  return { ...extent, offset: from, chunkOffset, length: to - from };
 }

@@ -1,6 +1,6 @@
 /**
- * `file.*`: where a file's bytes lie, what is known of it, its removal and renaming, doubts about a
- * replica.
+ * `file.*`: where a file's bytes lie, what is known of it, its removal, renaming and copying, facts
+ * that are set, doubts about a replica.
  */
 import type { ExtentFacts, KeeperRecord } from "../../catalog/reader.ts";
 import { call } from "../../wire/bus.ts";
@@ -9,6 +9,7 @@ import { TydfsError } from "../../wire/errors.ts";
 import type { ChunkLocation, Entry, FileLocateReply, LocatedExtent } from "../../wire/file.ts";
 import { LOCATE_PAGE_MAX } from "../../wire/file.ts";
 import { signTicket } from "../../wire/ticket.ts";
+import { announceChange } from "../events.ts";
 import { holderOf } from "../roster.ts";
 import type { Desk } from "./desk.ts";
 
@@ -87,8 +88,9 @@ export async function remove(
   request: { path: string; recursive: boolean },
 ): Promise<{ files: number; directories: number }> {
   const atMs = desk.clock.wallMs();
-  const removed = await desk.journal.submit({ kind: "file.remove", ...request, atMs });
-  desk.announce({ kind: "removed", path: request.path });
+  const operation = { kind: "file.remove", ...request, atMs } as const;
+  const { event, ...removed } = await desk.journal.submit(operation);
+  announceChange(desk.announce, event);
   return removed;
 }
 
@@ -98,9 +100,34 @@ export async function rename(
   request: { from: string; to: string; replace: boolean },
 ): Promise<{ path: string }> {
   const atMs = desk.clock.wallMs();
-  await desk.journal.submit({ kind: "file.rename", ...request, atMs });
-  desk.announce({ kind: "renamed", path: request.from, to: request.to });
+  const { event } = await desk.journal.submit({ kind: "file.rename", ...request, atMs });
+  announceChange(desk.announce, event);
   return { path: request.to };
+}
+
+/** `file.copy`. */
+export async function copy(
+  desk: Desk,
+  request: { from: string; to: string; replace: boolean; owner: string },
+): Promise<{ path: string; version: number }> {
+  const atMs = desk.clock.wallMs();
+  const { version, event } = await desk.journal.submit({ kind: "file.copy", ...request, atMs });
+  announceChange(desk.announce, event);
+  return { path: request.to, version };
+}
+
+/** `file.set`. */
+export async function set(
+  desk: Desk,
+  request: { path: string; mode?: number | undefined; mtimeMs?: number | undefined },
+): Promise<Record<string, never>> {
+  const { path, mode, mtimeMs } = request;
+  return await desk.journal.submit({
+    kind: "file.set",
+    path,
+    ...(mode === undefined ? {} : { mode }),
+    ...(mtimeMs === undefined ? {} : { mtimeMs }),
+  });
 }
 
 /** `file.doubt`. Answers at once; the keeper reports what it finds. */
