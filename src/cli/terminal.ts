@@ -2,6 +2,7 @@
  * The terminal as a whole: a second screen in place of the lines, keys as they are pressed, its
  * size. What was there before comes back however the process ends.
  */
+import { throwUncaught } from "../base/assert.ts";
 
 /**
  * Keys by name (`up`, `down`, `page-up`, `page-down`, `home`, `end`, `quit`) where they have one;
@@ -88,6 +89,7 @@ class SystemTerminal implements Terminal {
     // Whatever ends the process passes here, also an error that nobody caught; only SIGKILL does
     // not.
     process.on("exit", this.#leave);
+    process.on("uncaughtException", this.#crashed).on("unhandledRejection", this.#crashed);
     process.on("SIGWINCH", this.#resized);
     process.on("SIGCONT", this.#continued);
     for (const { signal, die } of this.#deadly) process.on(signal, die);
@@ -118,6 +120,7 @@ class SystemTerminal implements Terminal {
 
   close(): void {
     process.off("exit", this.#leave);
+    process.off("uncaughtException", this.#crashed).off("unhandledRejection", this.#crashed);
     process.off("SIGWINCH", this.#resized);
     process.off("SIGCONT", this.#continued);
     for (const { signal, die } of this.#deadly) process.off(signal, die);
@@ -138,6 +141,12 @@ class SystemTerminal implements Terminal {
     this.#open = false;
     this.#out.write(LEAVE);
     this.#in.setRawMode(false);
+  };
+
+  /** What is said of a crash is to be seen, not to go with the second screen. */
+  readonly #crashed = (error: unknown): void => {
+    this.close();
+    throwUncaught(error);
   };
 
   readonly #typed = (bytes: Uint8Array): void => {

@@ -194,7 +194,7 @@ test("top on a terminal leaves it as it was, whatever ends it", async () => {
         data: (_terminal, bytes) => void (shown += new TextDecoder().decode(bytes)),
       },
     });
-    await until("the picture is there", () => shown.includes("Keepers 3/3 alive"));
+    await until("the picture is there", () => shown.includes("Keepers 3/4 alive"));
     expect(shown).toContain("\x1b[?1049h");
     if (end.startsWith("SIG")) child.kill(end as NodeJS.Signals);
     else child.terminal?.write(end);
