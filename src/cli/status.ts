@@ -38,7 +38,7 @@ export function addStatus(program: Command, session: Session): void {
       await session.withClient(self, async (connected) => {
         const { client, signal, output, json } = connected;
         if (live) {
-          const { watchLive } = await import("./top.ts");
+          const { watchLive } = await import("./top_run.ts");
           return await watchLive(connected, new StatusView());
         }
         for (;;) {

@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { runLive } from "../../src/cli/live.ts";
 import { plainPaint } from "../../src/cli/paint.ts";
 import { parseKeys } from "../../src/cli/terminal.ts";
-import { nextInterval, TopView } from "../../src/cli/top.ts";
+import { nextInterval, TopView } from "../../src/cli/top_run.ts";
 import type { ClusterStatus } from "../../src/client/client.ts";
 import { TydfsError } from "../../src/wire/errors.ts";
 import { ManualClock } from "../manual_clock.ts";
