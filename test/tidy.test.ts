@@ -51,6 +51,7 @@ const filesDoor = {
     "src/client/local_names.ts",
     "src/client/local_target.ts",
     "src/client/local_tree.ts",
+    "src/client/local_writer.ts",
     "src/config/load.ts",
     "src/config/saved.ts",
     "src/cli/shell/history.ts",

@@ -167,6 +167,7 @@ function missing(count: number): string {
 }
 
 function nameOf(entry: Entry, directory: string | undefined): string {
+  if (entry.path === "/") return "/";
   const prefix = directory === undefined || directory === "/" ? "/" : `${directory}/`;
   const inside = directory !== undefined && entry.path.startsWith(prefix);
   const name = inside ? entry.path.slice(prefix.length) : entry.path;

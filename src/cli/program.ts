@@ -17,8 +17,10 @@ import { addMkdir } from "./mkdir.ts";
 import { addMv } from "./mv.ts";
 import { addPut } from "./put.ts";
 import { addRm } from "./rm.ts";
+import { addRule } from "./rule.ts";
 import { addStat } from "./stat.ts";
 import { addStatus } from "./status.ts";
+import { addSync } from "./sync.ts";
 import { addTail } from "./tail.ts";
 import { addVersion } from "./version.ts";
 import { addComplete } from "./complete.ts";
@@ -47,6 +49,7 @@ const COMMANDS: Readonly<Record<string, (program: Command, session: Session) => 
   keeper: addKeeper,
   put: addPut,
   get: addGet,
+  sync: addSync,
   cat: addCat,
   head: addHead,
   tail: addTail,
@@ -59,6 +62,7 @@ const COMMANDS: Readonly<Record<string, (program: Command, session: Session) => 
   rm: addRm,
   mkdir: addMkdir,
   status: addStatus,
+  rule: addRule,
   login: addLogin,
   logout: addLogout,
   config: addConfig,

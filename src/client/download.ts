@@ -75,7 +75,11 @@ export async function downloadInto(
       }
       if (good.size > 0) tell();
       for (const missing of planMissing(range, (start) => good.has(start))) {
-        await reader.read(missing, open, { signal, blocks, take });
+        const read = () => {
+          signal.throwIfAborted();
+          return reader.read(missing, open, { signal, blocks, take });
+        };
+        await (size === 1 ? read() : context.streams.run(read));
       }
     }
   });

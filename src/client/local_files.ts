@@ -47,7 +47,7 @@ export class LocalSource {
     const facts = await handle.stat({ bigint: true });
     if (facts.isDirectory()) {
       await handle.close();
-      const message = `Cannot put ${quotePath(path)}: it is a directory; put its files one by one`;
+      const message = `Cannot put ${quotePath(path)}: it is a directory; use -r`;
       throw new TydfsError("is-directory", message);
     }
     return new LocalSource(path, handle, {

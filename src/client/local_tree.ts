@@ -9,6 +9,7 @@ import { TydfsError } from "../wire/errors.ts";
 import { quotePath } from "../wire/names.ts";
 import type { TreeFilter } from "./filter.ts";
 import { localError } from "./local_files.ts";
+import { isPartialName } from "./local_target.ts";
 
 /** Entries that are looked at together; the system answers many at once. */
 const BATCH_MAX = 64;
@@ -98,6 +99,17 @@ export async function* walkTree(root: string, options: WalkOptions): AsyncGenera
   }
 }
 
+/**
+ * What a path named by a user is, through links; undefined when it is neither a file nor a
+ * directory (a named pipe, say). Throws `local` when it can't be read.
+ */
+export async function lookAt(local: string): Promise<LocalEntry | undefined> {
+  const facts = await statBig(local).catch((cause) => {
+    throw localError("read", local, cause);
+  });
+  return entryOf("", local, facts);
+}
+
 /** Reads a directory's names, sorted as the cluster sorts them. */
 async function openLevel(directory: LocalEntry, options: WalkOptions): Promise<Level> {
   const { path, local, inode, device } = directory;
@@ -161,6 +173,8 @@ async function look(
     const message = `Cannot take ${quotePath(shown)}: its name is not UTF-8; rename it`;
     throw new TydfsError("local", message);
   }
+  // A download that is not whole.
+  if (isPartialName(name)) return undefined;
   const path = level.path === "" ? name : `${level.path}/${name}`;
   // What is taken neither as a file nor as a directory needs no look, and may be unreadable.
   if (!filter.takesFile(path) && !filter.entersDirectory(path)) return undefined;

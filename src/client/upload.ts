@@ -5,7 +5,9 @@
  * kept on this side: each chunk is offered with its sums, and the master says which are there.
  */
 import { must } from "../base/assert.ts";
+import { failpoint } from "../base/failpoint.ts";
 import type { ErrorCode } from "../wire/errors.ts";
+import type { Limiter } from "../base/limit.ts";
 import { hasCode, TydfsError } from "../wire/errors.ts";
 import { quotePath } from "../wire/names.ts";
 import { fileChecksum } from "../wire/sums.ts";
@@ -184,6 +186,7 @@ async function uploadChunks(
   const chunks = (signal: AbortSignal) => source.chunks(begun.chunkBytes, signal);
   const sums = await sendChunks(chunks, sender, {
     crewSize: Math.min(context.parallel, source.chunksMax),
+    streams: context.streams,
     signal: request.signal,
     tally,
   });
@@ -198,6 +201,8 @@ interface SentChunk {
 
 interface SendOptions {
   crewSize: number;
+  /** Bounds what all transfers of the client have under way. */
+  streams: Limiter;
   signal: AbortSignal;
   tally: UploadTally;
 }
@@ -208,7 +213,7 @@ async function sendChunks(
   sender: ChunkSender,
   options: SendOptions,
 ): Promise<SentChunk[]> {
-  const { crewSize, tally } = options;
+  const { crewSize, streams, tally } = options;
   const sent: SentChunk[] = [];
   const home = new AbortController();
   const chunks = open(AbortSignal.any([options.signal, home.signal]));
@@ -219,8 +224,11 @@ async function sendChunks(
         const next = await orAbort(chunks.next(), signal);
         if (next.done === true) return;
         const chunk = next.value;
-        const shipment = { chunk, sums: await chunk.sums(), placement: undefined };
-        const { sums, wasThere } = await sender.send(shipment, signal);
+        const { sums, wasThere } = await streams.run(async () => {
+          const shipment = { chunk, sums: await chunk.sums(), placement: undefined };
+          return await sender.send(shipment, signal);
+        });
+        await failpoint("client.put.stored");
         chunk.release();
         sent[chunk.seq] = { sums, sizeBytes: chunk.sizeBytes };
         tally.add(chunk, wasThere);

@@ -243,6 +243,14 @@ export const OPTIONS = {
     min: 1,
     max: 32,
   }),
+  transfers: row({
+    type: "number",
+    default: "8",
+    for: ["client"],
+    sentence: "Files in transfer at once, where there are several",
+    min: 1,
+    max: 64,
+  }),
 } as const satisfies Record<string, OptionRow>;
 
 export type OptionKey = keyof typeof OPTIONS;

@@ -17,8 +17,11 @@ export interface RepairScanOptions {
   judge: (chunk: ChunkRecord) => RepairVerdict;
   /** Whether nothing can be done now about the misplaced copies of a chunk. */
   isStranded: (chunk: ChunkRecord) => boolean;
-  /** Hears of each chunk that is to be copied; those with the lowest `rank` go first. */
-  onRepair: (chunk: ChunkRecord, rank: number) => void;
+  /**
+   * Hears of each chunk that is to be copied; those with the lowest `rank` go first. Answers
+   * whether any keeper could take it.
+   */
+  onRepair: (chunk: ChunkRecord, rank: number) => boolean;
   /** Copies of a young chunk may still be on their way down its chain. */
   youngMs: number;
 }
@@ -29,6 +32,8 @@ export interface PassCounts {
   lost: number;
   /** Chunks with misplaced copies on dead keepers only. */
   stranded: number;
+  /** Chunks that are to be moved, but that no keeper can take. */
+  blocked: number;
   /** When the pass began, in monotonic ms. */
   startedMs: number;
 }
@@ -44,6 +49,9 @@ const MOVE_RANK = 1_000;
 /** Short chunks whose age is known; more of them wait for a later pass. */
 const AGES_MAX = 20_000;
 
+/** What a pass has counted before it began. */
+export const NONE: PassCounts = { under: 0, lost: 0, stranded: 0, blocked: 0, startedMs: 0 };
+
 export class RepairScan {
   readonly #options: RepairScanOptions;
   readonly #ages: Ages;
@@ -51,7 +59,7 @@ export class RepairScan {
   #sources: Source[] = [];
   #dead = new Set<number>();
   #afterNo = 0;
-  #counts: PassCounts = { under: 0, lost: 0, stranded: 0, startedMs: 0 };
+  #counts: PassCounts = { ...NONE };
 
   constructor(options: RepairScanOptions) {
     this.#options = options;
@@ -86,7 +94,7 @@ export class RepairScan {
     const dead = deadKeepers();
     this.#dead = new Set(dead);
     this.#sources = ["short", "misplaced", ...dead];
-    this.#counts = { under: 0, lost: 0, stranded: 0, startedMs: clock.monotonicMs() };
+    this.#counts = { ...NONE, startedMs: clock.monotonicMs() };
   }
 
   #read(source: Source): ChunkRecord[] {
@@ -102,7 +110,10 @@ export class RepairScan {
     if (chunk.misplaced > 0 && isStranded(chunk)) this.#counts.stranded++;
     const verdict = judge(chunk);
     if (verdict.kind === "whole") return;
-    if (verdict.kind === "move") return onRepair(chunk, verdict.live + MOVE_RANK);
+    if (verdict.kind === "move") {
+      if (!onRepair(chunk, verdict.live + MOVE_RANK)) this.#counts.blocked++;
+      return;
+    }
     if (verdict.kind === "lost") {
       this.#counts.lost++;
       return;

@@ -22,7 +22,7 @@ import { Policies } from "./policies.ts";
 import type { HolderState, RepairVerdict, Safety } from "./repair.ts";
 import { decideRepair, decideSafety, isStranded } from "./repair.ts";
 import { type RepairJob, RepairQueue } from "./repair_queue.ts";
-import { type PassCounts, RepairScan } from "./repair_scan.ts";
+import { NONE, type PassCounts, RepairScan } from "./repair_scan.ts";
 import { Roster } from "./roster.ts";
 import { Slots } from "./slots.ts";
 import { Sweeper } from "./sweeper.ts";
@@ -75,7 +75,7 @@ export class Replicator {
   readonly #abort = new AbortController();
   #timer: Timer | undefined;
   #cleaning: Promise<void> | undefined;
-  #counts: PassCounts = { under: 0, lost: 0, stranded: 0, startedMs: 0 };
+  #counts: PassCounts = NONE;
   #candidates: Candidate[] = [];
   /** Since when every known keeper has been heard or declared dead. */
   #decidedSinceMs: number | undefined;
@@ -229,20 +229,22 @@ export class Replicator {
     const running = this.#copier.running;
     const queued = this.#queue.size;
     const waiting = running + queued;
-    const { under, lost, stranded, startedMs: scannedMs } = this.#counts;
+    const { startedMs: scannedMs, ...counts } = this.#counts;
     const etaMs = waiting === 0 || this.#meanCopyMs === undefined
       ? undefined
       : waiting * this.#meanCopyMs / settings.repair_streams;
     const eta = etaMs === undefined ? {} : { etaMs };
-    tables.repairs.put({ running, queued, under, lost, stranded, scannedMs, ...eta });
+    tables.repairs.put({ running, queued, ...counts, scannedMs, ...eta });
   }
 
-  #offer(chunk: ChunkRecord, rank: number): void {
+  /** Queues a chunk; whether any keeper could take it. */
+  #offer(chunk: ChunkRecord, rank: number): boolean {
     // Without another keeper nothing can be done: it counts as under its goal, but waits in no
     // queue.
-    if (this.#copier.isCopying(chunk.id)) return;
-    if (!this.#copier.hasRoom(chunk, this.#candidates)) return;
+    if (this.#copier.isCopying(chunk.id)) return true;
+    if (!this.#copier.hasRoom(chunk, this.#candidates)) return false;
     this.#queue.offer({ chunk: chunk.id, rank });
+    return true;
   }
 
   #judge(chunk: ChunkRecord): RepairVerdict {

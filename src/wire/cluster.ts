@@ -52,6 +52,8 @@ export const ClusterStatus = v.object({
     lost: Natural,
     /** Those with copies where placement rules don't want them. */
     misplaced: v.optional(Natural),
+    /** Of those: no keeper that the rules allow can take them now. */
+    blocked: v.optional(Natural),
   }),
   repairs: v.object({ running: Natural, queued: Natural, etaMs: v.optional(Natural) }),
 });

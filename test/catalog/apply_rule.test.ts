@@ -118,6 +118,22 @@ describe("policies", () => {
     expect(world.reader.counts()).toMatchObject({ chunksShort: 1, chunksMisplaced: 0 });
   });
 
+  test("a chunk of several files has their highest goal, and the place of the last", () => {
+    using world = makeWorld();
+    session(world, [
+      ["put /f c", "/f"],
+      ["cp /f /g", "v"],
+      ["apply /f 4 kind=video", "changed"],
+      ["chunk c", "2 refs, 2/4 copies on 0,1, 2 misplaced"],
+      ["apply /g 2 _", "changed"],
+      ["chunk c", "2 refs, 2/4 copies on 0,1"],
+      ["rm /f", "1 files"],
+      ["apply /g 2 _", "changed"],
+      ["chunk c", "2 refs, 2/2 copies on 0,1"],
+    ]);
+    expect(world.reader.getEntry("/g").goal).toBe(2);
+  });
+
   test("rule.apply places a part of a large file only", () => {
     using world = makeWorld();
     world.do("begin u /f");

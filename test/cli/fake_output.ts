@@ -4,6 +4,9 @@ import type { Output } from "../../src/cli/output.ts";
 
 export class FakeOutput implements Output {
   readonly columns = 100;
+  readonly rows = 40;
+  /** What the board has shown, the latest last. */
+  readonly boards: (readonly string[])[] = [];
   readonly resultsOnTerminal = false;
   paint = plain;
   messagePaint = plain;
@@ -26,6 +29,10 @@ export class FakeOutput implements Output {
 
   draw(text: string): void {
     this.drawn += text;
+  }
+
+  board(lines: readonly string[]): void {
+    this.boards.push(lines);
   }
 
   bytes(): Promise<boolean> {

@@ -4,17 +4,21 @@
  */
 import { afterEach, expect, test } from "bun:test";
 import { GIB } from "../../src/base/bytes.ts";
+import { seededRandom } from "../../src/base/random.ts";
 import { clusterStatus } from "../../src/wire/cluster.ts";
 import { fileRename, fileStat } from "../../src/wire/file.ts";
 import type { RuleFacts } from "../../src/wire/rule.ts";
 import { ruleAdd, ruleApply, ruleList, ruleRemove } from "../../src/wire/rule.ts";
-import { uploadBegin, uploadExtend } from "../../src/wire/upload.ts";
+import { makeId } from "../../src/wire/ids.ts";
+import { fileChecksum, sumsOf } from "../../src/wire/sums.ts";
+import { uploadBegin, uploadCommit, uploadExtend } from "../../src/wire/upload.ts";
 import type { FakeKeeper } from "./fake_keeper.ts";
 import { beginRequest, codeOf, failureOf, offerOf, World } from "./world.ts";
 
 let world: World;
 afterEach(() => world.stop());
 
+const random = seededRandom(3);
 const QUICK = { dead_after: "4s", suspect_after: "2s", repair_delay: "1s" };
 const VIDEO = { labels: { kind: "video" } };
 const OTHER = { labels: { kind: "other" } };
@@ -199,8 +203,14 @@ test("With too few right keepers a chunk keeps wrong copies up to its goal", asy
   expect(world.holders(chunk)).toHaveLength(3);
   expect(world.holders(chunk)).toEqual(expect.arrayContaining(names(video)));
   const status = await world.ask(clusterStatus, {});
-  expect(status.chunks).toEqual({ total: 1, atGoal: 1, under: 0, lost: 0, misplaced: 1 });
+  const whole = { total: 1, atGoal: 1, under: 0, lost: 0 };
+  expect(status.chunks).toEqual({ ...whole, misplaced: 1, blocked: 1 });
   expect(status.repairs).toEqual({ running: 0, queued: 0 });
+  await world.addKeepers(["v3"], VIDEO);
+  await world.live(20_000);
+  expect(world.holders(chunk).sort()).toEqual(["v1", "v2", "v3"]);
+  const { chunks } = await world.ask(clusterStatus, {});
+  expect(chunks).toEqual({ ...whole, misplaced: 0, blocked: 0 });
 });
 
 test("A removed rule lets go: the next apply gives back the goal, and moves nothing", async () => {
@@ -228,10 +238,16 @@ test("A removed rule lets go: the next apply gives back the goal, and moves noth
   expect(await goals()).toEqual([3, 2]);
 });
 
-test("Rules are applied by pages, within large files too", async () => {
+test("Rules are applied by pages, and leave uploads that are under way alone", async () => {
   world = await World.start();
-  await world.addKeepers(["o1", "o2", "o3"], OTHER);
-  for (let n = 0; n < 300; n++) await world.put(`/d${n % 7}/f${n}`);
+  const keepers = (await world.addKeepers(["o1", "o2", "o3"], OTHER)).map(({ id }) => id);
+  await Promise.all(Array.from({ length: 300 }, (_, n) => {
+    const facts = { mode: 0o644, mtimeMs: 7, owner: "ann", exclusive: false };
+    const commit = { upload: makeId(random), file: { path: `/d${n % 7}/f${n}`, ...facts } };
+    const sums = sumsOf(new Uint8Array(1));
+    const chunk = { id: makeId(random), sizeBytes: 1, sums, goal: 3 };
+    return world.writer.submit({ kind: "chunk.stored", chunk, keepers, commit, atMs: 1 });
+  }));
   const { upload } = await world.ask(uploadBegin, beginRequest("/d3/large", 10));
   const { placement } = await world.ask(uploadExtend, {
     upload,
@@ -245,9 +261,17 @@ test("Rules are applied by pages, within large files too", async () => {
 
 test("A file whose chunks take several pages counts as one", async () => {
   world = await World.start();
-  await world.addKeepers(["o1", "o2", "o3"], OTHER);
-  const pieces = Array.from({ length: 2_100 }, (_, n) => new Uint8Array([n, n >> 8]));
-  await world.putLarge("/a/huge", pieces);
+  const keepers = (await world.addKeepers(["o1", "o2", "o3"], OTHER)).map(({ id }) => id);
+  const sizeBytes = 2_100;
+  const { upload } = await world.ask(uploadBegin, beginRequest("/a/huge", sizeBytes));
+  const sums = sumsOf(new Uint8Array(1));
+  await Promise.all(Array.from({ length: sizeBytes }, (_, seq) => {
+    const chunk = { id: makeId(random), sizeBytes: 1, sums, goal: 3 };
+    const place = { upload, seq, offset: seq };
+    return world.writer.submit({ kind: "chunk.stored", chunk, keepers, place, atMs: 1 });
+  }));
+  const checksum = fileChecksum(Array.from({ length: sizeBytes }, () => sums));
+  await world.ask(uploadCommit, { upload, sizeBytes, chunks: sizeBytes, checksum });
   await world.put("/b");
   await addRule({ pattern: "**", copies: 2 });
   expect(await applyRules()).toEqual([2, 2, 2]);

@@ -199,7 +199,14 @@ test("cluster.status shows keepers, ports and counts", async () => {
   await world.live(1_000);
   const status = await world.ask(clusterStatus, {});
   expect(status).toMatchObject({ cluster: "main", files: 1, bytes: 10, replicas: 3, minCopies: 2 });
-  expect(status.chunks).toEqual({ total: 1, atGoal: 1, under: 0, lost: 0, misplaced: 0 });
+  expect(status.chunks).toEqual({
+    total: 1,
+    atGoal: 1,
+    under: 0,
+    lost: 0,
+    misplaced: 0,
+    blocked: 0,
+  });
   expect(status.keepers.map(({ name }) => name)).toEqual(["a", "b", "c"]);
   expect(status.keepers[0]).toMatchObject({ state: "ALIVE", labels: { zone: "z1" }, chunks: 1 });
   expect(status.keepers[0]?.ports).toMatchObject([

@@ -8,8 +8,9 @@ import type { Desk } from "./desk.ts";
 export function status(desk: Desk): ClusterStatus {
   const { reader, roster, settings, tables, clock, version, natsVersion: nats } = desk;
   const { files, bytes, chunks: total, chunksMisplaced } = reader.counts();
-  const { running, queued, stranded, etaMs } = tables.repairs.read();
+  const { running, queued, stranded, blocked, etaMs } = tables.repairs.read();
   const { under, lost } = health(desk);
+  const misplaced = Math.max(0, chunksMisplaced - stranded);
   return {
     cluster: desk.cluster,
     master: { version, nats, uptimeMs: Math.round(clock.monotonicMs() - desk.startedMs) },
@@ -23,7 +24,8 @@ export function status(desk: Desk): ClusterStatus {
       atGoal: Math.max(0, total - under - lost),
       under,
       lost,
-      misplaced: Math.max(0, chunksMisplaced - stranded),
+      misplaced,
+      blocked: Math.min(blocked, misplaced),
     },
     repairs: { running, queued, ...(etaMs === undefined ? {} : { etaMs }) },
   };

@@ -12,7 +12,7 @@ const LINES: [string, string[]][] = [
   ["put", ["Local path", "Remote path (or Enter: the remote directory)"]],
   ["put --replicas 2", ["Local path", "Remote path (or Enter: the remote directory)"]],
   ["put a", []],
-  ["get", ["Remote path", "Local path (or Enter)"]],
+  ["get", ["Remote path", "Local path (or Enter: the local directory)"]],
   ["get /a", []],
   ["mv", ["From (remote)", "To (remote)"]],
   ["mv /a", ["To (remote)"]],
