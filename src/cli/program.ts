@@ -4,6 +4,7 @@
  * time of a small command.
  */
 import { Command, CommanderError } from "@commander-js/extra-typings";
+import { addBench } from "./bench.ts";
 import { addCat } from "./cat.ts";
 import { addCp } from "./cp.ts";
 import { addDu } from "./du.ts";
@@ -18,10 +19,12 @@ import { addMv } from "./mv.ts";
 import { addPut } from "./put.ts";
 import { addRm } from "./rm.ts";
 import { addRule } from "./rule.ts";
+import { addService } from "./service.ts";
 import { addStat } from "./stat.ts";
 import { addStatus } from "./status.ts";
 import { addSync } from "./sync.ts";
 import { addTail } from "./tail.ts";
+import { addTop } from "./top.ts";
 import { addVersion } from "./version.ts";
 import { addComplete } from "./complete.ts";
 import { addCompletion } from "./completion.ts";
@@ -63,6 +66,9 @@ const COMMANDS: Readonly<Record<string, (program: Command, session: Session) => 
   mkdir: addMkdir,
   status: addStatus,
   rule: addRule,
+  top: addTop,
+  bench: addBench,
+  service: addService,
   login: addLogin,
   logout: addLogout,
   config: addConfig,
