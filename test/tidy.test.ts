@@ -48,10 +48,13 @@ const filesDoor = {
   allowed: [
     "src/chunks/disk.ts",
     "src/client/local_files.ts",
+    "src/client/local_names.ts",
     "src/client/local_target.ts",
     "src/client/local_tree.ts",
     "src/client/local_writer.ts",
     "src/config/load.ts",
+    "src/config/saved.ts",
+    "src/cli/shell/history.ts",
     "src/master/data_dir.ts",
     "src/master/nats_server.ts",
     "src/catalog/",
@@ -71,7 +74,7 @@ const environmentDoor = {
   instead: "add an option to src/config/options.ts, and take its value as an argument",
 };
 const consoleDoor = {
-  allowed: ["src/cli/output.ts", "src/base/log.ts"],
+  allowed: ["src/cli/output.ts", "src/cli/line_reader.ts", "src/base/log.ts"],
   instead: "print through src/cli/output.ts, log through src/base/log.ts",
 };
 
@@ -98,7 +101,7 @@ const doors: readonly Door[] = [
   },
   {
     module: /^smol-toml$/,
-    allowed: ["src/config/load.ts"],
+    allowed: ["src/config/load.ts", "src/config/saved.ts"],
     instead: "read settings through src/config/load.ts",
   },
   { module: /^(node:)?fs(\/promises)?$/, ...filesDoor },

@@ -57,11 +57,11 @@ export function storeChunk(
       recordChunk(tx, operation, row, {});
       return {};
     case "place": {
-      const { upload, seq, offset } = use.place;
+      const { upload, seq, offset, late } = use.place;
       const no = recordChunk(tx, operation, row, { gained: 1 });
       if (use.displaced !== undefined) releaseChunk(tx, use.displaced, atMs);
       tx.run(PLACE, upload, seq, offset, chunk.sizeBytes, no);
-      tx.run(HEARD, atMs, upload);
+      if (late !== true) tx.run(HEARD, atMs, upload);
       return {};
     }
     case "commit": {
@@ -137,6 +137,7 @@ function chooseUse(tx: Tx, operation: Stored, row: ChunkRow | undefined): Use {
     place.seq,
   );
   if (there?.chunk === row?.no && there?.offset === place.offset) return { kind: "none" };
+  if (there !== undefined && place.late === true) return { kind: "none" };
   return { kind: "place", place, displaced: there?.chunk };
 }
 

@@ -38,7 +38,7 @@ export function exitStatusOf(error: unknown): number {
  * stack follow.
  */
 export function reportFailure(error: unknown, output: Output, debug: boolean): number {
-  output.message(`tydfs: ${oneLine(wordsOf(error))}`);
+  output.message(`${output.messagePaint("bad", "tydfs:")} ${oneLine(wordsOf(error))}`);
   if (debug && error instanceof Error) {
     output.message(describeError(error));
     output.message(error.stack ?? "");

@@ -1,19 +1,24 @@
 /** The state of the cluster as people read it. */
 import { formatDuration, formatSize } from "../base/bytes.ts";
 import type { ClusterStatus } from "../client/client.ts";
+import type { Paint, Tone } from "./color.ts";
+import { plain } from "./color.ts";
 import { alignColumns, formatCount } from "./format.ts";
 import { printable } from "./output.ts";
 
 const HEADINGS = ["KEEPER", "STATE", "FREE", "TOTAL", "CHUNKS", "PORTS IN USE"];
 
+/** What a keeper's state says; the others are said without colour. */
+const TONES: Readonly<Record<string, Tone>> = { ALIVE: "good", SUSPECT: "doubtful", DEAD: "bad" };
+
 /**
  * What `status` prints: the master, a table of keepers, and the files and repairs in plain words.
  */
-export function formatStatus(status: ClusterStatus): string[] {
+export function formatStatus(status: ClusterStatus, paint: Paint = plain): string[] {
   const { cluster, master, keepers } = status;
   const table = keepers.length === 0
     ? ["No keeper has joined yet"]
-    : alignColumns([HEADINGS, ...keepers.map(keeperRow)], [2, 3, 4]);
+    : alignColumns([HEADINGS, ...keepers.map((keeper) => keeperRow(keeper, paint))], [2, 3, 4]);
   return [
     `Cluster ${cluster} · master ${master.version} · NATS ${master.nats} · ` +
     `up ${formatDuration(master.uptimeMs)}`,
@@ -21,19 +26,25 @@ export function formatStatus(status: ClusterStatus): string[] {
     ...table,
     "",
     filesLine(status),
-    ...warnings(status),
+    ...warnings(status).map((line) => paint("doubtful", line)),
     repairsLine(status),
   ];
 }
 
-function keeperRow(keeper: ClusterStatus["keepers"][number]): string[] {
+/** The state of a keeper in its colour. */
+export function paintState(state: string, paint: Paint): string {
+  const tone = TONES[state];
+  return tone === undefined ? state : paint(tone, state);
+}
+
+function keeperRow(keeper: ClusterStatus["keepers"][number], paint: Paint): string[] {
   const { name, state, freeBytes, totalBytes, chunks, readOnly, host, ports } = keeper;
   const inUse = ports.map(({ port, state, slots, inUse }) =>
     state === "OFFLINE" ? `${port} offline` : `${port} ${inUse}/${slots}`
   );
   return [
     printable(name),
-    readOnly ? `${state} read-only` : state,
+    paintState(state, paint) + (readOnly ? " read-only" : ""),
     formatSize(freeBytes),
     formatSize(totalBytes),
     String(chunks),

@@ -27,7 +27,8 @@ export function addKeeper(program: Command, session: Session): void {
       const settings = settingsOf(self, session.env);
       if (settings.url === "") {
         throw new ConfigError(
-          "Cannot join a cluster: set TYDFS_URL or give --url, as the master's join line says",
+          "Cannot join a cluster: no URL is given; set TYDFS_URL or give --url, " +
+            "as the master's join line for keepers says",
         );
       }
       const log = roleLog("keeper", settings, session.output);

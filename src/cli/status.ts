@@ -29,7 +29,7 @@ export function addStatus(program: Command, session: Session): void {
           const status = await client.status({ signal });
           if (flags.watch === true && !json && output.messagesOnTerminal) output.draw(CLEAR_SCREEN);
           if (json) output.line(JSON.stringify(status));
-          else formatStatus(status).forEach((line) => output.line(line));
+          else formatStatus(status, output.paint).forEach((line) => output.line(line));
           if (flags.watch !== true) return;
           await systemClock.sleep(WATCH_MS, signal);
         }

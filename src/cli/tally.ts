@@ -14,6 +14,8 @@ export interface Running {
   job: Job;
   sinceMs: number;
   doneBytes: number;
+  /** Of those, what was there already: it says nothing about speed. */
+  resumedBytes: number;
   rate: Rate;
 }
 
@@ -60,18 +62,24 @@ export class Tally {
   }
 
   started(job: Job, nowMs: number): void {
-    this.running.set(job, { job, sinceMs: nowMs, doneBytes: 0, rate: new Rate(nowMs) });
+    const rate = new Rate(nowMs);
+    this.running.set(job, { job, sinceMs: nowMs, doneBytes: 0, resumedBytes: 0, rate });
   }
 
   progressed(job: Job, progress: Progress, nowMs: number): void {
     const running = this.running.get(job);
     if (running === undefined) return;
     // A new try begins anew.
-    const moved = progress.doneBytes - running.doneBytes;
-    running.doneBytes = progress.doneBytes;
-    this.bytesDone += moved;
-    running.rate.add(Math.max(0, moved), nowMs);
-    this.rate.add(Math.max(0, moved), nowMs);
+    const { doneBytes, resumedBytes = 0 } = progress;
+    const more = doneBytes - running.doneBytes;
+    const resumed = resumedBytes - running.resumedBytes;
+    running.doneBytes = doneBytes;
+    running.resumedBytes = resumedBytes;
+    this.bytesDone += more;
+    this.bytesResumed += resumed;
+    const moved = Math.max(0, more - resumed);
+    running.rate.add(moved, nowMs);
+    this.rate.add(moved, nowMs);
   }
 
   /** Bytes of what is whole. */

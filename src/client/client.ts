@@ -104,6 +104,13 @@ export class TydfsClient {
     return new TydfsClient({ ...effects, clock: systemClock, random: systemRandom }, settings);
   }
 
+  /** Another client over the same connection, which must not be closed before it is done. */
+  over(settings: ClientSettings): TydfsClient {
+    const { transport, clock, random } = this.#context;
+    const effects = { bus: this.#bus, subjects: this.#subjects, transport, clock, random };
+    return new TydfsClient(effects, settings);
+  }
+
   /** Puts a local file (or a named pipe) at a remote path, in one atomic step. */
   async put(local: string, remote: string, options: PutOptions = {}): Promise<PutResult> {
     const path = parsePath(remote);
@@ -215,16 +222,16 @@ export class TydfsClient {
 
   /**
    * The entries of a directory in byte order (all below it with `recursive`), or the one file that
-   * `remote` names.
+   * `remote` names. With `after` those behind that path, which need not exist.
    */
   async *list(
     remote: string,
-    options: OperationOptions & { recursive?: boolean } = {},
+    options: OperationOptions & { recursive?: boolean; after?: string } = {},
   ): AsyncGenerator<Entry> {
     const { recursive = false } = options;
     const path = parsePath(remote);
     const ask = { signal: signalOf(options), repeatable: true };
-    let after: string | undefined;
+    let { after } = options;
     for (;;) {
       const request = { path, recursive, limit: LIST_PAGE_MAX, ...(after && { after }) };
       const page = await this.#context.trackers.ask(dirList, request, ask);

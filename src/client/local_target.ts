@@ -8,6 +8,7 @@ import { constants } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { lstat, mkdir, open, rename, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { failpoint } from "../base/failpoint.ts";
 import { lockOpenFile } from "../base/file_lock.ts";
 import { Limiter } from "../base/limit.ts";
 import type { Random } from "../base/random.ts";
@@ -138,6 +139,7 @@ export class LocalTarget {
           const { bytesWritten } = await this.#handle.write(bytes, done, length, at);
           done += bytesWritten;
         }
+        await failpoint("client.get.written");
       } catch (cause) {
         throw localError("write", this.path, cause);
       }

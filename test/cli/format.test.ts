@@ -212,6 +212,10 @@ test("formatProgress shows bar, bytes, rate and time left", () => {
   expect(formatProgress("a.mp4", half, 2000)).toBe(
     "██████████░░░░░░░░░░  50 %  512 MiB of 1 GiB  256 MiB/s  2 s left  a.mp4",
   );
+  const resumed = { ...half, resumedBytes: 256 * MIB };
+  expect(formatProgress("a.mp4", resumed, 2000)).toBe(
+    "██████████░░░░░░░░░░  50 %  512 MiB of 1 GiB  128 MiB/s  4 s left  a.mp4",
+  );
   const stream = { doneBytes: MIB, totalBytes: undefined };
   expect(formatProgress("-", stream, 1000)).toBe("-  1 MiB  1 MiB/s");
 });
