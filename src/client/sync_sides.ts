@@ -24,6 +24,8 @@ export interface SidesOptions {
   remote: string;
   filter: TreeFilter;
   links: LinkRule;
+  /** Nothing is changed, not even times of directories. */
+  dryRun: boolean;
   signal: AbortSignal;
   random: Random;
   onTrouble: (error: TydfsError) => void;
@@ -35,10 +37,10 @@ export function sidesUp(client: TydfsClient, options: SidesOptions): SyncSides {
   return {
     sourceName: local,
     targetName: remote,
-    begin: async (dryRun) => {
+    begin: async () => {
       const { signal } = options;
       const root = treeEntryOf(await rootOf(local, options));
-      if (dryRun) return;
+      if (options.dryRun) return;
       const facts = factsOf(root);
       const { made } = await client.makeDirectory(remote, { ...facts, parents: true, signal });
       if (made || remote === "/") return;
@@ -55,15 +57,15 @@ export function sidesUp(client: TydfsClient, options: SidesOptions): SyncSides {
 
 /** The local tree becomes like the cluster's. */
 export function sidesDown(client: TydfsClient, options: SidesOptions): SyncSides {
-  const { local, remote, filter, links, signal, random, onTrouble } = options;
+  const { local, remote, filter, links, dryRun, signal, random, onTrouble } = options;
   const writer = new LocalWriter(local, random);
   const open = new OpenDirectories(async (entry, touched) => {
-    if (touched) await writer.setFacts(entry.path, factsOf(entry)).catch(onTrouble);
+    if (touched && !dryRun) await writer.setFacts(entry.path, factsOf(entry)).catch(onTrouble);
   });
   return {
     sourceName: remote,
     targetName: local,
-    begin: async (dryRun) => {
+    begin: async () => {
       const { entry } = await client.stat(remote, { signal });
       if (entry.kind !== "directory") throw noDirectory(remote);
       if (dryRun) return;

@@ -18,8 +18,8 @@ const HELD_MAX = 50_000;
 export interface SyncSides {
   sourceName: string;
   targetName: string;
-  /** Looks at the source's root, and makes the target's like it; with `dryRun` it only looks. */
-  begin: (dryRun: boolean) => Promise<void>;
+  /** Looks at the source's root, and makes the target's like it, but for a dry run. */
+  begin: () => Promise<void>;
   /** Throws when there is no such directory. */
   source: () => AsyncIterable<TreeEntry>;
   /** Nothing when there is no such directory yet. */
@@ -66,7 +66,7 @@ export async function syncTrees(
   run: RunOptions,
 ): Promise<{ removalsLeftOut: number }> {
   if (options.remove && !options.force) await mustHaveEntries(sides);
-  await sides.begin(run.dryRun);
+  await sides.begin();
   let failures = 0;
   const listener = hearingFailures(run.listener, () => failures++);
   const runAll = (jobs: AsyncIterable<Job>, transfers = run.transfers) =>

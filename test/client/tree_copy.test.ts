@@ -35,7 +35,7 @@ function world() {
   const done: string[] = [];
   const onTrouble = ({ message }: TydfsError) => void failures.push(message);
   const { signal } = new AbortController();
-  const options = { filter: TAKE_ALL, links: "keep" as const, signal, onTrouble };
+  const options = { filter: TAKE_ALL, links: "keep" as const, dryRun: false, signal, onTrouble };
   const run = async (jobs: AsyncIterable<Job>, dryRun = false) => {
     await runJobs(jobs, {
       ...{ transfers: 4, dryRun, signal, clock: fastClock(1000), random: seededRandom(3) },

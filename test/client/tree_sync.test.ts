@@ -46,8 +46,8 @@ function world() {
     const did: string[] = [];
     const onTrouble = ({ message }: TydfsError) => void failures.push(message);
     const random = seededRandom(5);
-    const { links = "keep", rules = [] } = flags;
-    const options = { local: root, remote: "/tree", filter: makeFilter(rules), links };
+    const { links = "keep", rules = [], dryRun = false } = flags;
+    const options = { dryRun, local: root, remote: "/tree", filter: makeFilter(rules), links };
     const all = { ...options, signal, random, onTrouble };
     const sides = direction === "up"
       ? sidesUp(cluster.client, all)
@@ -62,7 +62,7 @@ function world() {
       onSame: () => {},
       onTrouble,
     }, {
-      ...{ transfers: 4, dryRun: flags.dryRun ?? false, signal, clock: fastClock(1000), random },
+      ...{ transfers: 4, dryRun, signal, clock: fastClock(1000), random },
       listener: {
         found: () => {},
         foundAll: () => {},
@@ -229,14 +229,20 @@ for (const direction of ["up", "down"] as const) {
       w.plant("d");
     } else {
       await w.cluster.client.remove("/tree/a");
+      await w.cluster.client.set("/tree/d/c", { mode: 0o600 });
       w.plant("e");
+      utimesSync(`${w.root}/d`, 1, 1);
+      await w.cluster.client.set("/tree/d", { mtimeMs: 1000 });
     }
     const before = JSON.stringify([[...w.cluster.files], [...w.cluster.directories]]);
+    const times = statSync(w.root).mtimeMs;
     const { did } = await w.sync(direction, { remove: true, dryRun: true });
     const removed = direction === "up" ? ["remove a", "remove d"] : ["remove a", "remove e"];
-    expect(did).toEqual([...(direction === "up" ? ["file d"] : []), ...removed]);
+    expect(did).toEqual([...(direction === "up" ? ["file d"] : ["facts d/c"]), ...removed]);
+    if (direction === "down") expect(statSync(`${w.root}/d`).mtimeMs).toBe(1000);
     expect(JSON.stringify([[...w.cluster.files], [...w.cluster.directories]])).toBe(before);
     if (direction === "down") expect(readdirSync(w.root).sort()).toEqual(["a", "b", "d", "e"]);
+    expect(statSync(`${w.root}`).mtimeMs).toBe(times);
   });
 }
 
