@@ -27,7 +27,6 @@ const PLACES: [string, string][] = [
   ["--cluster home ls ", "remote"],
   ["master --data ", "local"],
   ["help ", "command"],
-  ["config show ", "setting"],
   ["rm -- -", "remote"],
 ];
 
@@ -43,6 +42,7 @@ const WORDS: [string, string[], string[]][] = [
   ["ls --color ", ["auto", "always", "never"], []],
   ["ls --color=a", ["--color=auto"], []],
   ["config show --role ", ["client", "keeper", "master"], []],
+  ["config show wait ", ["url", "replicas"], ["show"]],
   ["completion ", ["bash", "zsh", "fish"], []],
   ["status x ", [], ["put"]],
 ];
