@@ -52,6 +52,7 @@ import type { Source } from "./source.ts";
 import { FileSource, StreamSource } from "./source.ts";
 import type { WaitNotice } from "./trackers.ts";
 import { Trackers } from "./trackers.ts";
+import { BlockPool } from "./transfer.ts";
 import { upload } from "./upload.ts";
 
 export type * from "./api.ts";
@@ -87,6 +88,7 @@ export class TydfsClient {
       waitMs: settings.waitMs ?? WAIT_MS_DEFAULT,
       parallel: settings.parallel ?? PARALLEL_DEFAULT,
       streams: new Limiter(settings.parallel ?? PARALLEL_DEFAULT),
+      blocks: new BlockPool(),
       onWait,
     };
   }
