@@ -51,6 +51,7 @@ export function storeChunk(
   const { chunk, atMs } = operation;
   const row = findChunk(tx, chunk.id);
   checkFacts(chunk, row);
+  if (operation.place !== undefined || operation.commit !== undefined) refuseCondemned(row);
   const use = chooseUse(tx, operation, row);
   switch (use.kind) {
     case "none":
@@ -179,8 +180,17 @@ function recordChunk(
 }
 
 /**
- * Throws `invalid` for sums that don't fit the size, `conflict` when the chunk is known as another,
- * `expired` when it was condemned.
+ * Throws `expired` for a condemned chunk: its replicas are being deleted or are gone, so it is of
+ * no use any more. Copies of it are recorded all the same, else nobody would ever remove them.
+ */
+function refuseCondemned(row: ChunkRow | undefined): void {
+  if (row?.condemned !== 1) return;
+  const state = "it waited too long for its use and was removed";
+  throw new TydfsError("expired", `Cannot record chunk "${row.id}": ${state}`);
+}
+
+/**
+ * Throws `invalid` for sums that don't fit the size, `conflict` when the chunk is known as another.
  */
 function checkFacts(chunk: ChunkFacts, row: ChunkRow | undefined): void {
   const cannot = `Cannot record chunk "${chunk.id}"`;
@@ -189,10 +199,6 @@ function checkFacts(chunk: ChunkFacts, row: ChunkRow | undefined): void {
     throw new TydfsError("invalid", `${cannot}: ${state}`);
   }
   if (row === undefined) return;
-  // Its replicas are being deleted or are gone: what the report tells of may not be there any more.
-  if (row.condemned === 1) {
-    throw new TydfsError("expired", `${cannot}: it waited too long for its use and was removed`);
-  }
   if (row.size !== chunk.sizeBytes) {
     const state = `it has ${row.size} bytes, not ${chunk.sizeBytes}`;
     throw new TydfsError("conflict", `${cannot}: ${state}`);

@@ -113,7 +113,8 @@ export type Operation =
    * comes `late` takes a free place only, and is no sign of life. `commit`
    * makes a file of this one chunk, once: the same chunk again answers the same version, or
    * `conflict` when that was purged. Paused uploads to its path are dropped then. A chunk that
-   * exists must have the same size and sums, else `conflict`. → `{committed?: CommittedFile}`
+   * exists must have the same size and sums, else `conflict`. One that was condemned gets no use
+   * any more: `expired`. → `{committed?: CommittedFile}`
    */
   | {
     kind: "chunk.stored";

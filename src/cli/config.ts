@@ -117,7 +117,7 @@ function chooseKeys(given: readonly string[], role: SettingsUser): OptionKey[] {
     if (Object.hasOwn(OPTIONS, key)) {
       const roles = OPTIONS[key as OptionKey].for.join(", ");
       throw new ConfigError(
-        `Cannot show "${word}": it is no setting of a ${role}, but of ${roles}`,
+        `Cannot show "${word}": it is no setting of a ${role}, but of ${roles}; see --role`,
       );
     }
     const next = didYouMean(key, Object.keys(OPTIONS)) || "; tydfs config show lists all";

@@ -14,7 +14,6 @@ Examples:
 
 /** Declares the command. */
 export function addHelp(program: Command): void {
-  program.helpCommand(false);
   program.command("help")
     .description("Show the help of a command")
     .argument("[COMMAND...]", "The command; all of them unless given")

@@ -106,7 +106,7 @@ async function readUrl(given: string | undefined): Promise<string> {
   if (given === undefined && canAsk()) {
     const read = await readLine({ prompt: "URL of the cluster (not shown): ", hidden: true });
     if (read.kind === "line" && read.text.trim() !== "") return read.text;
-    throw new ConfigError("Cannot log in: no URL was given");
+    throw new ConfigError("Cannot log in: no URL was given; the master printed it for clients");
   }
   const { standardInput } = await import("../client/local_files.ts");
   const decoder = new TextDecoder();

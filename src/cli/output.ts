@@ -77,6 +77,19 @@ export function consoleOutput(
   };
 }
 
+/** The same output with colours as `color` says; the streams stay what they are. */
+export function recolored(
+  output: Output,
+  color: ColorChoice,
+  env: Record<string, string | undefined>,
+): Output {
+  const paints = {
+    paint: { value: choosePaint(color, { terminal: output.resultsOnTerminal, env }) },
+    messagePaint: { value: choosePaint(color, { terminal: output.messagesOnTerminal, env }) },
+  };
+  return Object.create(output, paints) as Output;
+}
+
 /**
  * Standard output: in order, never cut off by the end of the process, quiet when its reader is
  * gone.

@@ -4,6 +4,7 @@
  * time of a small command.
  */
 import { Command, CommanderError } from "@commander-js/extra-typings";
+import { addBench } from "./bench.ts";
 import { addCat } from "./cat.ts";
 import { addCp } from "./cp.ts";
 import { addDu } from "./du.ts";
@@ -18,10 +19,12 @@ import { addMv } from "./mv.ts";
 import { addPut } from "./put.ts";
 import { addRm } from "./rm.ts";
 import { addRule } from "./rule.ts";
+import { addService } from "./service.ts";
 import { addStat } from "./stat.ts";
 import { addStatus } from "./status.ts";
 import { addSync } from "./sync.ts";
 import { addTail } from "./tail.ts";
+import { addTop } from "./top.ts";
 import { addVersion } from "./version.ts";
 import { addComplete } from "./complete.ts";
 import { addCompletion } from "./completion.ts";
@@ -42,6 +45,42 @@ import { readTree } from "./tree.ts";
 import { formatUsageError, helpFor } from "./usage.ts";
 
 const USAGE_STATUS = 2;
+
+/** All commands, by the word that calls them. */
+const COMMANDS: Readonly<Record<string, (program: Command, session: Session) => void>> = {
+  master: addMaster,
+  keeper: addKeeper,
+  put: addPut,
+  get: addGet,
+  sync: addSync,
+  cat: addCat,
+  head: addHead,
+  tail: addTail,
+  ls: addLs,
+  find: addFind,
+  du: addDu,
+  stat: addStat,
+  cp: addCp,
+  mv: addMv,
+  rm: addRm,
+  mkdir: addMkdir,
+  status: addStatus,
+  rule: addRule,
+  top: addTop,
+  bench: addBench,
+  service: addService,
+  login: addLogin,
+  logout: addLogout,
+  config: addConfig,
+  shell: (program, session) => addShell(program, session, runProgram),
+  completion: addCompletion,
+  __complete: addComplete,
+  help: addHelp,
+  version: addVersion,
+};
+
+/** They tell of all commands, or run them. */
+const NEED_ALL = ["help", "completion", "shell"];
 
 const TEXT = `
 Each command has flags of its own, and those of settings: tydfs help COMMAND.
@@ -95,8 +134,8 @@ export async function runProgram(
 }
 
 /**
- * The whole tree. Client and common flags are taken before and after the command's name. `words`
- * is the line that is to be parsed: errors name the help that fits it.
+ * The whole tree, or what `words`, the line that is to be parsed, needs of it. Client and common
+ * flags are taken before and after the command's name.
  */
 export function makeProgram(session: Session, words: readonly string[] = []): Command {
   const { output } = session;
@@ -104,6 +143,7 @@ export function makeProgram(session: Session, words: readonly string[] = []): Co
     .description("A distributed file system: a master keeps the names, keepers keep the bytes")
     .usage("COMMAND [options]")
     .helpOption("-h, --help", "Show this help")
+    .helpCommand(false)
     .exitOverride()
     .configureOutput({
       outputError: (text, _write) => {
@@ -118,34 +158,19 @@ export function makeProgram(session: Session, words: readonly string[] = []): Co
   addGlobals(program, true);
   program.hook("preAction", (_root, command) => refuseForeignFlags(program, command));
   program.hook("preAction", (_root, command) => session.warnOfEnvironment(command));
-  addMaster(program, session);
-  addKeeper(program, session);
-  addPut(program, session);
-  addGet(program, session);
-  addSync(program, session);
-  addCat(program, session);
-  addHead(program, session);
-  addTail(program, session);
-  addLs(program, session);
-  addFind(program, session);
-  addDu(program, session);
-  addStat(program, session);
-  addCp(program, session);
-  addMv(program, session);
-  addRm(program, session);
-  addMkdir(program, session);
-  addStatus(program, session);
-  addRule(program, session);
-  addLogin(program, session);
-  addLogout(program, session);
-  addConfig(program, session);
-  addShell(program, session, runProgram);
-  addCompletion(program, session);
-  addComplete(program, session);
-  addHelp(program);
-  addVersion(program, session);
+  for (const add of commandsFor(words)) add(program, session);
   groupCommands(program);
   return program;
+}
+
+/**
+ * Declaring a command costs a part of a millisecond, and most lines call one by their first word:
+ * then the others are left out.
+ */
+function commandsFor(words: readonly string[]) {
+  const [first = ""] = words;
+  const only = Object.hasOwn(COMMANDS, first) ? COMMANDS[first] : undefined;
+  return only === undefined || NEED_ALL.includes(first) ? Object.values(COMMANDS) : [only];
 }
 
 /**

@@ -78,7 +78,6 @@ export class Tally {
     running.doneBytes = doneBytes;
     running.resumedBytes = resumedBytes;
     this.bytesDone += more;
-    this.bytesResumed += resumed;
     const moved = Math.max(0, more - resumed);
     running.rate.add(moved, nowMs);
     this.rate.add(moved, nowMs);

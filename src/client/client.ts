@@ -30,6 +30,7 @@ import type {
   GetOptions,
   GetResult,
   LoggedEvent,
+  MediaFacts,
   MoveOptions,
   OpenFile,
   OperationOptions,
@@ -46,6 +47,8 @@ import { downloadInOrder, downloadInto } from "./download.ts";
 import { tellKept } from "./kept.ts";
 import { LocalSource, resolveTarget } from "./local_files.ts";
 import { LocalTarget } from "./local_target.ts";
+import type { MemoryBytes } from "./memory_source.ts";
+import { memoryBytes, MemorySource } from "./memory_source.ts";
 import { spanOf } from "./plan.ts";
 import { RemoteFile } from "./remote_file.ts";
 import type { Source } from "./source.ts";
@@ -134,6 +137,17 @@ export class TydfsClient {
     options: PutOptions = {},
   ): Promise<PutResult> {
     const source = new StreamSource(stream, this.#context.clock.wallMs());
+    return this.#upload(source, parsePath(remote), options);
+  }
+
+  /** Puts bytes from memory at a remote path; they must not change until it is done. */
+  putMemory(
+    bytes: Uint8Array | MemoryBytes,
+    remote: string,
+    options: PutOptions = {},
+  ): Promise<PutResult> {
+    const memory = bytes instanceof Uint8Array ? memoryBytes(bytes) : bytes;
+    const source = new MemorySource(memory, this.#context.clock.wallMs());
     return this.#upload(source, parsePath(remote), options);
   }
 
@@ -260,6 +274,18 @@ export class TydfsClient {
       chunks.push(...page.chunks);
     }
     return { entry, checksum, replicas, chunks };
+  }
+
+  /**
+   * What a video file (mp4, mov, webm, mkv) says of itself, read from its headers. Throws `invalid`
+   * when it is none or broken, `limit` or `timeout` when that takes too much.
+   */
+  async media(remote: string, options: OperationOptions = {}): Promise<MediaFacts> {
+    // It stands on a library that nothing else needs.
+    const { readMedia } = await import("./media.ts");
+    const { clock } = this.#context;
+    const signal = signalOf(options);
+    return await readMedia(await this.open(remote, { signal }), { clock, signal });
   }
 
   /**

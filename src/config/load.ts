@@ -19,6 +19,9 @@ export { ConfigError } from "./config_error.ts";
 /** The configuration file that is read when none is named. */
 export const CONFIG_FILE_DEFAULT = "tydfs.toml";
 
+/** Values as they may be written, for errors. */
+const SUCH_AS: Readonly<Record<string, string>> = { number: "3", size: "64MiB", duration: "30s" };
+
 /** Variables that are no settings. */
 const OTHER_VARIABLES = ["TYDFS_DEBUG", "TYDFS_FAILPOINTS"];
 
@@ -135,7 +138,7 @@ function inBounds(
   show: (value: number) => string,
 ): number {
   const option: { type: string; min?: number; max?: number; multiple?: number } = OPTIONS[key];
-  if (value === undefined) throw fail(`it is no ${option.type}`);
+  if (value === undefined) throw fail(`it is no ${option.type}, such as ${SUCH_AS[option.type]}`);
   if (option.min !== undefined && value < option.min) {
     throw fail(`the least is ${show(option.min)}`);
   }
@@ -166,7 +169,8 @@ function readConfigFile(path: string): ConfigFile {
   try {
     text = readFileSync(path, "utf8");
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const { code, message } = cause as Error & { code?: string };
+    const reason = code === "ENOENT" ? "there is no such file" : message;
     throw new ConfigError(`Cannot read the configuration "${path}": ${reason}`);
   }
   let table: Record<string, unknown>;

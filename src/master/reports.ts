@@ -192,11 +192,8 @@ export class Reports {
       return await journal.submit(operation);
     } catch (error) {
       if (hasCode(error, "exists", "is-directory", "not-directory", "expired")) {
-        const { commit: _refused, ...copies } = operation;
-        await journal.submit(copies).catch((cause) => {
-          // A condemned chunk is on record: its copies are on their way out.
-          if (!hasCode(cause, "expired")) throw cause;
-        });
+        const { commit: _commit, place: _place, ...copies } = operation;
+        await journal.submit(copies);
       }
       throw error;
     }

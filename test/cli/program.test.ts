@@ -22,6 +22,9 @@ const COMMANDS = [
   "rm",
   "mkdir",
   "status",
+  "top",
+  "bench",
+  "service",
   "version",
 ];
 const UNREACHABLE = { TYDFS_URL: "tydfs://client:secret@127.0.0.1:1" };
@@ -99,7 +102,7 @@ for (const command of COMMANDS) {
     const examples = lines.slice(lines.indexOf("Examples:"));
     expect(examples.match(new RegExp(`tydfs ${command}`, "g"))?.length).toBeGreaterThanOrEqual(2);
     const user = command === "master" || command === "keeper" ? command : "client";
-    if (command === "version") return;
+    if (command === "version" || command === "service") return;
     for (const [key, { for: users }] of Object.entries(OPTIONS)) {
       const flag = flagName(key as keyof typeof OPTIONS);
       if ((users as readonly string[]).includes(user)) expect(lines).toContain(flag);

@@ -164,3 +164,19 @@ test("A higher goal than the interrupted upload's is reached by the replicator",
   await world.live(20_000);
   expect(world.holders(chunk)).toHaveLength(4);
 });
+
+test("A copy that lands when its chunk was removed is removed too", async () => {
+  world = await World.start({ upload_lease: "5s", grace: "1s" });
+  await world.addKeepers(["a", "b", "c"]);
+  const { upload } = await begin("/film");
+  const [offer] = offersOf([piece(1)]);
+  const { placement } = await world.ask(uploadExtend, { upload, offer });
+  if (placement === undefined) throw new Error("The chunk was not placed");
+  await world.ask(uploadAbort, { upload, keep: false });
+  await world.store(placement, 2);
+  await world.live(20_000);
+  expect(world.reader.chunk(placement.chunk)?.keepers).toEqual([]);
+  expect(await codeOf(world.store(placement, 3))).toBe("expired");
+  await world.live(5_000);
+  for (const { chunks } of world.keepers) expect([...chunks]).toEqual([]);
+});

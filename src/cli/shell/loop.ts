@@ -6,11 +6,12 @@
 import type { Command } from "@commander-js/extra-typings";
 import type { TydfsClient } from "../../client/client.ts";
 import { ConfigError } from "../../config/load.ts";
+import { colorChoiceOf } from "../color.ts";
 import { readSaved, savedPath } from "../../config/saved.ts";
 import { reportFailure } from "../exit.ts";
 import type { LineRead } from "../line_reader.ts";
 import { readLine } from "../line_reader.ts";
-import { printable } from "../output.ts";
+import { printable, recolored } from "../output.ts";
 import type { Environment, JoinSettings } from "../session.ts";
 import { Session } from "../session.ts";
 import type { InheritedFlags } from "../settings_flags.ts";
@@ -142,12 +143,15 @@ export class Shell {
     }
     const words = interactive ? await this.#askMissing(given) : given;
     if (words === undefined) return INTERRUPTED_STATUS;
-    const own = new Session(session.output, this.#env, {
+    const argv = words.map(({ text }) => text);
+    const color = colorChoiceOf(argv);
+    const output = color === "auto" ? session.output : recolored(session.output, color, this.#env);
+    const own = new Session(output, this.#env, {
       connector: connection,
       stays: interactive,
       inherited,
     });
-    return await run(words.map(({ text }) => text), own, (program) => {
+    return await run(argv, own, (program) => {
       addBuiltins(program, own, this.#state);
       program.hook("preAction", (_root, command) => this.#resolve(command, words));
     });
