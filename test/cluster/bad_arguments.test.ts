@@ -42,7 +42,9 @@ async function run(words: readonly string[], env: Record<string, string> = {}): 
 }
 
 /** Runs all lines, several at once; returns those that were not refused as they should be. */
-async function notRefused(table: readonly (readonly [string[], RegExp])[]): Promise<unknown[]> {
+async function notRefused(
+  table: readonly (readonly [readonly string[], RegExp])[],
+): Promise<unknown[]> {
   const wrong: unknown[] = [];
   const rows = [...table];
   async function member(): Promise<void> {
@@ -105,7 +107,10 @@ const SURPLUS = [
 test("what is too much is counted, however much it is", async () => {
   const table = SURPLUS.map((line) => [line.split(" "), /Too many arguments: \d/] as const);
   const many = Array.from({ length: 5_000 }, (_, index) => `/file-${index}`);
-  const all = [...table, [["sync", ...many], /Too many arguments: 2 expected, 5000 given/] as const];
+  const all = [
+    ...table,
+    [["sync", ...many], /Too many arguments: 2 expected, 5000 given/] as const,
+  ];
   expect(await notRefused(all)).toEqual([]);
 }, 60_000);
 
