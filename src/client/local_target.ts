@@ -30,6 +30,16 @@ export function isPartialName(name: string): boolean {
   return PARTIAL_NAME.test(name);
 }
 
+/**
+ * Throws `local` where a file could not be told from a download that is not whole: the next get of
+ * another file would write over it.
+ */
+export function refusePartialName(path: string): void {
+  if (!isPartialName(basename(path))) return;
+  const state = "names like this are those of unfinished downloads; choose another name";
+  throw new TydfsError("local", `Cannot write ${quotePath(path)}: ${state}`);
+}
+
 /** The name of the partial file of a target called `name`. */
 export function partialName(name: string): string {
   if (Buffer.byteLength(name) <= STEM_BYTES_MAX) return `.${name}.tydfs-part`;
@@ -88,6 +98,7 @@ export class LocalTarget {
     const directory = dirname(path);
     const name = basename(path);
     try {
+      refusePartialName(path);
       await refuseSpecial(path);
       await mkdir(directory, { recursive: true });
       const kept = await openKept(join(directory, partialName(name)));
@@ -154,6 +165,7 @@ export class LocalTarget {
       await this.#handle.chmod(facts.mode & 0o777);
       await this.#handle.utimes(modified, modified);
       if (facts.sync) await this.#handle.sync();
+      await this.#mustBeAtPartial();
       // Some file systems tell of a failed write only now: before the file is in its place.
       await this.#handle.close();
       await rename(this.partial, this.path).catch((cause) => {
@@ -165,6 +177,17 @@ export class LocalTarget {
     }
     // Not before the rename: who takes the lock next must not find the partial's name.
     await this.#lock?.close().catch(() => {});
+  }
+
+  /** Throws when something else has the partial's name by now: that must not become the file. */
+  async #mustBeAtPartial(): Promise<void> {
+    const own = await this.#handle.stat({ bigint: true });
+    const there = await lstat(this.partial, { bigint: true }).catch((cause) => {
+      throw vanished(this.path, cause);
+    });
+    if (there.ino === own.ino && there.dev === own.dev) return;
+    const state = `its partial file ${quotePath(this.partial)} was replaced meanwhile`;
+    throw new TydfsError("local", `Cannot write ${quotePath(this.path)}: ${state}`);
   }
 
   /**

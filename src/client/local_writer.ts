@@ -20,6 +20,7 @@ import { TydfsError } from "../wire/errors.ts";
 import { PERMISSION_BITS } from "../wire/file.ts";
 import { quotePath } from "../wire/names.ts";
 import { localError } from "./local_files.ts";
+import { refusePartialName } from "./local_target.ts";
 
 /** Directories that are known to be no links; forgotten all at once when there are more. */
 const KNOWN_MAX = 10_000;
@@ -74,6 +75,7 @@ export class LocalWriter {
 
   /** Puts a symbolic link at `path`, in place of a file or link that is there. */
   async makeLink(path: string, target: string, mtimeMs: number): Promise<string> {
+    refusePartialName(path);
     const local = await this.prepareFile(path);
     const temporary = join(dirname(local), `.link.tydfs-${randomHex(this.#random, 6)}`);
     await attempt(local, async () => {

@@ -4,6 +4,7 @@ import {
   chmodSync,
   existsSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   truncateSync,
@@ -62,6 +63,25 @@ test("LocalTarget reads a partial back only where it has all the bytes", async (
   expect(await target.readBack(new Uint8Array(60), 40)).toBe(false);
   await target.leave();
   expect(existsSync(scratch.path(PARTIAL))).toBe(true);
+});
+
+test("LocalTarget never puts in place what has taken its partial's name", async () => {
+  using scratch = scratchDirectory();
+  const facts = { mtimeMs: 0, mode: 0o644, sync: false };
+  const target = await LocalTarget.create(scratch.path("a"), seededRandom(1));
+  await target.write(someBytes(10), 0);
+  writeFileSync(scratch.path("other"), "another file");
+  renameSync(scratch.path("other"), scratch.path(PARTIAL));
+  await expect(target.finish(facts)).rejects.toThrow(/a": its partial file .* was replaced/);
+  await target.leave();
+  expect(scratch.names()).toEqual([PARTIAL]);
+});
+
+test("LocalTarget refuses a name that a partial could have", async () => {
+  using scratch = scratchDirectory();
+  const target = LocalTarget.create(scratch.path(PARTIAL), seededRandom(1));
+  await expect(target).rejects.toThrow(/unfinished downloads; choose another name/);
+  expect(scratch.names()).toEqual([]);
 });
 
 test("partialName fits a directory, and differs for different names", () => {
