@@ -4,7 +4,6 @@
  */
 import type { FileHandle } from "node:fs/promises";
 import { open, stat } from "node:fs/promises";
-import { join } from "node:path";
 import { KIB } from "../base/bytes.ts";
 import { TydfsError } from "../wire/errors.ts";
 import { quotePath } from "../wire/names.ts";
@@ -116,11 +115,20 @@ export function standardInput(): AsyncIterable<Uint8Array> {
   return Bun.stdin.stream();
 }
 
+/**
+ * A name in a local directory. The directory stays as it is written: `link/..` is what the system
+ * takes it for, and not the directory that the link lies in.
+ */
+export function joinLocal(directory: string, name: string): string {
+  if (directory === ".") return name;
+  return directory.endsWith("/") ? directory + name : `${directory}/${name}`;
+}
+
 /** Where a download to `local` goes: into it when it is a directory (or is written like one). */
 export async function resolveTarget(local: string, name: string): Promise<string> {
-  if (local.endsWith("/")) return join(local, name);
+  if (local.endsWith("/")) return joinLocal(local, name);
   const found = await stat(local).catch(() => undefined);
-  return found?.isDirectory() === true ? join(local, name) : local;
+  return found?.isDirectory() === true ? joinLocal(local, name) : local;
 }
 
 /** The error for a source that is not what it was when it was opened. */

@@ -7,7 +7,7 @@
 import { constants } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { lstat, mkdir, open, rename, unlink } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname } from "node:path";
 import { failpoint } from "../base/failpoint.ts";
 import { lockOpenFile } from "../base/file_lock.ts";
 import { Limiter } from "../base/limit.ts";
@@ -15,7 +15,7 @@ import type { Random } from "../base/random.ts";
 import { randomHex } from "../base/random.ts";
 import { TydfsError } from "../wire/errors.ts";
 import { quotePath } from "../wire/names.ts";
-import { localError } from "./local_files.ts";
+import { joinLocal, localError } from "./local_files.ts";
 
 /** Only its owner reads a file that is not whole. */
 const PARTIAL_MODE = 0o600;
@@ -101,10 +101,10 @@ export class LocalTarget {
       refusePartialName(path);
       await refuseSpecial(path);
       await mkdir(directory, { recursive: true });
-      const kept = await openKept(join(directory, partialName(name)));
+      const kept = await openKept(joinLocal(directory, partialName(name)));
       if (kept !== undefined) return new LocalTarget(path, kept);
       const stem = Buffer.byteLength(name) <= STEM_BYTES_MAX ? name : "download";
-      const own = join(directory, `.${stem}.tydfs-${randomHex(random, 6)}`);
+      const own = joinLocal(directory, `.${stem}.tydfs-${randomHex(random, 6)}`);
       const handle = await open(own, "wx", PARTIAL_MODE);
       return new LocalTarget(path, { path: own, handle, lock: undefined, foundBytes: 0 });
     } catch (cause) {
