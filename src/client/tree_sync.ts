@@ -71,8 +71,8 @@ export async function syncTrees(
 ): Promise<{ removalsLeftOut: number }> {
   if (options.remove && !options.force) await mustHaveEntries(sides);
   await sides.begin();
-  let failures = 0;
-  const listener = hearingFailures(run.listener, () => failures++);
+  const heard = { failures: 0, removed: 0 };
+  const listener = hearing(run.listener, heard);
   const runAll = (jobs: AsyncIterable<Job>, transfers = run.transfers) =>
     runJobs(jobs, { ...run, listener, transfers });
 
@@ -81,7 +81,8 @@ export async function syncTrees(
   if (run.dryRun) return { removalsLeftOut: 0 };
   for (;;) {
     const { removals, blocked, more } = later;
-    if (failures + options.troubles() > 0) {
+    const removedBefore = heard.removed;
+    if (heard.failures + options.troubles() > 0) {
       await runAll(inTurn(blocked.map((entry) => blockedJob(sides, entry))));
       return { removalsLeftOut: removals.length };
     }
@@ -95,7 +96,8 @@ export async function syncTrees(
     // What is below goes before the directory itself.
     await runAll(inTurn(removals.filter((entry) => !whole(entry)).reverse().map(jobOf)), 1);
     await runAll(inTurn(blocked.map((entry) => sides.jobs.copy(entry))));
-    if (!more) return { removalsLeftOut: 0 };
+    // What can't go, since something that is left out is in it, must not be tried for ever.
+    if (!more || heard.removed === removedBefore) return { removalsLeftOut: 0 };
     later = await findLater(sides);
     if (later.removals.length === 0) return { removalsLeftOut: 0 };
   }
@@ -223,17 +225,23 @@ async function findLater(sides: SyncSides): Promise<Later> {
   return later;
 }
 
-/** The same listener, with one more ear for failures. */
-function hearingFailures(listener: JobListener, onFailure: () => void): JobListener {
+/** The same listener, which also counts failures and the entries that are gone. */
+function hearing(
+  listener: JobListener,
+  heard: { failures: number; removed: number },
+): JobListener {
   return {
     found: (job) => listener.found(job),
     foundAll: () => listener.foundAll(),
     started: (job) => listener.started(job),
     progressed: (job, progress) => listener.progressed(job, progress),
-    done: (job, done, told) => listener.done(job, done, told),
+    done: (job, done, told) => {
+      if (done.kind === "remove" && typeof told === "number") heard.removed += told;
+      listener.done(job, done, told);
+    },
     needless: (job) => listener.needless(job),
     failed: (job, error) => {
-      onFailure();
+      heard.failures++;
       listener.failed(job, error);
     },
   };

@@ -325,3 +325,39 @@ test("sync --delete removes nothing when its source is found empty only while it
   expect(w.cluster.content("/tree/d/b").length).toBeGreaterThan(0);
   expect((await w.sync("up", { remove: true, force: true })).did).toContain("remove a");
 });
+
+test("sync --delete ends when more than it holds can't be removed", async () => {
+  const entry = { kind: "directory", sizeBytes: 0, mtimeMs: 0, mode: 0o755 } as const;
+  let rounds = 0;
+  async function* target() {
+    rounds++;
+    // As directories with what a filter leaves out in them.
+    for (let at = 100_000; at < 150_001; at++) yield { ...entry, path: `d${at}` };
+  }
+  async function* source() {
+    yield { ...entry, path: "a" };
+  }
+  const job = { kind: "remove", path: "", from: "", sizeBytes: 0 } as const;
+  const jobs = {
+    copy: () => ({ ...job, run: () => Promise.resolve() }),
+    directory: () => ({ ...job, run: () => Promise.resolve() }),
+    facts: () => ({ ...job, run: () => Promise.resolve() }),
+    remove: () => ({ ...job, run: () => Promise.resolve(0) }),
+  };
+  const quiet = () => {};
+  const { signal } = new AbortController();
+  const result = await syncTrees({
+    ...{ sourceName: "s", targetName: "t", begin: () => Promise.resolve(), source, target, jobs },
+    ...{ localChecksum: () => Promise.resolve(""), removesWhole: false },
+  }, {
+    ...{ byChecksum: false, remove: true, force: false, troubles: () => 0 },
+    ...{ onSame: quiet, onTrouble: quiet },
+  }, {
+    ...{ transfers: 4, dryRun: false, signal, clock: fastClock(1000), random: seededRandom(1) },
+    listener: {
+      ...{ found: quiet, foundAll: quiet, started: quiet, progressed: quiet, done: quiet },
+      ...{ needless: quiet, failed: quiet },
+    },
+  });
+  expect([rounds, result.removalsLeftOut]).toEqual([1, 0]);
+});
