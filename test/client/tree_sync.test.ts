@@ -326,6 +326,21 @@ test("sync --delete removes nothing when its source is found empty only while it
   expect((await w.sync("up", { remove: true, force: true })).did).toContain("remove a");
 });
 
+test("sync down gives its root mode and time at the end only, and also when nothing is to be done", async () => {
+  using w = world();
+  w.plant("a");
+  chmodSync(w.root, 0o555);
+  await w.sync("up");
+  const modeOf = () => statSync(w.root).mode & 0o777;
+  rmSync(w.root, { recursive: true });
+  const begun = () => expect(modeOf() & 0o200).toBe(0o200);
+  await w.sync("down", { begun });
+  expect(modeOf()).toBe(0o555);
+  chmodSync(w.root, 0o755);
+  await w.sync("down");
+  expect([modeOf(), w.failures]).toEqual([0o555, []]);
+});
+
 test("sync --delete ends when more than it holds can't be removed", async () => {
   const entry = { kind: "directory", sizeBytes: 0, mtimeMs: 0, mode: 0o755 } as const;
   let rounds = 0;
