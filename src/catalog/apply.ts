@@ -5,6 +5,7 @@
  */
 import { unreachable } from "../base/assert.ts";
 import { condemnChunks, forgetChunks, storeChunk } from "./apply_chunk.ts";
+import { copyFile, setFacts } from "./apply_entry.ts";
 import { applyInventory, dropReplicas, joinKeeper, releaseReplicas } from "./apply_keeper.ts";
 import { makeDir, purgeTrash, removePath, renamePath } from "./apply_file.ts";
 import { abortUpload, beginUpload, commitUpload, touchUpload } from "./apply_upload.ts";
@@ -47,6 +48,10 @@ export function apply(tx: Tx, operation: Operation, sequence: number): ResultOf<
       return removePath(tx, operation);
     case "file.rename":
       return renamePath(tx, operation, sequence);
+    case "file.copy":
+      return copyFile(tx, operation, sequence);
+    case "file.set":
+      return setFacts(tx, operation);
     case "trash.purge":
       return purgeTrash(tx, operation);
     default:

@@ -16,9 +16,10 @@ import {
 } from "./chunk_rows.ts";
 import { checkTarget, switchFile, type Target } from "./commit.ts";
 import { keeperNumber } from "./apply_keeper.ts";
-import { isDropped, releaseUpload, rememberCommit } from "./apply_upload.ts";
+import { rememberCommit } from "./apply_upload.ts";
 import type { ChunkFacts, CommittedFile, Operation, ResultOf } from "./operation.ts";
 import type { Tx } from "./transaction.ts";
+import { dropPaused, isDropped, releaseUpload } from "./upload_rows.ts";
 
 type Of<K extends Operation["kind"]> = Extract<Operation, { kind: K }>;
 type Stored = Of<"chunk.stored">;
@@ -35,7 +36,7 @@ const INSERT_EXTENT = `INSERT INTO extent (inode, seq, offset, length, chunk, ch
   VALUES (?, 0, 0, ?, ?, 0)`;
 const PLACE = `INSERT OR REPLACE INTO upload_chunk (upload, seq, offset, length, chunk)
   VALUES (?, ?, ?, ?, ?)`;
-const FIRST_FILE = "SELECT inode FROM extent WHERE chunk = ? ORDER BY inode LIMIT 1";
+const COMMITTED_FILE = "SELECT id FROM inode WHERE id = ? AND kind = 'file'";
 
 /** Records replicas of a chunk, and what it is for: `chunk.stored`. */
 export function storeChunk(
@@ -47,15 +48,13 @@ export function storeChunk(
   const row = findChunk(tx, chunk.id);
   checkFacts(chunk, row);
   const use = chooseUse(tx, operation, row);
-  const keepers = operation.keepers.map((keeper) => keeperNumber(tx, keeper))
-    .filter((number) => number !== undefined);
-
-  const no = recordChunk(tx, operation, row, { keepers: [...new Set(keepers)], use });
   switch (use.kind) {
     case "none":
+      recordChunk(tx, operation, row, {});
       return {};
     case "place": {
       const { upload, seq, offset } = use.place;
+      const no = recordChunk(tx, operation, row, { gained: 1 });
       if (use.displaced !== undefined) releaseChunk(tx, use.displaced, atMs);
       tx.run(PLACE, upload, seq, offset, chunk.sizeBytes, no);
       tx.run("UPDATE upload SET touched_ms = max(touched_ms, ?) WHERE id = ?", atMs, upload);
@@ -65,15 +64,20 @@ export function storeChunk(
       const { sizeBytes, goal } = chunk;
       const checksum = fileChecksum([chunk.sums]);
       const facts = { sizeBytes, checksum, goal, atMs, sequence };
-      const { inode } = switchFile(tx, use.target, use.commit.file, facts);
+      const { upload, file } = use.commit;
+      const { inode } = switchFile(tx, use.target, file, facts);
+      const no = recordChunk(tx, operation, row, { gained: 1, committed: inode });
       tx.run(INSERT_EXTENT, inode, sizeBytes, no);
-      releaseUpload(tx, use.commit.upload, atMs);
-      const committed = describeCommit(tx, use.commit.file.path, inode, no);
-      rememberCommit(tx, use.commit.upload, committed);
+      releaseUpload(tx, upload, atMs);
+      dropPaused(tx, file.path, atMs);
+      const committed = describeCommit(tx, file.path, inode, no);
+      rememberCommit(tx, upload, committed);
       return { committed };
     }
-    case "repeated":
+    case "repeated": {
+      const no = recordChunk(tx, operation, row, {});
       return { committed: describeCommit(tx, use.commit.file.path, use.inode, no) };
+    }
   }
 }
 
@@ -108,11 +112,10 @@ function chooseUse(tx: Tx, operation: Stored, row: ChunkRow | undefined): Use {
   const { place, commit } = operation;
   if (commit !== undefined) {
     const path = quotePath(commit.file.path);
-    const first = row && tx.get<{ inode: number }>(FIRST_FILE, row.no);
-    if (row?.committed === 1 && first !== undefined) {
-      return { kind: "repeated", commit, inode: first.inode };
-    }
-    if (row?.committed === 1) {
+    if (row !== undefined && row.committed > 0) {
+      // Not any file of the chunk: a copy of it is another version.
+      const file = tx.get<{ id: number }>(COMMITTED_FILE, row.committed);
+      if (file !== undefined) return { kind: "repeated", commit, inode: file.id };
       const state = "it was committed before, and removed since";
       throw new TydfsError("conflict", `Cannot commit ${path}: ${state}`);
     }
@@ -133,16 +136,20 @@ function chooseUse(tx: Tx, operation: Stored, row: ChunkRow | undefined): Use {
   return { kind: "place", place, displaced: there?.chunk };
 }
 
-/** Writes the chunk's own row and its replicas. Returns its number. */
+/**
+ * Writes the chunk's own row and its replicas: `gained` references more, and the inode that its
+ * report has made, if any. Returns its number.
+ */
 function recordChunk(
   tx: Tx,
   operation: Stored,
   row: ChunkRow | undefined,
-  { keepers, use }: { keepers: number[]; use: Use },
+  use: { gained?: number; committed?: number },
 ): number {
   const { chunk, atMs } = operation;
-  const gained = use.kind === "place" || use.kind === "commit" ? 1 : 0;
-  const committed = use.kind === "commit" ? 1 : row?.committed ?? 0;
+  const { gained = 0, committed = row?.committed ?? 0 } = use;
+  const known = operation.keepers.map((keeper) => keeperNumber(tx, keeper));
+  const keepers = [...new Set(known)].filter((number) => number !== undefined);
   if (row === undefined) {
     const counts = { refs: gained, copies: keepers.length, committed };
     const no = addChunk(tx, chunk, counts, atMs);

@@ -1,15 +1,18 @@
 /** Names: directories made, paths removed and moved, the trash emptied. */
 import { TydfsError } from "../wire/errors.ts";
-import { quotePath, ROOT } from "../wire/names.ts";
+import { baseName, quotePath, ROOT } from "../wire/names.ts";
+import { checkMode } from "./apply_entry.ts";
 import { releaseChunk } from "./chunk_rows.ts";
 import { makeParents } from "./commit.ts";
 import type { Operation, ResultOf } from "./operation.ts";
 import {
   dentryKey,
   discard,
-  type Found,
   link,
   makeDirectories,
+  makeDirectory,
+  mustFind,
+  PARENT_MODE,
   removeTree,
   unlink,
   walk,
@@ -27,7 +30,7 @@ export function makeDir(
   operation: Of<"dir.make">,
   sequence: number,
 ): ResultOf<"dir.make"> {
-  const { path, parents, mode, owner, atMs } = operation;
+  const { path, parents, mode, owner, mtimeMs, atMs } = operation;
   const cannot = `Cannot make directory ${quotePath(path)}`;
   const place = walk(tx, path);
   if (place.kind === "blocked") {
@@ -41,7 +44,10 @@ export function makeDir(
     const state = `the directory above it does not exist; use --parents`;
     throw new TydfsError("not-found", `${cannot}: ${state}`);
   }
-  makeDirectories(tx, place.parent, place.parts, { mode, owner, atMs, sequence });
+  checkMode(mode, "directory", cannot);
+  const above = { mode: PARENT_MODE, owner, mtimeMs: atMs, sequence };
+  const parent = makeDirectories(tx, place.parent, place.parts.slice(0, -1), above);
+  makeDirectory(tx, parent, baseName(path), { mode, owner, mtimeMs, sequence });
   return { made: true };
 }
 
@@ -119,16 +125,6 @@ export function purgeTrash(tx: Tx, operation: Of<"trash.purge">): ResultOf<"tras
     tx.run("DELETE FROM inode WHERE id = ?", inode);
   }
   return { purged: due.length };
-}
-
-/** Throws `not-found` when nothing has this path. */
-function mustFind(tx: Tx, path: string, doing: string): Found {
-  const place = walk(tx, path);
-  if (place.kind === "found") return place;
-  const state = place.kind === "blocked"
-    ? `${quotePath(place.by)} is a file`
-    : "no such file or directory";
-  throw new TydfsError("not-found", `Cannot ${doing} ${quotePath(path)}: ${state}`);
 }
 
 function describeEntries(tx: Tx, directory: number): string | undefined {

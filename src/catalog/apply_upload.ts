@@ -1,30 +1,28 @@
-/** Uploads of several chunks: opened, renewed, dropped, committed. */
+/** Uploads of several chunks: opened, renewed, interrupted, dropped, committed. */
 import { TydfsError } from "../wire/errors.ts";
 import { quotePath } from "../wire/names.ts";
 import { fileChecksum } from "../wire/sums.ts";
-import { releaseChunk } from "./chunk_rows.ts";
 import { checkTarget, switchFile } from "./commit.ts";
 import type { CommittedFile, FileFacts, Operation, ResultOf } from "./operation.ts";
 import type { Tx } from "./transaction.ts";
+import {
+  closeUpload,
+  dropPaused,
+  findUpload,
+  markDropped,
+  pauseUpload,
+  releaseChunksFrom,
+  releaseUpload,
+  storedBytes,
+  takeOver,
+  type UploadRow,
+} from "./upload_rows.ts";
 
 type Of<K extends Operation["kind"]> = Extract<Operation, { kind: K }>;
 type Nothing = Record<string, never>;
 
 /** Commits whose answers are kept for those who ask again. */
 const COMMITTED_MAX = 10_000;
-/** Dropped uploads that are remembered. */
-const DROPPED_MAX = 100_000;
-
-interface UploadRow {
-  id: string;
-  path: string;
-  mode: number;
-  mtime_ms: number;
-  owner: string;
-  exclusive: number;
-  goal: number;
-  min_copies: number;
-}
 
 interface StoredChunk {
   seq: number;
@@ -38,19 +36,20 @@ const INSERT_UPLOAD = `INSERT INTO upload
   (id, path, mode, mtime_ms, owner, exclusive, goal, min_copies, started_ms, touched_ms)
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 const STORED_CHUNKS = `SELECT u.seq, u.offset, u.length, c.copies, c.sums
-  FROM upload_chunk u JOIN chunk c ON c.no = u.chunk WHERE u.upload = ? ORDER BY u.seq`;
+  FROM upload_chunk u JOIN chunk c ON c.no = u.chunk WHERE u.upload = ? AND u.seq < ?
+  ORDER BY u.seq`;
 const TO_EXTENTS = `INSERT INTO extent (inode, seq, offset, length, chunk, chunk_offset)
   SELECT ?, seq, offset, length, chunk, 0 FROM upload_chunk WHERE upload = ?`;
 const INSERT_COMMITTED = `INSERT INTO committed
   (upload, path, version, size, checksum, copies, goal, replaced) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`;
 
 /** Opens an upload: `upload.begin`. */
-export function beginUpload(tx: Tx, operation: Of<"upload.begin">): Nothing {
-  const { upload, file, goal, minCopies, atMs } = operation;
+export function beginUpload(tx: Tx, operation: Of<"upload.begin">): ResultOf<"upload.begin"> {
+  const { upload, file, goal, minCopies, resume, atMs } = operation;
   checkTarget(tx, file, "upload");
-  const known = tx.get<UploadRow>("SELECT * FROM upload WHERE id = ?", upload);
+  const known = findUpload(tx, upload);
   if (known !== undefined || findCommitted(tx, upload) !== undefined) {
-    if (known?.path === file.path) return {};
+    if (known?.path === file.path) return { resumedBytes: storedBytes(tx, upload) };
     const cannot = `Cannot upload ${quotePath(file.path)}`;
     throw new TydfsError("conflict", `${cannot}: upload "${upload}" was begun before`);
   }
@@ -58,42 +57,32 @@ export function beginUpload(tx: Tx, operation: Of<"upload.begin">): Nothing {
   const { path, mode, mtimeMs, owner } = file;
   const facts = [upload, path, mode, mtimeMs, owner, exclusive, goal, minCopies, atMs, atMs];
   tx.run(INSERT_UPLOAD, ...facts);
-  return {};
+  if (resume === undefined) return { resumedBytes: 0 };
+  takeOver(tx, { id: upload, path, goal }, resume.idleBeforeMs, atMs);
+  return { resumedBytes: storedBytes(tx, upload) };
 }
 
-/** Renews an upload: `upload.touch`. */
+/** Renews an upload, also one that is paused: `upload.touch`. */
 export function touchUpload(tx: Tx, operation: Of<"upload.touch">): Nothing {
   const { upload, atMs } = operation;
-  const { changes } = tx.run("UPDATE upload SET touched_ms = ? WHERE id = ?", atMs, upload);
+  const sql = "UPDATE upload SET touched_ms = ?, paused = 0 WHERE id = ?";
+  const { changes } = tx.run(sql, atMs, upload);
   if (changes === 0) throw unknownUpload("renew", upload);
   return {};
 }
 
 /**
- * Drops an upload: `upload.abort`. Also one without a record is remembered as dropped: a report of
- * its only chunk may be under way.
+ * Drops or pauses an upload: `upload.abort`. Also one without a record is remembered as dropped: a
+ * report of its only chunk may be under way.
  */
 export function abortUpload(tx: Tx, operation: Of<"upload.abort">): ResultOf<"upload.abort"> {
-  const { upload, atMs } = operation;
+  const { upload, keep, atMs } = operation;
   const committed = findCommitted(tx, upload);
-  if (committed !== undefined) return { committed };
+  if (committed !== undefined) return { committed, kept: false };
+  if (keep && pauseUpload(tx, upload)) return { kept: true };
   releaseUpload(tx, upload, atMs);
-  const { rowid, changes } = tx.run("INSERT OR IGNORE INTO dropped (upload) VALUES (?)", upload);
-  if (changes > 0) tx.run("DELETE FROM dropped WHERE no <= ?", rowid - DROPPED_MAX);
-  return {};
-}
-
-/** Ends an upload whose chunks it does not need: they lose its references. */
-export function releaseUpload(tx: Tx, upload: string, atMs: number): void {
-  const sql = "SELECT chunk FROM upload_chunk WHERE upload = ?";
-  const chunks = tx.all<{ chunk: number }>(sql, upload);
-  for (const { chunk } of chunks) releaseChunk(tx, chunk, atMs);
-  closeUpload(tx, upload);
-}
-
-/** Whether an upload was dropped. */
-export function isDropped(tx: Tx, upload: string): boolean {
-  return tx.get("SELECT no FROM dropped WHERE upload = ?", upload) !== undefined;
+  markDropped(tx, upload);
+  return { kept: false };
 }
 
 /** Makes a file of an upload: `upload.commit`. */
@@ -105,7 +94,7 @@ export function commitUpload(
   const { upload, sizeBytes, checksum, atMs } = operation;
   const before = findCommitted(tx, upload);
   if (before !== undefined) return before;
-  const row = tx.get<UploadRow>("SELECT * FROM upload WHERE id = ?", upload);
+  const row = findUpload(tx, upload);
   if (row === undefined) throw unknownUpload("commit", upload);
   const { path, mode, owner, goal } = row;
   const file: FileFacts = {
@@ -116,13 +105,16 @@ export function commitUpload(
     exclusive: row.exclusive === 1,
   };
   const target = checkTarget(tx, file, "commit");
-  const chunks = tx.all<StoredChunk>(STORED_CHUNKS, upload);
+  const chunks = tx.all<StoredChunk>(STORED_CHUNKS, upload, operation.chunks);
   checkStored(chunks, operation, row);
   const version = { sizeBytes, checksum, goal, atMs, sequence };
   const { inode, replaced } = switchFile(tx, target, file, version);
+  // What it took over from a longer upload.
+  releaseChunksFrom(tx, upload, operation.chunks, atMs);
   tx.run(TO_EXTENTS, inode, upload);
   // Each chunk's reference by the upload becomes one by the file: `refs` stays.
   closeUpload(tx, upload);
+  dropPaused(tx, path, atMs);
   const copies = chunks.reduce((least, chunk) => Math.min(least, chunk.copies), Infinity);
   const committed = {
     path,
@@ -161,9 +153,6 @@ function checkStored(
   if (stored < operation.chunks) {
     throw conflict(`chunk ${stored} of ${operation.chunks} is not stored`);
   }
-  if (chunks.length > operation.chunks) {
-    throw conflict(`${chunks.length} chunks are stored, not ${operation.chunks}`);
-  }
   if (offset !== operation.sizeBytes) {
     throw conflict(`its chunks have ${offset} bytes, not ${operation.sizeBytes}`);
   }
@@ -175,11 +164,6 @@ function checkStored(
   if (weak === undefined) return;
   const copies = `${weak.copies} of ${upload.min_copies} copies`;
   throw new TydfsError("no-keepers", `${cannot}: chunk ${weak.seq} has ${copies}`);
-}
-
-function closeUpload(tx: Tx, upload: string): void {
-  tx.run("DELETE FROM upload_chunk WHERE upload = ?", upload);
-  tx.run("DELETE FROM upload WHERE id = ?", upload);
 }
 
 /** Keeps the answer of a commit for who asks again. */

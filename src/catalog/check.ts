@@ -71,6 +71,16 @@ const INVARIANTS: readonly Invariant[] = [
       WHERE o.id IS NULL OR c.size IS NOT u.length`,
   },
   {
+    name: "a paused upload has stored chunks",
+    violations: `SELECT id FROM upload WHERE paused = 1
+      AND NOT EXISTS (SELECT 1 FROM upload_chunk WHERE upload = upload.id)`,
+  },
+  {
+    name: "the file that a chunk's own report has made has the chunk",
+    violations: `SELECT c.id FROM chunk c JOIN inode i ON i.id = c.committed AND i.kind = 'file'
+      WHERE NOT EXISTS (SELECT 1 FROM extent e WHERE e.inode = i.id AND e.chunk = c.no)`,
+  },
+  {
     name: "refs counts the extents and uploads of a chunk",
     violations: `SELECT c.id FROM chunk c
       LEFT JOIN (SELECT chunk, count(*) AS n FROM extent GROUP BY chunk) e ON e.chunk = c.no

@@ -79,6 +79,12 @@ export function changeChunk(tx: Tx, row: ChunkRow, change: ChunkChange, atMs: nu
   countChunk(tx, next, 1);
 }
 
+/** One reference more to a chunk that is in use: its row is there. */
+export function retainChunk(tx: Tx, no: number): void {
+  const sql = "UPDATE chunk SET refs = refs + 1 WHERE no = ? AND refs > 0";
+  assert(tx.run(sql, no).changes === 1, "a chunk that is shared is in use");
+}
+
 /** One reference less: its row is gone. */
 export function releaseChunk(tx: Tx, no: number, atMs: number): void {
   const row = getChunk(tx, no);

@@ -81,8 +81,8 @@ export function makeParents(
   owner: string,
   when: { atMs: number; sequence: number },
 ): { parent: number; name: string } {
-  const { atMs, sequence } = when;
-  const facts = { mode: PARENT_MODE, owner, atMs, sequence };
+  const { atMs: mtimeMs, sequence } = when;
+  const facts = { mode: PARENT_MODE, owner, mtimeMs, sequence };
   const parent = makeDirectories(tx, target.parent, target.parts.slice(0, -1), facts);
   return { parent, name: target.parts.at(-1) ?? "" };
 }

@@ -86,11 +86,14 @@ export function listDirectory(
   return { entries, next: more ? last : undefined };
 }
 
-/** Whether an upload to a path is under way, asked of the index only while there are any. */
+/**
+ * Whether an upload to a path is under way, and not only paused; asked of the index only while
+ * there are any.
+ */
 export function updatingPaths(store: Statements): (path: string) => boolean {
-  const any = store.get<{ id: string }>("SELECT id FROM upload LIMIT 1") !== undefined;
-  if (!any) return () => false;
-  const sql = "SELECT 1 AS one FROM upload WHERE path = ? LIMIT 1";
+  const live = "SELECT id FROM upload WHERE paused = 0 LIMIT 1";
+  if (store.get<{ id: string }>(live) === undefined) return () => false;
+  const sql = "SELECT 1 AS one FROM upload WHERE path = ? AND paused = 0 LIMIT 1";
   return (path) => store.get<{ one: number }>(sql, path) !== undefined;
 }
 

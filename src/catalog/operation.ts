@@ -41,8 +41,11 @@ export type Operation =
    */
   | { kind: "keeper.join"; keeper: KeeperFacts; atMs: number }
   /**
-   * Opens an upload of several chunks; the same again does nothing. Throws `is-directory`, `exists`
-   * (exclusive), `not-directory` (a parent), `conflict` (the id was used for another).
+   * Opens an upload of several chunks; the same again does nothing. With `resume` it takes over
+   * what the newest other upload to the path has stored: one that is paused, or of which nothing
+   * was heard since before `idleBeforeMs`, is closed; a live one keeps it too. Throws
+   * `is-directory`, `exists` (exclusive), `not-directory` (a parent), `conflict` (the id was used
+   * for another). → `{resumedBytes}`
    */
   | {
     kind: "upload.begin";
@@ -50,21 +53,24 @@ export type Operation =
     file: FileFacts;
     goal: number;
     minCopies: number;
+    resume?: { idleBeforeMs: number };
     atMs: number;
   }
-  /** Renews an upload's lease. Throws `not-found`. */
+  /** Renews an upload's lease; one that is paused goes on. Throws `not-found`. */
   | { kind: "upload.touch"; upload: string; atMs: number }
   /**
    * Drops an upload; its chunks become unreferenced at `atMs`, and no late report commits it any
-   * more. One that is committed stays so, and is answered. → `{committed?: CommittedFile}`
+   * more. With `keep` it is only paused, if it has stored what the file at its path has not. One
+   * that is committed stays so, and is answered. → `{committed?: CommittedFile, kept}`
    */
-  | { kind: "upload.abort"; upload: string; atMs: number }
+  | { kind: "upload.abort"; upload: string; keep: boolean; atMs: number }
   /**
    * Switches the path to the upload's chunks: seqs 0…chunks−1 must be stored, their lengths add up
    * to `sizeBytes`, their sums to `checksum`, else `conflict`; each must have the upload's
-   * `minCopies` replicas, else `no-keepers` (it may pass). Throws what `upload.begin` throws, and
-   * `not-found`. Missing parents are made. Idempotent: repeated after success it answers the same.
-   * → `CommittedFile`
+   * `minCopies` replicas, else `no-keepers` (it may pass). Chunks behind those, left by an upload
+   * that was taken over, are released, and paused uploads to the path are dropped. Throws what
+   * `upload.begin` throws, and `not-found`. Missing parents are made. Idempotent: repeated after
+   * success it answers the same. → `CommittedFile`
    */
   | {
     kind: "upload.commit";
@@ -78,8 +84,8 @@ export type Operation =
    * Verified durable replicas of a chunk; keepers that are not known are left out. `place` puts it
    * into an upload (silent when that is gone: the chunk is then unreferenced from `atMs`), `commit`
    * makes a file of this one chunk, once: the same chunk again answers the same version, or
-   * `conflict` when that was purged. A chunk that exists must have the same size and sums, else
-   * `conflict`. → `{committed?: CommittedFile}`
+   * `conflict` when that was purged. Paused uploads to its path are dropped then. A chunk that
+   * exists must have the same size and sums, else `conflict`. → `{committed?: CommittedFile}`
    */
   | {
     kind: "chunk.stored";
@@ -125,13 +131,17 @@ export type Operation =
   | { kind: "chunk.condemn"; chunks: string[]; beforeMs: number }
   /** Forgets unreferenced chunks without replicas that became unreferenced before `beforeMs`. */
   | { kind: "chunk.forget"; chunks: string[]; beforeMs: number }
-  /** Makes a directory. Throws `exists`, `not-found` (parent), `not-directory`. → `{made}` */
+  /**
+   * Makes a directory; those above it that `parents` makes too have a mode and time of their own.
+   * Throws `exists`, `not-found` (parent), `not-directory`, `invalid` (mode). → `{made}`
+   */
   | {
     kind: "dir.make";
     path: string;
     parents: boolean;
     owner: string;
     mode: number;
+    mtimeMs: number;
     atMs: number;
   }
   /**
@@ -145,6 +155,25 @@ export type Operation =
    * `replace`), `is-directory`, `not-directory`, `invalid` (the root, or into itself).
    */
   | { kind: "file.rename"; from: string; to: string; replace: boolean; atMs: number }
+  /**
+   * Makes a second file of the same chunks, with the first one's mode and times and a version of
+   * its own; missing parents of `to` are made. An existing file is replaced when `replace` (the old
+   * one goes to the trash). Throws `not-found`, `is-directory` (either), `exists`, `not-directory`,
+   * `invalid` (onto itself). → `{version}`
+   */
+  | {
+    kind: "file.copy";
+    from: string;
+    to: string;
+    replace: boolean;
+    owner: string;
+    atMs: number;
+  }
+  /**
+   * Gives a file or directory another mode or time of modification; its version stays. Throws
+   * `not-found`, `invalid` (mode).
+   */
+  | { kind: "file.set"; path: string; mode?: number; mtimeMs?: number }
   /**
    * Purges trash entries removed before `beforeMs`, at most `limit`, the oldest first; their chunks
    * may become unreferenced. → `{purged}`
@@ -168,7 +197,8 @@ export interface CommittedFile {
 
 /** What applying an operation answers, by kind; kinds that are not listed answer `{}`. */
 export interface OperationResults {
-  "upload.abort": { committed?: CommittedFile };
+  "upload.begin": { resumedBytes: number };
+  "upload.abort": { committed?: CommittedFile; kept: boolean };
   "replica.release": { released: string[] };
   "master.start": { epoch: number };
   "keeper.join": { number: number };
@@ -178,6 +208,7 @@ export interface OperationResults {
   "keeper.inventory": { unknown: number; missing: number };
   "dir.make": { made: boolean };
   "file.remove": { files: number; directories: number };
+  "file.copy": { version: number };
   "trash.purge": { purged: number };
 }
 

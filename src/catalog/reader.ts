@@ -11,7 +11,8 @@ import { listDirectory, type ListOptions, type ListPage, updatingPaths } from ".
 import { openCatalogForReading } from "./open.ts";
 import type { KeeperFacts } from "./operation.ts";
 import { Statements } from "./statements.ts";
-import { type Found, type InodeKind, walk } from "./tree.ts";
+import { type Found, type InodeKind, mustFind, walk } from "./tree.ts";
+import { type StoredChunk, UploadReader, type UploadRecord } from "./upload_reader.ts";
 
 /** What is known of a path. */
 export interface EntryFacts {
@@ -53,19 +54,6 @@ export interface KeeperRecord extends KeeperFacts {
   joinedMs: number;
 }
 
-export interface UploadRecord {
-  id: string;
-  path: string;
-  mode: number;
-  mtimeMs: number;
-  owner: string;
-  exclusive: boolean;
-  goal: number;
-  minCopies: number;
-  startedMs: number;
-  touchedMs: number;
-}
-
 export interface CatalogCounts {
   files: number;
   directories: number;
@@ -83,7 +71,6 @@ export interface CatalogCounts {
 type InodeRow = Omit<EntryFacts, "inode" | "updating">;
 type ExtentRow = Omit<ExtentFacts, "keepers"> & { keepers: string | null };
 type KeeperRow = Omit<KeeperRecord, "ports" | "labels"> & { ports: string; labels: string };
-type UploadRow = Omit<UploadRecord, "exclusive"> & { exclusive: number };
 
 const INODE = `SELECT kind, size, version, mtime_ms AS mtimeMs, mode, owner, checksum, goal
   FROM inode WHERE id = ?`;
@@ -94,13 +81,12 @@ const EXTENTS = `SELECT e.seq, e.offset, e.length, c.id AS chunk, e.chunk_offset
   WHERE e.inode = ? AND e.seq >= ? ORDER BY e.seq LIMIT ?`;
 const KEEPERS = `SELECT number, id, name, host, ports, slots, labels, epoch, instance,
   joined_ms AS joinedMs FROM keeper ORDER BY number`;
-const UPLOAD = `SELECT id, path, mode, mtime_ms AS mtimeMs, owner, exclusive, goal,
-  min_copies AS minCopies, started_ms AS startedMs, touched_ms AS touchedMs FROM upload`;
 
 export class CatalogReader {
   readonly #database: Database;
   readonly #store: Statements;
   readonly #chunks: ChunkReader;
+  readonly #uploads: UploadReader;
 
   /**
    * Opens the catalog at `path`, which its writer has made. Throws `local` when it is not there.
@@ -109,6 +95,7 @@ export class CatalogReader {
     this.#database = openCatalogForReading(path);
     this.#store = new Statements(this.#database);
     this.#chunks = new ChunkReader(this.#store);
+    this.#uploads = new UploadReader(this.#store);
   }
 
   /** The texts of the statements used so far; for tests that look at their plans. */
@@ -131,7 +118,7 @@ export class CatalogReader {
 
   /** What is at `path`. Throws `not-found`. */
   getEntry(path: string): EntryFacts {
-    return this.#snapshot(() => this.#describe(this.#find(path, "find"), path));
+    return this.#snapshot(() => this.#describe(mustFind(this.#store, path, "find"), path));
   }
 
   /**
@@ -146,7 +133,7 @@ export class CatalogReader {
     limit: number,
   ): LocatedFile {
     return this.#snapshot(() => {
-      const pinned = inode ?? this.#find(path, "read").inode;
+      const pinned = inode ?? mustFind(this.#store, path, "read").inode;
       const row = this.#store.get<InodeRow>(INODE, pinned);
       if (row === undefined) {
         const state = "this version of it was removed";
@@ -169,7 +156,7 @@ export class CatalogReader {
    */
   list(path: string, options: ListOptions): ListPage {
     return this.#snapshot(() => {
-      const found = this.#find(path, "list");
+      const found = mustFind(this.#store, path, "list");
       if (found.inodeKind === "directory") {
         return listDirectory(this.#store, path, found.inode, options);
       }
@@ -215,17 +202,29 @@ export class CatalogReader {
     }));
   }
 
-  /** An upload under way; undefined when it is committed, dropped or unknown. */
+  /** An upload under way or paused; undefined when it is committed, dropped or unknown. */
   upload(id: string): UploadRecord | undefined {
-    const row = this.#store.get<UploadRow>(`${UPLOAD} WHERE id = ?`, id);
-    return row && { ...row, exclusive: row.exclusive === 1 };
+    return this.#uploads.find(id);
   }
 
-  /** Uploads of which nothing was heard since `beforeMs`, the idlest first. */
+  /** Uploads under way of which nothing was heard since `beforeMs`, the idlest first. */
   uploadsIdleSince(beforeMs: number, limit: number): UploadRecord[] {
-    const sql = `${UPLOAD} WHERE touched_ms < ? ORDER BY touched_ms LIMIT ?`;
-    return this.#store.all<UploadRow>(sql, beforeMs, limit)
-      .map((row) => ({ ...row, exclusive: row.exclusive === 1 }));
+    return this.#uploads.idleSince(beforeMs, limit, false);
+  }
+
+  /** Paused uploads of which nothing was heard since `beforeMs`, the idlest first. */
+  uploadsPausedSince(beforeMs: number, limit: number): UploadRecord[] {
+    return this.#uploads.idleSince(beforeMs, limit, true);
+  }
+
+  /** What an upload has stored as its chunk number `seq`, and who holds it. */
+  storedChunk(upload: string, seq: number): StoredChunk | undefined {
+    return this.#uploads.storedChunk(upload, seq);
+  }
+
+  /** Bytes that an upload to `path` could take over from the one before it. */
+  resumableBytes(path: string): number {
+    return this.#snapshot(() => this.#uploads.resumableBytes(path));
   }
 
   /** Whether something in the trash was removed before `beforeMs`. */
@@ -265,15 +264,6 @@ export class CatalogReader {
   /** Ids of chunks that nothing refers to since before `beforeMs`, and that no keeper has. */
   tombstones(beforeMs: number, limit: number): string[] {
     return this.#chunks.tombstones(beforeMs, limit);
-  }
-
-  #find(path: string, doing: string): Found {
-    const place = walk(this.#store, path);
-    if (place.kind === "found") return place;
-    const state = place.kind === "blocked"
-      ? `${quotePath(place.by)} is a file`
-      : "no such file or directory";
-    throw new TydfsError("not-found", `Cannot ${doing} ${quotePath(path)}: ${state}`);
   }
 
   #describe(found: Found, path: string): EntryFacts {

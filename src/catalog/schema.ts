@@ -162,8 +162,23 @@ const FORMAT_1 = `
   INSERT INTO meta VALUES ${COUNTERS.map((counter) => `('${counter}', 0)`).join(", ")};
 `;
 
+const FORMAT_2 = `
+  -- paused: interrupted; what it has stored is kept for the next upload to its path.
+  ALTER TABLE upload ADD COLUMN paused INTEGER NOT NULL DEFAULT 0;
+  DROP INDEX upload_path;
+  DROP INDEX upload_touched;
+  CREATE INDEX upload_path ON upload (path, touched_ms, id, paused);
+  CREATE INDEX upload_touched ON upload (paused, touched_ms);
+
+  -- committed: the inode that the chunk's own report made, 0 for none. A copy has the chunk too, so
+  -- extents don't tell. ${ROOT_INODE} stands for one that was purged before this format.
+  UPDATE chunk SET committed =
+    ifnull((SELECT min(e.inode) FROM extent e WHERE e.chunk = chunk.no), ${ROOT_INODE})
+    WHERE committed = 1;
+`;
+
 /** What leads from each format version to the next; the first makes an empty catalog. */
-const MIGRATIONS: readonly string[] = [FORMAT_1];
+const MIGRATIONS: readonly string[] = [FORMAT_1, FORMAT_2];
 
 /**
  * Brings a catalog to this version's format; the root and zeroed counters are in it then. Throws

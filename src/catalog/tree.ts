@@ -3,7 +3,8 @@
  * and taken away.
  */
 import { assert } from "../base/assert.ts";
-import { joinPath, ROOT, splitPath } from "../wire/names.ts";
+import { TydfsError } from "../wire/errors.ts";
+import { joinPath, quotePath, ROOT, splitPath } from "../wire/names.ts";
 import { ROOT_INODE } from "./schema.ts";
 import type { Statements } from "./statements.ts";
 import type { Tx } from "./transaction.ts";
@@ -34,7 +35,7 @@ export type Place =
 export interface DirectoryFacts {
   mode: number;
   owner: string;
-  atMs: number;
+  mtimeMs: number;
   sequence: number;
 }
 
@@ -81,6 +82,16 @@ export function walk(store: Statements, path: string): Place {
   return place;
 }
 
+/** What has this path. Throws `not-found`; `doing` is the action that the error names. */
+export function mustFind(store: Statements, path: string, doing: string): Found {
+  const place = walk(store, path);
+  if (place.kind === "found") return place;
+  const state = place.kind === "blocked"
+    ? `${quotePath(place.by)} is a file`
+    : "no such file or directory";
+  throw new TydfsError("not-found", `Cannot ${doing} ${quotePath(path)}: ${state}`);
+}
+
 /** Makes one directory. Returns its inode. */
 export function makeDirectory(
   tx: Tx,
@@ -88,7 +99,8 @@ export function makeDirectory(
   name: string,
   facts: DirectoryFacts,
 ): number {
-  const { rowid } = tx.run(MAKE_DIRECTORY, facts.sequence, facts.atMs, facts.mode, facts.owner);
+  const { sequence, mtimeMs, mode, owner } = facts;
+  const { rowid } = tx.run(MAKE_DIRECTORY, sequence, mtimeMs, mode, owner);
   link(tx, parent, dentryKey(name, "directory"), rowid);
   tx.count("directories", 1);
   return rowid;

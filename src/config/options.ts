@@ -173,8 +173,15 @@ export const OPTIONS = {
     type: "duration",
     default: "1m",
     for: ["master"],
-    sentence: "Silence after which an unfinished upload is dropped",
+    sentence: "Silence after which an unfinished upload counts as interrupted",
     min: 2000,
+  }),
+  upload_ttl: row({
+    type: "duration",
+    default: "72h",
+    for: ["master"],
+    sentence:
+      "Time for which the stored chunks of an interrupted upload are kept, to be taken over by the next one",
   }),
   name: row({
     type: "text",

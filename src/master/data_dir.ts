@@ -20,7 +20,7 @@ import { type FileLock, takeFileLock } from "../base/file_lock.ts";
 import type { Random } from "../base/random.ts";
 import { randomHex } from "../base/random.ts";
 import { TydfsError } from "../wire/errors.ts";
-import { CATALOG_FORMAT_VERSION } from "../wire/version.ts";
+import { MASTER_FORMAT_VERSION } from "../wire/version.ts";
 
 const KEY_BYTES = 32;
 const FORMAT_LINE = /^tydfs-master (\d+)\n?$/;
@@ -136,7 +136,7 @@ function checkFormat(root: string): void {
     if (existsSync(join(root, "chunks"))) {
       throw new TydfsError("invalid", `Cannot use "${root}" for a master: it is a keeper's`);
     }
-    return writePrivate(path, `tydfs-master ${CATALOG_FORMAT_VERSION}\n`);
+    return writePrivate(path, `tydfs-master ${MASTER_FORMAT_VERSION}\n`);
   }
   const text = readFileSync(path, "utf8");
   const version = FORMAT_LINE.exec(text)?.[1];
@@ -144,8 +144,8 @@ function checkFormat(root: string): void {
     const state = `its file "format" says ${JSON.stringify(text.slice(0, 60))}`;
     throw new TydfsError("invalid", `Cannot use "${root}" for a master: ${state}`);
   }
-  if (Number(version) > CATALOG_FORMAT_VERSION) {
-    const state = `it has format ${version}, and this tydfs knows ${CATALOG_FORMAT_VERSION}`;
+  if (Number(version) > MASTER_FORMAT_VERSION) {
+    const state = `it has format ${version}, and this tydfs knows ${MASTER_FORMAT_VERSION}`;
     throw new TydfsError("invalid", `Cannot use "${root}": ${state}; use a newer tydfs`);
   }
 }

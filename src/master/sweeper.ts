@@ -1,7 +1,7 @@
 /**
- * Removes what nobody needs: idle uploads, trash whose time is over, and the replicas of chunks
- * that nothing refers to, after their grace. Each run does a bounded part. Replicas on keepers that
- * are away wait for them.
+ * Removes what nobody needs: uploads that were left, trash whose time is over, and the replicas of
+ * chunks that nothing refers to, after their grace. Each run does a bounded part. Replicas on
+ * keepers that are away wait for them.
  */
 import type { ChunkRecord, OrphanCursor } from "../catalog/chunk_reader.ts";
 import type { CatalogReader } from "../catalog/reader.ts";
@@ -13,7 +13,10 @@ import type { Roster } from "./roster.ts";
 
 export interface SweeperOptions extends RemovalOptions {
   settings: Settings;
-  reader: Pick<CatalogReader, "orphans" | "tombstones" | "trashDue" | "uploadsIdleSince">;
+  reader: Pick<
+    CatalogReader,
+    "orphans" | "tombstones" | "trashDue" | "uploadsIdleSince" | "uploadsPausedSince"
+  >;
   roster: Roster;
   keepers: KeeperTable;
 }
@@ -39,15 +42,25 @@ export class Sweeper {
     this.#startMs = options.clock.monotonicMs();
   }
 
-  /** Drops idle uploads and purges the trash: records only, no replica is deleted by this. */
+  /**
+   * Pauses uploads that were left, drops those that nobody has resumed, purges the trash: records
+   * only, no replica is deleted by this.
+   */
   async tidy(): Promise<void> {
     const { reader, settings, journal, clock, log } = this.#options;
     const nowMs = this.#cautiousMs();
-    for (
-      const { id, path } of reader.uploadsIdleSince(nowMs - settings.upload_lease, UPLOADS_MAX)
-    ) {
-      log.info("Dropping an upload that was left", { upload: id, path });
-      await journal.submit({ kind: "upload.abort", upload: id, atMs: clock.wallMs() });
+    const abort = (upload: string, keep: boolean) =>
+      journal.submit({ kind: "upload.abort", upload, keep, atMs: clock.wallMs() });
+    const silentSinceMs = nowMs - settings.upload_lease;
+    for (const { id, path } of reader.uploadsIdleSince(silentSinceMs, UPLOADS_MAX)) {
+      const { kept } = await abort(id, true);
+      const done = kept ? "Keeping what it has stored" : "Dropped it";
+      log.info(`An upload was left. ${done}`, { upload: id, path });
+    }
+    const leftSinceMs = nowMs - settings.upload_ttl;
+    for (const { id, path } of reader.uploadsPausedSince(leftSinceMs, UPLOADS_MAX)) {
+      await abort(id, false);
+      log.info("Dropped an upload that nobody has resumed", { upload: id, path });
     }
     const beforeMs = nowMs - settings.trash_ttl;
     if (!reader.trashDue(beforeMs)) return;

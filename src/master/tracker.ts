@@ -14,7 +14,15 @@ import type { Bus, Subscription } from "../wire/bus.ts";
 import { serve } from "../wire/bus.ts";
 import { clusterStatus } from "../wire/cluster.ts";
 import { dirList, dirMake } from "../wire/dir.ts";
-import { fileDoubt, fileLocate, fileRemove, fileRename, fileStat } from "../wire/file.ts";
+import {
+  fileCopy,
+  fileDoubt,
+  fileLocate,
+  fileRemove,
+  fileRename,
+  fileSet,
+  fileStat,
+} from "../wire/file.ts";
 import type { Rpc } from "../wire/rpc.ts";
 import type { Subjects } from "../wire/subjects.ts";
 import { subjectsOf, TRACKER_QUEUE } from "../wire/subjects.ts";
@@ -27,7 +35,7 @@ import { Roster } from "./roster.ts";
 import { status } from "./rpc/cluster.ts";
 import type { Desk } from "./rpc/desk.ts";
 import { list, make } from "./rpc/dir.ts";
-import { doubt, locate, remove, rename, stat } from "./rpc/file.ts";
+import { copy, doubt, locate, remove, rename, set, stat } from "./rpc/file.ts";
 import { abort, begin, commit, extend } from "./rpc/upload.ts";
 import { Slots } from "./slots.ts";
 import type { Tables } from "./wiring.ts";
@@ -58,7 +66,7 @@ const DOUBTS_MAX = 10_000;
 
 const PROCEDURES = [
   ...[uploadBegin, uploadExtend, uploadCommit, uploadAbort],
-  ...[fileLocate, fileStat, fileRemove, fileRename, fileDoubt],
+  ...[fileLocate, fileStat, fileRemove, fileRename, fileCopy, fileSet, fileDoubt],
   ...[dirList, dirMake, clusterStatus],
 ] as const;
 
@@ -106,6 +114,8 @@ export class Tracker {
     this.#serve(fileStat, (request) => stat(desk, request));
     this.#serve(fileRemove, (request) => remove(desk, request));
     this.#serve(fileRename, (request) => rename(desk, request));
+    this.#serve(fileCopy, (request) => copy(desk, request));
+    this.#serve(fileSet, (request) => set(desk, request));
     this.#serve(fileDoubt, (request) => doubt(desk, request));
     this.#serve(dirList, (request) => list(desk, request));
     this.#serve(dirMake, (request) => make(desk, request));

@@ -59,7 +59,7 @@ export const uploadBegin = rpc(
   v.object({
     upload: Id,
     chunkBytes: Natural,
-    /** The upload is dropped when nothing is heard of it for this long. */
+    /** The upload counts as interrupted when nothing is heard of it for this long. */
     leaseMs: Natural,
     /** Bytes of the chunks that were taken over; they may yet turn out to be others. */
     resumedBytes: Natural,

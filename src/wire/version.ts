@@ -9,5 +9,8 @@ export const PROTOCOL_VERSION = 1;
 /** The version of a keeper's data directory. */
 export const KEEPER_FORMAT_VERSION = 1;
 
-/** The version of a master's data directory and catalog. */
-export const CATALOG_FORMAT_VERSION = 1;
+/** The version of a master's data directory, but for the catalog in it. */
+export const MASTER_FORMAT_VERSION = 1;
+
+/** The version of the catalog. */
+export const CATALOG_FORMAT_VERSION = 2;

@@ -28,7 +28,6 @@ session("a commit is refused while the chunks are not what the client says", [
   ["place u 0 0 x 10 k0,k1", "ok"],
   ["place u 2 17 z 5 k0,k1", "ok"],
   ["commit u x=10,y=7,z=5", 'conflict: Cannot commit "/big": chunk 1 of 3 is not stored'],
-  ["commit u x=10", 'conflict: Cannot commit "/big": 2 chunks are stored, not 1'],
   ["place u 1 11 y 7 k0,k1", "ok"],
   ["commit u x=10,y=7,z=5", 'conflict: Cannot commit "/big": chunk 1 starts at 11, not at 10'],
   ["place u 1 10 y 7 k0,k1", "ok"],
@@ -41,6 +40,15 @@ session("a commit is refused while the chunks are not what the client says", [
   ["commit u x=10,y=7,z=5", 'no-keepers: Cannot commit "/big": chunk 1 has 1 of 2 copies'],
   ["stored y 7 k2", "ok"],
   ["commit u x=10,y=7,z=5", "/big v11, 22 bytes, 2/3"],
+]);
+
+session("a commit releases the chunks behind those that it names", [
+  ["begin u /big", "ok"],
+  ["place u 0 0 x 10 k0,k1", "ok"],
+  ["place u 2 17 z 5 k0,k1", "ok"],
+  ["commit u x=10", "/big v7, 10 bytes, 2/3"],
+  ["chunk x", "1 refs, 2/3 copies on 0,1"],
+  ["chunk z", "0 refs, 2/3 copies on 0,1 orphan since 1006"],
 ]);
 
 session("a target is looked at when an upload begins and again when it commits", [

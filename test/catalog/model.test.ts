@@ -4,7 +4,7 @@
  */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { CHUNK_BYTES, KEEPERS, Model, type Step } from "./model.ts";
+import { KEEPERS, Model, type Step } from "./model.ts";
 import { idOf, World } from "./world.ts";
 
 // Names that sort differently as directories: "/" lies between "." and "0".
@@ -33,14 +33,24 @@ const steps = fc.array(
     step(2, "mkdir", { path: anyPath, parents: flag }),
     step(3, "rm", { path: anyPath, recursive: flag }),
     step(4, "mv", { path: anyPath, to: anyPath, replace: flag }),
-    step(3, "begin", { upload, path, exclusive: flag }),
+    step(2, "cp", { path: anyPath, to: anyPath, replace: flag }),
+    step(3, "begin", { upload, path, exclusive: flag, resume: flag, idle: flag }),
+    step(2, "begin", {
+      upload,
+      path: fc.constant("/a"),
+      exclusive: fc.constant(false),
+      resume: fc.constant(true),
+      idle: flag,
+    }),
+    step(1, "touch", { upload }),
     step(6, "place", {
       upload,
       seq: fc.nat({ max: 2 }),
+      small: fc.nat({ max: 3 }).map((one) => one === 0),
       keepers: fc.uniqueArray(keeper, { minLength: 1, maxLength: KEEPERS }),
     }),
     step(4, "commit", { upload, chunks: fc.nat({ max: 3 }) }),
-    step(1, "abort", { upload }),
+    step(2, "abort", { upload, keep: flag }),
     step(1, "purge", { limit: fc.constant(1000) }),
     step(2, "gone", { keeper, pick: fc.nat({ max: 50 }) }),
     step(2, "forget", { pick: fc.nat({ max: 50 }) }),
@@ -84,10 +94,13 @@ function compare(world: World, model: Model): void {
     if (entry.kind === "directory") continue;
     const { extents, size } = world.reader.locate(path, undefined, 0, 10);
     expect(extents.map(({ chunk }) => chunk)).toEqual(entry.chunks.map(idOf));
-    expect(size).toBe(entry.chunks.length * CHUNK_BYTES);
+    expect(size).toBe(entry.chunks.reduce((sum, label) => sum + model.sizeOf(label), 0));
   }
   const files = entries.filter(([, entry]) => entry.kind === "file").length;
   expect(world.reader.counts()).toMatchObject({ files, directories: entries.length - files });
+  for (const [id, { path, paused }] of model.uploads) {
+    expect(world.reader.upload(idOf(id))).toMatchObject({ path, paused });
+  }
   for (const [label, keepers] of model.chunks) {
     const chunk = world.reader.chunk(idOf(label));
     expect([label, chunk?.refs, chunk?.keepers]).toEqual([

@@ -10,7 +10,10 @@ export type ModelEntry = ModelFile | { kind: "directory" };
 interface ModelUpload {
   path: string;
   exclusive: boolean;
-  chunks: Map<number, string>;
+  paused: boolean;
+  /** The number of the step that touched it last. */
+  touched: number;
+  chunks: Map<number, { label: string; offset: number }>;
 }
 
 export type Step =
@@ -18,17 +21,29 @@ export type Step =
   | { verb: "mkdir"; path: string; parents: boolean }
   | { verb: "rm"; path: string; recursive: boolean }
   | { verb: "mv"; path: string; to: string; replace: boolean }
-  | { verb: "begin"; upload: string; path: string; exclusive: boolean }
-  | { verb: "place"; upload: string; seq: number; keepers: number[] }
+  | { verb: "cp"; path: string; to: string; replace: boolean }
+  | {
+    verb: "begin";
+    upload: string;
+    path: string;
+    exclusive: boolean;
+    resume: boolean;
+    /** What is silent counts as interrupted. */
+    idle: boolean;
+  }
+  | { verb: "touch"; upload: string }
+  | { verb: "place"; upload: string; seq: number; small: boolean; keepers: number[] }
   | { verb: "commit"; upload: string; chunks: number }
-  | { verb: "abort"; upload: string }
+  | { verb: "abort"; upload: string; keep: boolean }
   | { verb: "purge"; limit: number }
   | { verb: "gone"; keeper: number; pick: number }
   | { verb: "forget"; pick: number }
   | { verb: "inventory"; keeper: number; picks: boolean[]; stray: boolean };
 
 export const KEEPERS = 3;
-export const CHUNK_BYTES = 10;
+const CHUNK_BYTES = 10;
+/** As after a change of the setting: offsets differ. */
+const SMALL_CHUNK_BYTES = 6;
 const MIN_COPIES = 2;
 
 /** What a catalog should do, without its tables. */
@@ -37,12 +52,15 @@ export class Model {
   readonly uploads = new Map<string, ModelUpload>();
   /** By label, in the order of their making: the keepers that hold each. */
   readonly chunks = new Map<string, Set<number>>();
+  readonly #small = new Set<string>();
   /** The oldest first. */
   readonly trash: ModelFile[] = [];
   made = 0;
+  #steps = 0;
 
   /** The line to say for a step, and what it should answer: a code, or `ok`. */
   take(step: Step): { line: string; verdict: string } | undefined {
+    this.#steps++;
     switch (step.verb) {
       case "put": {
         const label = this.#newLabel();
@@ -51,6 +69,7 @@ export class Model {
         if (verdict === "ok") {
           this.chunks.set(label, new Set([0, 1]));
           this.#setFile(step.path, [label]);
+          this.#dropPaused(step.path);
         }
         return { line, verdict };
       }
@@ -66,6 +85,10 @@ export class Model {
         const line = `mv ${step.replace ? "" : "-n "}${step.path} ${step.to}`;
         return { line, verdict: this.#rename(step.path, step.to, step.replace) };
       }
+      case "cp": {
+        const line = `cp ${step.replace ? "" : "-n "}${step.path} ${step.to}`;
+        return { line, verdict: this.#copy(step.path, step.to, step.replace) };
+      }
       case "purge": {
         this.trash.splice(0, step.limit);
         return { line: `purge ${step.limit}`, verdict: "ok" };
@@ -80,36 +103,54 @@ export class Model {
       case "begin": {
         // An id is used for one upload: ids are never used again.
         const upload = `${step.upload}${this.made++}`;
-        const verdict = this.#refuseFile(step.path, step.exclusive) ?? "ok";
+        const { path, exclusive, resume, idle } = step;
+        const verdict = this.#refuseFile(path, exclusive) ?? "ok";
         if (verdict === "ok") {
-          const { path, exclusive } = step;
-          this.uploads.set(upload, { path, exclusive, chunks: new Map() });
+          const chunks = resume ? this.#takeOver(path, idle) : new Map();
+          const facts = { path, exclusive, paused: false, touched: this.#steps };
+          this.uploads.set(upload, { ...facts, chunks });
         }
-        return { line: `begin ${step.exclusive ? "-x " : ""}${upload} ${step.path}`, verdict };
+        const flags = `${exclusive ? "-x " : ""}${resume ? "-r " : ""}${idle ? "-i " : ""}`;
+        return { line: `begin ${flags}${upload} ${path}`, verdict };
+      }
+      case "touch": {
+        const [id, upload] = this.#findUpload(step.upload);
+        if (upload !== undefined) {
+          upload.touched = this.#steps;
+          upload.paused = false;
+        }
+        return { line: `touch ${id}`, verdict: upload === undefined ? "not-found" : "ok" };
       }
       case "place": {
         const [id, upload] = this.#findUpload(step.upload);
         const label = this.#newLabel();
         this.chunks.set(label, new Set(step.keepers));
-        upload?.chunks.set(step.seq, label);
+        if (step.small) this.#small.add(label);
         const keepers = step.keepers.map((number) => `k${number}`).join(",");
-        const offset = step.seq * CHUNK_BYTES;
-        const line = `place ${id} ${step.seq} ${offset} ${label} ${CHUNK_BYTES} ${keepers}`;
-        return { line, verdict: "ok" };
+        const size = this.sizeOf(label);
+        const offset = step.seq * size;
+        upload?.chunks.set(step.seq, { label, offset });
+        if (upload !== undefined) upload.touched = this.#steps;
+        return {
+          line: `place ${id} ${step.seq} ${offset} ${label} ${size} ${keepers}`,
+          verdict: "ok",
+        };
       }
       case "commit": {
         const [id, upload] = this.#findUpload(step.upload);
         const labels = Array.from(
           { length: step.chunks },
-          (_, seq) => upload?.chunks.get(seq) ?? "none",
+          (_, seq) => upload?.chunks.get(seq)?.label ?? "none",
         );
-        const list = labels.map((label) => `${label}=${CHUNK_BYTES}`).join(",");
+        const list = labels.map((label) => `${label}=${this.sizeOf(label)}`).join(",");
         return { line: `commit ${id} ${list}`, verdict: this.#commit(id, upload, labels) };
       }
       case "abort": {
-        const [id] = this.#findUpload(step.upload);
-        this.uploads.delete(id);
-        return { line: `abort ${id}`, verdict: "ok" };
+        const [id, upload] = this.#findUpload(step.upload);
+        if (upload !== undefined && step.keep && this.#isWorthKeeping(upload)) {
+          upload.paused = true;
+        } else this.uploads.delete(id);
+        return { line: `abort ${step.keep ? "-k " : ""}${id}`, verdict: "ok" };
       }
       default:
         return this.#takeChunk(step);
@@ -139,7 +180,7 @@ export class Model {
           if (listed.includes(label)) keepers.add(step.keeper);
           else keepers.delete(step.keeper);
         }
-        const list = listed.sort().map((label) => `${label}=${CHUNK_BYTES}`).join(",");
+        const list = listed.sort().map((label) => `${label}=${this.sizeOf(label)}`).join(",");
         return { line: `inventory k${step.keeper} * ${list} last`, verdict: "ok" };
       }
       default:
@@ -151,9 +192,13 @@ export class Model {
     const lists = [
       ...[...this.paths.values()].map((entry) => entry.kind === "file" ? entry.chunks : []),
       ...this.trash.map((file) => file.chunks),
-      ...[...this.uploads.values()].map((upload) => [...upload.chunks.values()]),
+      ...[...this.uploads.values()].map((upload) => labelsOf(upload)),
     ];
     return lists.flat().filter((one) => one === label).length;
+  }
+
+  sizeOf(label: string): number {
+    return this.#small.has(label) ? SMALL_CHUNK_BYTES : CHUNK_BYTES;
   }
 
   #newLabel(): string {
@@ -161,8 +206,31 @@ export class Model {
   }
 
   #findUpload(name: string): [string, ModelUpload | undefined] {
-    const id = [...this.uploads.keys()].find((key) => key.startsWith(name)) ?? `${name}-none`;
+    const id = [...this.uploads.keys()].findLast((key) => key.startsWith(name)) ?? `${name}-none`;
     return [id, this.uploads.get(id)];
+  }
+
+  /** The chunks of the newest upload to a path, which is closed if it is interrupted. */
+  #takeOver(path: string, idle: boolean): ModelUpload["chunks"] {
+    const [newest] = [...this.uploads]
+      .filter(([, upload]) => upload.path === path && upload.chunks.size > 0)
+      .sort(([, left], [, right]) => right.touched - left.touched);
+    if (newest === undefined) return new Map();
+    const [id, upload] = newest;
+    if (upload.paused || idle) this.uploads.delete(id);
+    return new Map(upload.chunks);
+  }
+
+  #isWorthKeeping(upload: ModelUpload): boolean {
+    const file = this.paths.get(upload.path);
+    const there = file?.kind === "file" ? file.chunks : [];
+    return labelsOf(upload).some((label) => !there.includes(label));
+  }
+
+  #dropPaused(path: string): void {
+    for (const [id, upload] of this.uploads) {
+      if (upload.paused && upload.path === path) this.uploads.delete(id);
+    }
   }
 
   #refuseFile(path: string, exclusive: boolean): string | undefined {
@@ -206,11 +274,27 @@ export class Model {
     if (upload === undefined) return "not-found";
     const refused = this.#refuseFile(upload.path, upload.exclusive);
     if (refused !== undefined) return refused;
-    if (labels.includes("none") || upload.chunks.size !== labels.length) return "conflict";
+    let end = 0;
+    for (const [seq, label] of labels.entries()) {
+      if (upload.chunks.get(seq)?.offset !== end) return "conflict";
+      end += this.sizeOf(label);
+    }
     const weak = labels.some((label) => (this.chunks.get(label)?.size ?? 0) < MIN_COPIES);
     if (weak) return "no-keepers";
     this.uploads.delete(id);
     this.#setFile(upload.path, labels);
+    this.#dropPaused(upload.path);
+    return "ok";
+  }
+
+  #copy(from: string, to: string, replace: boolean): string {
+    const entry = this.paths.get(from);
+    if (entry === undefined) return "not-found";
+    if (entry.kind === "directory") return "is-directory";
+    if (from === to) return "invalid";
+    const refused = this.#refuseFile(to, !replace);
+    if (refused !== undefined) return refused;
+    this.#setFile(to, [...entry.chunks]);
     return "ok";
   }
 
@@ -257,4 +341,8 @@ export class Model {
     }
     return "ok";
   }
+}
+
+function labelsOf(upload: ModelUpload): string[] {
+  return [...upload.chunks.values()].map(({ label }) => label);
 }

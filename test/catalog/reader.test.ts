@@ -284,6 +284,7 @@ describe("lists for repair", () => {
       minCopies: 2,
       startedMs: 1000,
       touchedMs: 1003,
+      paused: false,
     });
     world.do("commit u");
     expect(reader.upload(idOf("u"))).toBeUndefined();

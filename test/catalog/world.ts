@@ -17,6 +17,7 @@ import type {
   ResultOf,
 } from "../../src/catalog/operation.ts";
 import { CatalogReader } from "../../src/catalog/reader.ts";
+import { readValue } from "../../src/catalog/schema.ts";
 import { Tx } from "../../src/catalog/transaction.ts";
 import { chainHash } from "../../src/catalog/writer.ts";
 import { wrapError } from "../../src/wire/errors.ts";
@@ -69,11 +70,15 @@ export class World {
   nowMs = 1000;
   #chunks = 0;
 
-  constructor() {
-    writeFileSync(this.path, emptyCatalog());
+  /** Begins with a catalog's file, an empty one unless given. */
+  constructor(catalog?: Uint8Array) {
+    writeFileSync(this.path, catalog ?? emptyCatalog());
     this.database = openCatalog(this.path);
     this.database.run("PRAGMA synchronous = OFF");
     this.tx = new Tx(this.database);
+    this.sequence = Number(
+      readValue(this.database, "SELECT value FROM meta WHERE key = 'sequence'"),
+    );
     this.reader = new CatalogReader(this.path);
   }
 
@@ -133,7 +138,9 @@ export class World {
       case "put":
         return this.#put(first, second, flags.includes("-x"));
       case "mkdir": {
-        const facts = { owner: "ann", mode: 0o755, atMs };
+        // mkdir PATH [MODE [MTIME]]
+        const mode = second === "" ? 0o755 : parseInt(second, 8);
+        const facts = { owner: "ann", mode, mtimeMs: Number(others[0] ?? atMs), atMs };
         const parents = flags.includes("-p");
         const { made } = this.apply({ kind: "dir.make", path: first, parents, ...facts });
         return made ? "made" : "there";
@@ -147,6 +154,27 @@ export class World {
         const replace = !flags.includes("-n");
         this.apply({ kind: "file.rename", from: first, to: second, replace, atMs });
         return "ok";
+      }
+      case "cp": {
+        const replace = !flags.includes("-n");
+        const facts = { from: first, to: second, replace, owner: "bob", atMs };
+        return `v${this.apply({ kind: "file.copy", ...facts }).version}`;
+      }
+      case "set": {
+        // set PATH [mode=OCTAL] [mtime=MS]
+        const [mode, mtime] = ["mode=", "mtime="].map((key) =>
+          [second, ...others].find((word) => word.startsWith(key))?.slice(key.length)
+        );
+        const facts = {
+          ...(mode === undefined ? {} : { mode: parseInt(mode, 8) }),
+          ...(mtime === undefined ? {} : { mtimeMs: Number(mtime) }),
+        };
+        this.apply({ kind: "file.set", path: first, ...facts });
+        return "ok";
+      }
+      case "stat": {
+        const { kind, size, version, mtimeMs, mode, owner } = this.reader.getEntry(first);
+        return `${kind} v${version}, ${size} bytes, 0${mode.toString(8)} ${owner} at ${mtimeMs}`;
       }
       case "ls":
         return this.reader.list(first, {
@@ -178,16 +206,24 @@ export class World {
     const upload = idOf(first);
     switch (verb) {
       case "begin": {
+        // begin UPLOAD PATH [GOAL]; -r resumes, -i takes whatever is silent for interrupted
         const file = fileAt(second, flags.includes("-x"));
-        this.apply({ kind: "upload.begin", upload, file, goal: 3, minCopies: 2, atMs });
-        return "ok";
+        const goal = Number(others[0] ?? 3);
+        const resume = flags.includes("-r")
+          ? { resume: { idleBeforeMs: flags.includes("-i") ? atMs : 0 } }
+          : {};
+        const facts = { upload, file, goal, minCopies: 2, ...resume, atMs };
+        const { resumedBytes } = this.apply({ kind: "upload.begin", ...facts });
+        return resumedBytes === 0 ? "ok" : `${resumedBytes} bytes resumed`;
       }
       case "touch":
         this.apply({ kind: "upload.touch", upload, atMs });
         return "ok";
       case "abort": {
-        const { committed } = this.apply({ kind: "upload.abort", upload, atMs });
-        return committed === undefined ? "ok" : describe(committed);
+        const keep = flags.includes("-k");
+        const { committed, kept } = this.apply({ kind: "upload.abort", upload, keep, atMs });
+        if (committed !== undefined) return describe(committed);
+        return kept ? "kept" : "ok";
       }
       case "place": {
         // place UPLOAD SEQ OFFSET CHUNK SIZE KEEPERS

@@ -130,6 +130,7 @@ test("an operation that fails half-way is undone whole, rows and counters", asyn
       parents: false,
       owner: "ann",
       mode: 0o755,
+      mtimeMs: 1,
       atMs: 1,
     }),
   ]);
@@ -148,8 +149,8 @@ test("the hash tells histories apart that end with the same rows", async () => {
   const right = openWriter("right.db");
   for (const writer of [left, right]) await writer.submit({ kind: "master.start", atMs: 1 });
   expect(left.mark).toEqual(right.mark);
-  await left.submit({ kind: "upload.abort", upload: idOf("a"), atMs: 1 });
-  await right.submit({ kind: "upload.abort", upload: idOf("b"), atMs: 1 });
+  await left.submit({ kind: "upload.abort", upload: idOf("a"), keep: false, atMs: 1 });
+  await right.submit({ kind: "upload.abort", upload: idOf("b"), keep: false, atMs: 1 });
   expect(left.mark.sequence).toBe(right.mark.sequence);
   expect(left.mark.hash).not.toBe(right.mark.hash);
   for (const writer of [left, right]) await writer.close();
@@ -250,10 +251,13 @@ test("a broken invariant ends the writer", async () => {
   });
   await writer.submit(put("/a", "a"));
   const vandal = new Database(join(directory, "a.db"));
-  vandal.run("DELETE FROM inode WHERE kind = 'file'");
+  vandal.run("DELETE FROM chunk");
   vandal.close();
-  await expect(writer.submit(put("/a", "a"))).rejects.toMatchObject({ code: "internal" });
-  expect(String(fatal[0])).toContain("Missing the inode of an extent");
+  const facts = { from: "/a", to: "/b", replace: true, owner: "ann", atMs: 1 };
+  await expect(writer.submit({ kind: "file.copy", ...facts })).rejects.toMatchObject({
+    code: "internal",
+  });
+  expect(String(fatal[0])).toContain("a chunk that is shared is in use");
 });
 
 /** All rows of all tables, SQLite's own counters included, as text. */

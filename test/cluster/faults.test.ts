@@ -108,8 +108,8 @@ test(
   60_000,
 );
 
-test("a client killed in mid-upload: slots free, chunks gone after the grace", async () => {
-  const c = await start();
+test("a client killed in mid-upload: slots free, chunks kept for a while, then gone", async () => {
+  const c = await start({ env: { TYDFS_UPLOAD_TTL: "5s" } });
   const source = c.file("big.bin", 500 * MIB);
   const child = c.spawn(["put", source, "/big"]);
   await until("chunks arrive", () => chunksOnDisk(c, [1, 2, 3]) > 3);

@@ -163,8 +163,8 @@ test("A head with too few copies records them, but commits nothing", async () =>
   expect((await world.store(placement, 2)).committed?.copies).toBe(2);
 });
 
-test("An aborted or forgotten upload is closed, and its chunks become orphans", async () => {
-  world = await World.start({ upload_lease: "5s", grace: "1h" });
+test("A forgotten upload is closed in the end, and its chunks become orphans", async () => {
+  world = await World.start({ upload_lease: "5s", upload_ttl: "5s", grace: "1h" });
   await world.addKeepers(["a", "b", "c"]);
   const { upload } = await world.ask(uploadBegin, beginRequest("/left", 2 * large.length));
   const { placement } = await world.ask(uploadExtend, { upload, offer: offerOf(large) });

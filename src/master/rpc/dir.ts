@@ -29,12 +29,19 @@ export function list(
 /** `dir.make`. */
 export async function make(
   desk: Desk,
-  request: { path: string; parents: boolean; owner: string },
+  request: {
+    path: string;
+    parents: boolean;
+    owner: string;
+    mode?: number | undefined;
+    mtimeMs?: number | undefined;
+  },
 ): Promise<{ path: string; made: boolean }> {
-  const { path, parents, owner } = request;
   const atMs = desk.clock.wallMs();
-  const operation = { kind: "dir.make", path, parents, owner, mode: MODE_NEW, atMs } as const;
-  return { path, made: (await desk.journal.submit(operation)).made };
+  const { path, parents, owner, mode = MODE_NEW, mtimeMs = atMs } = request;
+  const facts = { path, parents, owner, mode, mtimeMs };
+  const { made } = await desk.journal.submit({ kind: "dir.make", ...facts, atMs });
+  return { path, made };
 }
 
 /** The cursor behind an entry: its sort key. */

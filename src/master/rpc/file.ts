@@ -1,6 +1,6 @@
 /**
- * `file.*`: where a file's bytes lie, what is known of it, its removal and renaming, doubts about a
- * replica.
+ * `file.*`: where a file's bytes lie, what is known of it, its removal, renaming and copying, facts
+ * that are set, doubts about a replica.
  */
 import type { ExtentFacts, KeeperRecord } from "../../catalog/reader.ts";
 import { call } from "../../wire/bus.ts";
@@ -101,6 +101,30 @@ export async function rename(
   await desk.journal.submit({ kind: "file.rename", ...request, atMs });
   desk.announce({ kind: "renamed", path: request.from, to: request.to });
   return { path: request.to };
+}
+
+/** `file.copy`. */
+export async function copy(
+  desk: Desk,
+  request: { from: string; to: string; replace: boolean; owner: string },
+): Promise<{ path: string; version: number }> {
+  const atMs = desk.clock.wallMs();
+  const { version } = await desk.journal.submit({ kind: "file.copy", ...request, atMs });
+  return { path: request.to, version };
+}
+
+/** `file.set`. */
+export async function set(
+  desk: Desk,
+  request: { path: string; mode?: number | undefined; mtimeMs?: number | undefined },
+): Promise<Record<string, never>> {
+  const { path, mode, mtimeMs } = request;
+  return await desk.journal.submit({
+    kind: "file.set",
+    path,
+    ...(mode === undefined ? {} : { mode }),
+    ...(mtimeMs === undefined ? {} : { mtimeMs }),
+  });
 }
 
 /** `file.doubt`. Answers at once; the keeper reports what it finds. */

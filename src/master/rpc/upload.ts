@@ -5,10 +5,11 @@
  */
 import { formatSize, MIB } from "../../base/bytes.ts";
 import type { FileFacts } from "../../catalog/operation.ts";
+import type { UploadRecord } from "../../catalog/upload_reader.ts";
 import { TydfsError } from "../../wire/errors.ts";
 import { makeId } from "../../wire/ids.ts";
 import { quotePath } from "../../wire/names.ts";
-import { blockCount, SUM_BYTES } from "../../wire/sums.ts";
+import { blockCount, sameSums, SUM_BYTES } from "../../wire/sums.ts";
 import type { CommitOrder } from "../../wire/ticket.ts";
 import { signTicket } from "../../wire/ticket.ts";
 import type {
@@ -53,8 +54,11 @@ export async function begin(desk: Desk, request: UploadBeginRequest): Promise<Up
   if (exclusive && there !== undefined) throw refusal("exists", path, "it exists already");
   const only = chooseOnly(request, settings.chunk_size);
   if (only !== undefined) checkOffer(path, only, settings.chunk_size);
+  const resume = request.resume && only === undefined;
   const sizeBytes = only?.sizeBytes ?? request.sizeBytes ?? 0;
-  const candidates = checkRoom(desk, path, sizeBytes, minCopies);
+  // What is stored already needs no room, as far as it turns out to be the same.
+  const newBytes = Math.max(0, sizeBytes - (resume ? reader.resumableBytes(path) : 0));
+  const candidates = checkRoom(desk, path, newBytes, minCopies);
 
   const upload = makeId(random);
   const file: FileFacts = { path, mode, mtimeMs, owner, exclusive };
@@ -68,8 +72,10 @@ export async function begin(desk: Desk, request: UploadBeginRequest): Promise<Up
   const atMs = desk.clock.wallMs();
   const operation = { kind: "upload.begin", upload, file, goal, minCopies, atMs } as const;
   if (only === undefined) {
-    await desk.journal.submit(operation);
-    return reply;
+    const idleBeforeMs = atMs - settings.upload_lease;
+    const takingOver = resume ? { resume: { idleBeforeMs } } : {};
+    const { resumedBytes } = await desk.journal.submit({ ...operation, ...takingOver });
+    return { ...reply, resumedBytes: Math.min(resumedBytes, request.sizeBytes ?? Infinity) };
   }
   const order: CommitOrder = { mode, mtimeMs, owner, exclusive };
   const { placement, release } = place(desk, { ...terms, commit: order }, only);
@@ -88,7 +94,7 @@ export async function begin(desk: Desk, request: UploadBeginRequest): Promise<Up
 export async function extend(
   desk: Desk,
   request: { upload: string; offer?: ChunkOffer | undefined },
-): Promise<{ placement?: ChunkPlacement }> {
+): Promise<{ placement?: ChunkPlacement; stored?: true }> {
   const { settings, reader, clock, journal } = desk;
   const { upload, offer } = request;
   const record = reader.upload(upload);
@@ -99,10 +105,11 @@ export async function extend(
   const atMs = clock.wallMs();
   // A touch costs a transaction: not with each chunk.
   const old = Math.abs(atMs - record.touchedMs) > settings.upload_lease / 4;
-  if (old) await journal.submit({ kind: "upload.touch", upload, atMs });
+  if (old || record.paused) await journal.submit({ kind: "upload.touch", upload, atMs });
   if (offer === undefined) return {};
   const { path, goal, minCopies } = record;
   checkOffer(path, offer, settings.chunk_size);
+  if (isStored(desk, record, offer)) return { stored: true };
   const candidates = checkRoom(desk, path, offer.sizeBytes, minCopies);
   const terms: UploadTerms = { upload, path, goal, minCopies, candidates };
   return { placement: place(desk, terms, offer).placement };
@@ -130,11 +137,21 @@ export async function abort(
   request: { upload: string; keep: boolean },
 ): Promise<{ committed?: Committed }> {
   const atMs = desk.clock.wallMs();
-  const { upload } = request;
-  const { committed } = await desk.journal.submit({ kind: "upload.abort", upload, atMs });
+  const { committed } = await desk.journal.submit({ kind: "upload.abort", ...request, atMs });
   if (committed === undefined) return {};
   const { replaced: _replaced, ...file } = committed;
   return { committed: file };
+}
+
+/** Whether an upload has the very chunk that is offered, on enough keepers that are there. */
+function isStored(desk: Desk, upload: UploadRecord, offer: ChunkOffer): boolean {
+  const there = desk.reader.storedChunk(upload.id, offer.seq);
+  if (there === undefined) return false;
+  const { offset, sizeBytes, sums, keepers } = there;
+  if (offset !== offer.offset || sizeBytes !== offer.sizeBytes) return false;
+  const stateOf = (number: number) => desk.tables.keepers.find(number)?.state ?? "DEAD";
+  const live = keepers.filter((number) => stateOf(number) !== "DEAD").length;
+  return live >= upload.minCopies && sameSums(sums, offer.sums);
 }
 
 /** Copies wanted and copies needed. Throws `invalid` when more are needed than wanted. */

@@ -1,0 +1,50 @@
+/** Catalogs of older formats are migrated with all that is in them. */
+import { expect, test } from "bun:test";
+import { Database } from "bun:sqlite";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { checkCatalog } from "../../src/catalog/check.ts";
+import { openCatalog } from "../../src/catalog/open.ts";
+import { readPragma } from "../../src/catalog/schema.ts";
+import { CATALOG_FORMAT_VERSION } from "../../src/wire/version.ts";
+import { World } from "./world.ts";
+
+/** A catalog of format 1: files, a film of two chunks, a replaced one, trash, an upload. */
+const FORMAT_1 = readFileSync(join(import.meta.dir, "format_1.sql"), "utf8");
+
+test("a catalog of format 1 is migrated with all that is in it", () => {
+  const directory = mkdtempSync(join(tmpdir(), "catalog-"));
+  const path = join(directory, "catalog.db");
+  const old = new Database(path, { create: true });
+  old.run(FORMAT_1);
+  old.close();
+  const database = openCatalog(path);
+  expect(readPragma(database, "user_version")).toBe(CATALOG_FORMAT_VERSION);
+  expect(database.prepare("SELECT value FROM meta WHERE key = 'format'").values())
+    .toEqual([[CATALOG_FORMAT_VERSION]]);
+  expect(checkCatalog(database)).toEqual([]);
+  database.run("PRAGMA wal_checkpoint(TRUNCATE)");
+  database.close();
+
+  using world = new World(readFileSync(path));
+  rmSync(directory, { recursive: true });
+  world.nowMs = 2000;
+  const lines: [string, string][] = [
+    ["ls -r /", "/a/ /a/film /a/one /empty/"],
+    ["stat /a/film", "file v9, 17 bytes, 0644 ann at 7"],
+    // Reports that are repeated: of the replaced version, of the new one, of a purged one.
+    ["put /a/one x", "/a/one v4, 10 bytes, 2/3"],
+    ["put /a/one y", "/a/one v5, 10 bytes, 2/3, replaced"],
+    ["put /gone p", 'conflict: Cannot commit "/gone": it was committed before, and removed since'],
+    ["put /c w", "/c v24, 10 bytes, 2/3"],
+    // The upload that was under way goes on, or is taken over.
+    ["touch v", "ok"],
+    ["abort -k v", "kept"],
+    ["begin -r n /a/film", "10 bytes resumed"],
+    ["commit n g0=10", "/a/film v28, 10 bytes, 2/3, replaced"],
+    ["purge 10", "3 purged"],
+  ];
+  expect(lines.map(([line]) => [line, world.do(line)])).toEqual(lines);
+  expect(world.check()).toEqual([]);
+});
