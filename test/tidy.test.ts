@@ -49,6 +49,7 @@ const filesDoor = {
     "src/chunks/disk.ts",
     "src/client/local_files.ts",
     "src/client/local_tree.ts",
+    "src/client/local_writer.ts",
     "src/config/load.ts",
     "src/master/data_dir.ts",
     "src/master/nats_server.ts",

@@ -71,6 +71,8 @@ export interface GetOptions extends OperationOptions {
   onProgress?: ProgressListener;
   /** Sync the local file to its disk before returning. */
   sync?: boolean;
+  /** The local path is the file's own, also where a directory (or a link to one) is there. */
+  exact?: boolean;
 }
 
 export interface ReadOptions extends OperationOptions {

@@ -3,6 +3,7 @@
  * streams to and from keepers itself; it never sees the catalog.
  */
 import { systemClock } from "../base/clock.ts";
+import { Limiter } from "../base/limit.ts";
 import { silentLog } from "../base/log.ts";
 import { systemRandom } from "../base/random.ts";
 import type { Bus } from "../wire/bus.ts";
@@ -15,7 +16,7 @@ import { dirList, dirMake, LIST_PAGE_MAX } from "../wire/dir.ts";
 import { hasCode, TydfsError } from "../wire/errors.ts";
 import type { Entry } from "../wire/file.ts";
 import { ClusterEvent as ClusterEventSchema, eventList } from "../wire/event.ts";
-import { fileCopy, fileRemove, fileRename, fileSet, fileStat } from "../wire/file.ts";
+import { fileCopy, fileRemove, fileRename, fileSet, fileStat, LINK_MODE } from "../wire/file.ts";
 import { ruleAdd, ruleApply, ruleList, ruleRemove } from "../wire/rule.ts";
 import { baseName, joinPath, parsePath, quotePath } from "../wire/names.ts";
 import type { Rpc } from "../wire/rpc.ts";
@@ -37,6 +38,7 @@ import type {
   RuleFacts,
   StatResult,
 } from "./api.ts";
+import { BytesSource } from "./bytes_source.ts";
 import type { ClientContext } from "./context.ts";
 import { downloadInOrder, downloadInto } from "./download.ts";
 import { LocalSource, LocalTarget, resolveTarget } from "./local_files.ts";
@@ -52,6 +54,8 @@ export type * from "./api.ts";
 const CONNECT_MS = 4_000;
 const WAIT_MS_DEFAULT = 30_000;
 const PARALLEL_DEFAULT = 4;
+/** The longest target that a system takes. */
+const LINK_BYTES_MAX = 4096;
 
 export class TydfsClient {
   readonly #context: ClientContext;
@@ -77,6 +81,7 @@ export class TydfsClient {
       owner: settings.owner ?? "",
       waitMs: settings.waitMs ?? WAIT_MS_DEFAULT,
       parallel: settings.parallel ?? PARALLEL_DEFAULT,
+      streams: new Limiter(settings.parallel ?? PARALLEL_DEFAULT),
       onWait,
     };
   }
@@ -118,6 +123,34 @@ export class TydfsClient {
     return this.#upload(source, parsePath(remote), options);
   }
 
+  /** Puts a symbolic link: a file whose bytes are the link's target, and whose mode says so. */
+  async putLink(
+    target: string,
+    remote: string,
+    options: PutOptions & { mtimeMs?: number } = {},
+  ): Promise<PutResult> {
+    const mtimeMs = options.mtimeMs ?? this.#context.clock.wallMs();
+    const source = new BytesSource(Buffer.from(target), { mode: LINK_MODE, mtimeMs });
+    return await this.#upload(source, parsePath(remote), options);
+  }
+
+  /** The target of a symbolic link. Throws `invalid` when the bytes can't be one. */
+  async readLink(remote: string, options: ReadOptions = {}): Promise<string> {
+    const parts: Uint8Array[] = [];
+    let sizeBytes = 0;
+    for await (const part of this.read(remote, options)) {
+      parts.push(part);
+      sizeBytes += part.length;
+      if (sizeBytes > LINK_BYTES_MAX) break;
+    }
+    const bytes = Buffer.concat(parts);
+    const target = bytes.toString();
+    const whole = Buffer.from(target).equals(bytes) && !target.includes("\0");
+    if (whole && sizeBytes > 0 && sizeBytes <= LINK_BYTES_MAX) return target;
+    const message = `Cannot read the link ${quotePath(remote)}: its target is no path`;
+    throw new TydfsError("invalid", message);
+  }
+
   /**
    * Gets a file to a local path (into it, when that is a directory). A local file that is there is
    * replaced when the download is whole, and untouched otherwise.
@@ -128,7 +161,8 @@ export class TydfsClient {
     const signal = signalOf(options);
     const startMs = clock.monotonicMs();
     const file = await RemoteFile.open(this.#context, path, signal);
-    const target = await LocalTarget.create(await resolveTarget(local, baseName(path)), random);
+    const place = options.exact === true ? local : await resolveTarget(local, baseName(path));
+    const target = await LocalTarget.create(place, random);
     try {
       const onProgress = options.onProgress ?? ignore;
       await downloadInto(this.#context, file, target, { signal, onProgress });

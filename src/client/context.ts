@@ -1,5 +1,6 @@
 /** What every operation of the client stands on: its effects and its limits, as one value. */
 import type { Clock } from "../base/clock.ts";
+import type { Limiter } from "../base/limit.ts";
 import type { Log } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import type { ChunkTransport } from "../wire/chunk_http.ts";
@@ -15,8 +16,10 @@ export interface ClientContext {
   owner: string;
   /** Time to wait while all ports are busy. */
   waitMs: number;
-  /** Chunks or ranges in transfer at once. */
+  /** Chunks or ranges of one file in transfer at once. */
   parallel: number;
+  /** Bounds those of all files together that have more than one. */
+  streams: Limiter;
   onWait: (notice: WaitNotice) => void;
 }
 

@@ -52,8 +52,12 @@ export async function downloadInto(
       options.onProgress({ doneBytes, totalBytes: sizeBytes });
     };
     for (let next = await ranges.next(); !next.done; next = await ranges.next()) {
-      signal.throwIfAborted();
-      await reader.read(next.value.range, next.value.open, { signal, blocks, take });
+      const { range, open } = next.value;
+      const read = () => {
+        signal.throwIfAborted();
+        return reader.read(range, open, { signal, blocks, take });
+      };
+      await (size === 1 ? read() : context.streams.run(read));
     }
   });
 }

@@ -167,8 +167,10 @@ async function sendChunks(
         const next = await orAbort(chunks.next(), signal);
         if (next.done === true) return;
         const chunk = next.value;
-        const shipment = { chunk, sums: await chunk.sums(), placement: undefined };
-        const { sums } = await sender.send(shipment, signal);
+        const { sums } = await context.streams.run(async () => {
+          const shipment = { chunk, sums: await chunk.sums(), placement: undefined };
+          return await sender.send(shipment, signal);
+        });
         chunk.release();
         sent[chunk.seq] = { sums, sizeBytes: chunk.sizeBytes };
         doneBytes += chunk.sizeBytes;

@@ -1,0 +1,144 @@
+/** The two sides of a sync: a local tree and one of the cluster, in either direction. */
+import type { Random } from "../base/random.ts";
+import { hasCode, TydfsError } from "../wire/errors.ts";
+import { joinPath, quotePath } from "../wire/names.ts";
+import { CHUNK_BYTES_MAX, fileChecksum } from "../wire/sums.ts";
+import type { TydfsClient } from "./client.ts";
+import type { TreeFilter } from "./filter.ts";
+import { TAKE_ALL } from "./filter.ts";
+import { LocalSource } from "./local_files.ts";
+import type { LocalEntry, WalkOptions } from "./local_tree.ts";
+import { walkTree } from "./local_tree.ts";
+import { LocalWriter } from "./local_writer.ts";
+import { OpenDirectories } from "./open_directories.ts";
+import { listTree, treeEntry } from "./remote_tree.ts";
+import { FileSource } from "./source.ts";
+import type { LinkRule } from "./tree_copy.ts";
+import { factsOf, LocalJobs, RemoteJobs } from "./tree_jobs.ts";
+import type { TreeEntry } from "./tree_merge.ts";
+import type { SyncSides } from "./tree_sync.ts";
+
+export interface SidesOptions {
+  local: string;
+  remote: string;
+  filter: TreeFilter;
+  links: LinkRule;
+  signal: AbortSignal;
+  random: Random;
+  onTrouble: (error: TydfsError) => void;
+}
+
+/** The cluster's tree becomes like the local one. */
+export function sidesUp(client: TydfsClient, options: SidesOptions): SyncSides {
+  const { local, remote, links } = options;
+  return {
+    sourceName: local,
+    targetName: remote,
+    begin: async (dryRun) => {
+      const { signal } = options;
+      const root = treeEntryOf(await rootOf(local, options));
+      if (dryRun) return;
+      await client.makeDirectory(remote, { ...factsOf(root), parents: true, signal });
+    },
+    source: () => localTree(local, options),
+    target: () => remoteTarget(client, options),
+    jobs: new RemoteJobs(client, { local, remote }),
+    localChecksum: (path) => checksumOf(`${local}/${path}`),
+    removesWhole: options.filter === TAKE_ALL && links !== "skip",
+  };
+}
+
+/** The local tree becomes like the cluster's. */
+export function sidesDown(client: TydfsClient, options: SidesOptions): SyncSides {
+  const { local, remote, filter, links, signal, random, onTrouble } = options;
+  const writer = new LocalWriter(local, random);
+  const open = new OpenDirectories(async (entry, touched) => {
+    if (touched) await writer.setFacts(entry.path, factsOf(entry)).catch(onTrouble);
+  });
+  return {
+    sourceName: remote,
+    targetName: local,
+    begin: async (dryRun) => {
+      const { entry } = await client.stat(remote, { signal });
+      if (entry.kind !== "directory") throw noDirectory(remote);
+      if (dryRun || !await writer.makeDirectory("")) return;
+      const root = treeEntry(entry, "");
+      await open.enter(root);
+      // Even an empty one is to have its time.
+      await writer.setFacts("", factsOf(root));
+    },
+    source: () => listTree(client, remote, { filter, links: links !== "skip", signal }),
+    target: () => localTarget(options),
+    jobs: new LocalJobs(client, { writer, remoteOf: (path) => joinPath(remote, path) }),
+    localChecksum: (path) => checksumOf(writer.place(path)),
+    open,
+    removesWhole: false,
+  };
+}
+
+/** What is below a local directory. Throws `not-directory` on a file. */
+async function* localTree(root: string, options: WalkOptions): AsyncGenerator<TreeEntry> {
+  for await (const entry of walkTree(root, options)) {
+    if (entry.path !== "") yield treeEntryOf(entry);
+    else if (entry.kind !== "directory") throw noDirectory(root);
+  }
+}
+
+async function rootOf(root: string, options: WalkOptions): Promise<LocalEntry> {
+  for await (const entry of walkTree(root, options)) {
+    if (entry.kind === "directory") return entry;
+    break;
+  }
+  throw noDirectory(root);
+}
+
+function noDirectory(path: string): TydfsError {
+  const message = `Cannot sync ${quotePath(path)}: it is a file; use put or get`;
+  return new TydfsError("not-directory", message);
+}
+
+async function* remoteTarget(
+  client: TydfsClient,
+  { remote, filter, links, signal }: SidesOptions,
+): AsyncGenerator<TreeEntry> {
+  try {
+    yield* listTree(client, remote, { filter, links: links !== "skip", signal });
+  } catch (error) {
+    if (!hasCode(error, "not-found")) throw error;
+  }
+}
+
+/** In the target links are always what they are: nothing is looked at beyond them. */
+async function* localTarget(options: SidesOptions): AsyncGenerator<TreeEntry> {
+  const links = options.links === "skip" ? "skip" : "keep";
+  const onTrouble = (error: TydfsError) => {
+    // Sockets and the like are neither written nor removed.
+    if (error.data["skipped"] !== true) options.onTrouble(error);
+  };
+  try {
+    yield* localTree(options.local, { ...options, links, onTrouble });
+  } catch (error) {
+    const cause = (error as { cause?: { code?: unknown } }).cause;
+    if (cause?.code !== "ENOENT") throw error;
+  }
+}
+
+function treeEntryOf(entry: LocalEntry): TreeEntry {
+  const { path, kind, sizeBytes, mtimeMs, mode, target } = entry;
+  return { path, kind, sizeBytes, mtimeMs, mode, ...(target === undefined ? {} : { target }) };
+}
+
+/** The checksum that a local file would have in the cluster. */
+async function checksumOf(local: string): Promise<string> {
+  const file = await LocalSource.open(local);
+  try {
+    const sums: Uint8Array[] = [];
+    const source = new FileSource(file);
+    const { signal } = new AbortController();
+    for await (const chunk of source.chunks(CHUNK_BYTES_MAX, signal)) sums.push(await chunk.sums());
+    await source.check();
+    return fileChecksum(sums);
+  } finally {
+    await file.close();
+  }
+}
