@@ -48,6 +48,9 @@ const filesDoor = {
   allowed: [
     "src/chunks/disk.ts",
     "src/client/local_files.ts",
+    "src/client/state_files.ts",
+    "src/client/watch/disk.ts",
+    "src/client/watch/hints.ts",
     "src/client/local_tree.ts",
     "src/client/local_writer.ts",
     "src/config/load.ts",
@@ -87,7 +90,7 @@ const doors: readonly Door[] = [
   },
   {
     module: /^bun:sqlite$/,
-    allowed: ["src/catalog/"],
+    allowed: ["src/catalog/", "src/client/watch/state.ts"],
     instead: "ask src/catalog/",
   },
   {

@@ -15,6 +15,7 @@ import { addRm } from "./rm.ts";
 import { addStat } from "./stat.ts";
 import { addStatus } from "./status.ts";
 import { addVersion } from "./version.ts";
+import { addWatch } from "./watch.ts";
 import { EXIT_STATUSES, reportFailure } from "./exit.ts";
 import type { Output } from "./output.ts";
 import { consoleOutput } from "./output.ts";
@@ -90,6 +91,7 @@ export function makeProgram(session: Session): Command {
   addRm(program, session);
   addMv(program, session);
   addMkdir(program, session);
+  addWatch(program, session);
   addStatus(program, session);
   addVersion(program, session);
   return program;

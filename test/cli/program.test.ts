@@ -14,6 +14,7 @@ const COMMANDS = [
   "rm",
   "mv",
   "mkdir",
+  "watch",
   "status",
   "version",
 ];

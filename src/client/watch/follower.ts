@@ -1,7 +1,7 @@
 /**
  * Follows one path at a time into the cluster: compares the disk with what was sent, and sends,
- * renames, removes or leaves alone. It looks at the disk itself, right before it acts; whoever calls
- * it only says where.
+ * renames, removes or leaves alone. It looks at the disk itself, right before it acts; whoever
+ * calls it only says where.
  */
 import { must } from "../../base/assert.ts";
 import { MIB } from "../../base/bytes.ts";
@@ -25,7 +25,7 @@ const CHECKSUM_CHUNK_BYTES = 64 * MIB;
 /** What of the client a watch needs. */
 export type WatchClient = Pick<
   TydfsClient,
-  "put" | "rename" | "remove" | "makeDirectory" | "set" | "stat" | "list"
+  "put" | "putLink" | "rename" | "remove" | "makeDirectory" | "set" | "stat" | "list"
 >;
 
 export interface FollowerOptions {
@@ -123,9 +123,12 @@ export class Follower {
   async #send(entry: LocalEntry, signal: AbortSignal): Promise<FollowOutcome> {
     const { client, disk, state, onEvent } = this.#parts;
     const { put, onProgress } = this.#options;
-    const { path, local } = entry;
+    const { path, local, kind, mtimeMs, target } = entry;
+    const remote = this.#remote(path);
     const options = { ...put, signal, ...(onProgress && { onProgress }) };
-    const result = await client.put(local, this.#remote(path), options);
+    const result = kind === "link"
+      ? await client.putLink(target ?? "", remote, { ...options, mtimeMs })
+      : await client.put(local, remote, options);
     state.save(knownOf(entry, result));
     onEvent({ kind: "sent", ...result, local });
     // What was sent is what was seen only if it is the same still.

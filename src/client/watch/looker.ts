@@ -1,6 +1,6 @@
 /**
- * Looks at the disk: scans it, and looks where hints say. What differs from what was sent is left to
- * settle. A scan each so often makes good what hints have missed.
+ * Looks at the disk: scans it, and looks where hints say. What differs from what was sent is left
+ * to settle. A scan each so often makes good what hints have missed.
  */
 import { basename, dirname } from "node:path/posix";
 import type { Clock } from "../../base/clock.ts";
@@ -147,9 +147,8 @@ export class Looker {
     this.#dirty.take();
     disk.rules.refresh();
     const result = await this.#scan("", signal, remote);
-    root.admit(result.missing.length);
-    await this.#offerMissing(result.missing, signal);
-    if (result.more) this.#dirty.add(undefined);
+    root.admit(result.missing, this.#options.deletes);
+    await this.#offerMissing(result.missingPaths, signal);
     this.#lastScanEndMs = clock.monotonicMs();
     this.#lastScanMs = this.#lastScanEndMs - startMs;
   }
@@ -189,8 +188,7 @@ export class Looker {
       const look = await disk.look(path).catch((error) => this.#tellTrouble(error));
       if (look === undefined) continue;
       if (look.kind !== "there") {
-        for (const row of state.below(path)) missing.push(row.path);
-        if (state.find(path) !== undefined) missing.push(path);
+        missing.push(...this.#knownFrom(path));
         continue;
       }
       const { entry } = look;
@@ -203,10 +201,21 @@ export class Looker {
     await this.#offerMissing(missing, signal);
   }
 
+  /** A path, if it is known, behind what is known below it. */
+  #knownFrom(path: string): string[] {
+    const { state } = this.#parts;
+    const paths: string[] = [];
+    for (const row of state.below(path)) {
+      if (paths.length >= MISSING_MAX) break;
+      paths.push(row.path);
+    }
+    return state.find(path) === undefined ? paths : [...paths, path];
+  }
+
   /** Scans a directory, unless it has gone meanwhile; returns what is missing in it. */
   async #scanIfThere(directory: string, signal: AbortSignal): Promise<string[]> {
     try {
-      return (await this.#scan(directory, signal)).missing;
+      return (await this.#scan(directory, signal)).missingPaths;
     } catch (error) {
       if (!hasCode(error, "local")) throw error;
       // Gone, and then there is a hint of that, too; or it can't be read.
@@ -217,10 +226,9 @@ export class Looker {
 
   /** What is missing comes last: it may have appeared under another name. */
   async #offerMissing(missing: readonly string[], signal: AbortSignal): Promise<void> {
-    for (const path of missing.slice(0, MISSING_MAX)) {
-      await this.#offer({ path, seen: undefined }, signal);
-    }
-    if (missing.length > MISSING_MAX) this.#dirty.add(undefined);
+    for (const path of missing) await this.#offer({ path, seen: undefined }, signal);
+    // There may be more.
+    if (missing.length >= MISSING_MAX) this.#dirty.add(undefined);
   }
 
   async #offer(sighting: Sighting, signal: AbortSignal): Promise<void> {

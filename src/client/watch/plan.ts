@@ -85,28 +85,6 @@ export function knownOf(
   return { path, kind, sizeBytes, mtimeMs, mode, inode, device, version, checksum };
 }
 
-/** Where an entry sorts: a directory as `name/`, as lists of the cluster and walks of the disk. */
-export function sortKey(path: string, kind: "file" | "directory" | "link"): string {
-  return kind === "directory" ? `${path}/` : path;
-}
-
-/** Compares texts by their UTF-8 bytes, as SQLite and the cluster do. */
-export function compareBytes(left: string, right: string): number {
-  const length = Math.min(left.length, right.length);
-  for (let at = 0; at < length; at++) {
-    const one = left.charCodeAt(at);
-    const other = right.charCodeAt(at);
-    if (one !== other) return byteRank(one) - byteRank(other);
-  }
-  return left.length - right.length;
-}
-
-/** Surrogates stand for characters beyond U+FFFF, whose bytes sort behind all others. */
-function byteRank(unit: number): number {
-  if (unit >= 0xe000) return unit - 0x800;
-  return unit >= 0xd800 ? unit + 0x2000 : unit;
-}
-
 /** The directories above a path, the topmost first; `a/b/c` has `a` and `a/b`. */
 export function directoriesAbove(path: string): string[] {
   const above: string[] = [];
@@ -117,9 +95,9 @@ export function directoriesAbove(path: string): string[] {
 }
 
 export interface MissingFacts {
-  /** Known files that are not there any more. */
+  /** Known entries that are not there any more. */
   missing: number;
-  /** Known files. */
+  /** Known entries. */
   known: number;
   /** The watched directory is another one than the one whose files are known. */
   otherRoot: boolean;

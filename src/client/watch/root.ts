@@ -56,7 +56,7 @@ export class WatchedRoot {
   async untilBack(signal: AbortSignal): Promise<void> {
     for (;;) {
       const isBack = await this.arrive();
-      const isMountPoint = this.#isOther && this.#state.countFiles() > 0 &&
+      const isMountPoint = this.#isOther && this.#state.count() > 0 &&
         await this.#disk.isEmpty();
       if (isBack && !isMountPoint) return;
       await this.#clock.sleep(PAUSE_MS, signal);
@@ -64,18 +64,20 @@ export class WatchedRoot {
   }
 
   /**
-   * Judges a whole scan by the number of known files that it has missed. Throws `conflict` when the
-   * directory is most likely not the one whose files are known; else it is from now on.
+   * Judges a whole scan by the number of known entries that it has missed. One in which so many are
+   * missing that the directory is most likely another one does not count; where removals are to be
+   * followed it throws `conflict`.
    */
-  admit(missing: number): void {
-    const known = this.#state.countFiles();
+  admit(missing: number, deletes: boolean): void {
+    const known = this.#state.count();
     if (looksUnmounted({ missing, known, otherRoot: this.#isOther })) {
+      if (!deletes) return;
       throw new TydfsError(
         "conflict",
         `Cannot follow removals in ${
           quotePath(this.#disk.root)
         }: it is not the directory that it ` +
-          `was, and ${missing} of ${known} known files are missing; is the right disk mounted? ` +
+          `was, and ${missing} of ${known} known entries are missing; is the right disk mounted? ` +
           `If so, remove ${quotePath(this.#state.path)} to begin anew`,
       );
     }

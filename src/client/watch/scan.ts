@@ -4,13 +4,14 @@
  * and holds a page of each.
  */
 import type { TydfsError } from "../../wire/errors.ts";
-import { isLinkMode } from "../../wire/file.ts";
+import { isLinkMode, PERMISSION_BITS } from "../../wire/file.ts";
 import { ROOT } from "../../wire/names.ts";
 import type { Entry } from "../api.ts";
 import type { LocalEntry } from "../local_tree.ts";
+import { compareBytes, keyOf } from "../tree_merge.ts";
 import type { WatchedDisk } from "./disk.ts";
 import type { KnownEntry } from "./plan.ts";
-import { compareBytes, compareEntry, knownOf, sortKey } from "./plan.ts";
+import { compareEntry, knownOf } from "./plan.ts";
 import type { Sighting } from "./settling.ts";
 import type { WatchState } from "./state.ts";
 
@@ -42,10 +43,10 @@ export interface ScanOptions {
 export interface ScanResult {
   /** Entries on the disk. */
   entries: number;
-  /** Known paths that are not there; they were not handed on yet. */
-  missing: string[];
-  /** There are more of them. */
-  more: boolean;
+  /** Known paths that are not there. */
+  missing: number;
+  /** Those of them that are worth a look, at most `MISSING_MAX`; they were not handed on yet. */
+  missingPaths: string[];
 }
 
 /** Scans; throws `local` when the directory can't be read, and what the listing throws. */
@@ -56,15 +57,15 @@ export async function scan(parts: ScanParts, options: ScanOptions): Promise<Scan
   const known = new Cursor(state.below(directory));
   const there = new Cursor(remote?.entries ?? []);
   const prefix = remote === undefined || remote.root === ROOT ? ROOT : `${remote.root}/`;
-  const result: ScanResult = { entries: 0, missing: [], more: false };
+  const result: ScanResult = { entries: 0, missing: 0, missingPaths: [] };
   const judge = new Judge(parts, options, result);
   try {
     for (;;) {
       const heads = [await onDisk.head(), await known.head(), await there.head()] as const;
       const keys = [
-        heads[0] && sortKey(heads[0].path, heads[0].kind),
-        heads[1] && sortKey(heads[1].path, heads[1].kind),
-        heads[2] && sortKey(heads[2].path.slice(prefix.length), heads[2].kind),
+        heads[0] && keyOf(heads[0]),
+        heads[1] && keyOf(heads[1]),
+        heads[2] && keyOf(heads[2]).slice(prefix.length),
       ] as const;
       const first = leastOf(keys);
       if (first === undefined) break;
@@ -130,7 +131,7 @@ class Judge {
       (found.size === entry.sizeBytes && found.mtimeMs === entry.mtimeMs &&
         isLinkMode(found.mode) === (entry.kind === "link")));
     if (sameFacts) {
-      const row = { ...knownOf(entry, found), mode: found.mode };
+      const row = { ...knownOf(entry, found), mode: found.mode & PERMISSION_BITS };
       this.#rows.push(row);
       if (this.#rows.length >= SAVE_ROWS) this.save();
       return row;
@@ -142,11 +143,10 @@ class Judge {
 
   #miss(known: KnownEntry): void {
     const { disk, state } = this.#parts;
-    const { missing } = this.#result;
     if (!disk.rules.takes(known.path, known.kind)) return state.forget(known.path);
-    if (!this.#options.deletes) return;
-    if (missing.length < MISSING_MAX) missing.push(known.path);
-    else this.#result.more = true;
+    this.#result.missing++;
+    const { missingPaths } = this.#result;
+    if (this.#options.deletes && missingPaths.length < MISSING_MAX) missingPaths.push(known.path);
   }
 }
 

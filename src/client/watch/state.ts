@@ -10,7 +10,7 @@ import { takeFileLock } from "../../base/file_lock.ts";
 import { TydfsError } from "../../wire/errors.ts";
 import { quotePath } from "../../wire/names.ts";
 import type { KnownEntry } from "./plan.ts";
-import { sortKey } from "./plan.ts";
+import { keyOf } from "../tree_merge.ts";
 import { makeStateDirectory, moveAside } from "../state_files.ts";
 
 /** Raised when the tables change; a database of another format is begun anew. */
@@ -121,7 +121,7 @@ export class WatchState {
       yield* page;
       const last = page.at(-1);
       if (last === undefined) return;
-      after = sortKey(last.path, last.kind);
+      after = keyOf(last);
     }
   }
 
@@ -129,6 +129,11 @@ export class WatchState {
   hasBelow(directory: string): boolean {
     const sql = "SELECT 1 FROM entry WHERE key > ?1 || '/' AND key < ?1 || '0' LIMIT 1";
     return this.#database.query(sql).get(directory) !== null;
+  }
+
+  /** All entries. */
+  count(): number {
+    return this.#database.query<{ n: number }, []>("SELECT count(*) AS n FROM entry").get()?.n ?? 0;
   }
 
   /** Files and links, without directories. */
@@ -146,7 +151,7 @@ export class WatchState {
       for (const entry of entries) {
         const { path, kind, sizeBytes, mtimeMs, mode, inode, device, version, checksum } = entry;
         const identity = [String(inode), String(device)] as const;
-        const key = sortKey(path, kind);
+        const key = keyOf(entry);
         statement.run(path, key, kind, sizeBytes, mtimeMs, mode, ...identity, version, checksum);
       }
     })();

@@ -1,13 +1,13 @@
 /**
- * Keeps a remote directory in step with a local one: a looker finds what differs and lets it settle,
- * and several workers follow what has settled. A failure concerns its path, and is tried again; only
- * an absent master stops all, until it is back.
+ * Keeps a remote directory in step with a local one: a looker finds what differs and lets it
+ * settle, and several workers follow what has settled. A failure concerns its path, and is tried
+ * again; only an absent master stops all, until it is back.
  */
 import type { Clock } from "../../base/clock.ts";
 import type { Random } from "../../base/random.ts";
 import { hasCode, TydfsError } from "../../wire/errors.ts";
 import { quotePath } from "../../wire/names.ts";
-import { runCrew } from "../crew.ts";
+import { orAbort, runCrew } from "../crew.ts";
 import type { WatchedDisk } from "./disk.ts";
 import type { WatchListener } from "./event.ts";
 import { decideFailure, mayPassSoon } from "./failure.ts";
@@ -144,8 +144,7 @@ export class Watcher {
       await this.#looker.scanFirst(own);
       for (let round = 1;; round++) {
         const before = this.#done;
-        await this.#settling.mark();
-        own.throwIfAborted();
+        await orAbort(this.#settling.mark(), own);
         const idle = this.#done === before && round >= ONCE_ROUNDS;
         if (this.#settling.size === 0 || idle) break;
       }
