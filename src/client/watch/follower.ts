@@ -4,33 +4,20 @@
  * calls it only says where.
  */
 import { must } from "../../base/assert.ts";
-import { MIB } from "../../base/bytes.ts";
-import { hasCode } from "../../wire/errors.ts";
-import { joinPath, parsePath } from "../../wire/names.ts";
-import { fileChecksum } from "../../wire/sums.ts";
-import type { Entry, ProgressListener, PutOptions } from "../api.ts";
-import type { TydfsClient } from "../client.ts";
+import { CHUNK_BYTES_MAX, fileChecksum } from "../../wire/sums.ts";
+import type { ProgressListener, PutOptions } from "../api.ts";
 import { LocalSource } from "../local_files.ts";
 import type { LocalEntry } from "../local_tree.ts";
 import { FileSource } from "../source.ts";
-import type { WatchedDisk } from "./disk.ts";
-import type { WatchListener } from "./event.ts";
+import { Mover } from "./mover.ts";
 import type { KnownEntry } from "./plan.ts";
-import { compareEntry, directoriesAbove, isSameFile, knownOf, sameLook } from "./plan.ts";
+import { compareEntry, knownOf, sameLook } from "./plan.ts";
+import { isSent } from "./remote_side.ts";
+import type { RemoverParts } from "./remover.ts";
+import { Remover } from "./remover.ts";
 import type { Sighting } from "./settling.ts";
-import type { WatchState } from "./state.ts";
-
-const CHECKSUM_CHUNK_BYTES = 64 * MIB;
-
-/** What of the client a watch needs. */
-export type WatchClient = Pick<
-  TydfsClient,
-  "put" | "putLink" | "rename" | "remove" | "makeDirectory" | "set" | "stat" | "list"
->;
 
 export interface FollowerOptions {
-  /** The remote directory. */
-  remote: string;
   /** Whether what is removed here is removed there. */
   deletes: boolean;
   trustInodes: boolean;
@@ -38,18 +25,16 @@ export interface FollowerOptions {
   onProgress?: ProgressListener;
 }
 
-export interface FollowerParts {
-  client: WatchClient;
-  disk: WatchedDisk;
-  state: WatchState;
-  onEvent: WatchListener;
-  /** Whether the root is still the directory that it was; without it nothing is removed. */
-  rootIsThere: () => Promise<boolean>;
+/** What following a path needs of its caller. */
+export interface FollowContext {
+  signal: AbortSignal;
+  /** Called when it is known whether the path was moved here; what follows may take long. */
+  decided: () => void;
 }
 
 /**
- * `done`; `unsettled`: the path was or is changing, look again; `root-lost`: there is nothing to
- * look at. Further paths may need a look, too.
+ * `done`; `unsettled`: the path was or is changing; `root-lost`: there is nothing to look at.
+ * Paths that need a look then are in `again`.
  */
 export interface FollowOutcome {
   kind: "done" | "unsettled" | "root-lost";
@@ -59,22 +44,20 @@ export interface FollowOutcome {
 const DONE: FollowOutcome = { kind: "done", again: [] };
 
 export class Follower {
-  readonly #parts: FollowerParts;
+  readonly #parts: RemoverParts;
   readonly #options: FollowerOptions;
+  readonly #mover: Mover;
+  readonly #remover: Remover;
 
-  constructor(parts: FollowerParts, options: FollowerOptions) {
+  constructor(parts: RemoverParts, options: FollowerOptions) {
     this.#parts = parts;
     this.#options = options;
+    this.#mover = new Mover(parts);
+    this.#remover = new Remover(parts);
   }
 
-  /**
-   * Brings one path in step, if it is as it was seen. `decided` is called when it is known whether
-   * it was moved here. Throws what the client throws.
-   */
-  async follow(
-    { path, seen }: Sighting,
-    { signal, decided }: { signal: AbortSignal; decided: () => void },
-  ): Promise<FollowOutcome> {
+  /** Brings one path in step, if it is as it was seen. Throws what the client throws. */
+  async follow({ path, seen }: Sighting, context: FollowContext): Promise<FollowOutcome> {
     const { disk, state } = this.#parts;
     const look = await disk.look(path);
     if (look.kind === "ignored") {
@@ -83,16 +66,15 @@ export class Follower {
     }
     const now = look.kind === "there" ? look.entry : undefined;
     if (!sameLook(seen, now)) return unsettled(path, now);
-    if (now === undefined) return await this.#vanish(path, signal);
-    return await this.#appear(now, signal, decided);
+    if (now !== undefined) return await this.#appear(now, context);
+    if (!this.#options.deletes) return DONE;
+    if (!await this.#remover.follow(path, context.signal)) return { kind: "root-lost", again: [] };
+    return { kind: "done", again: await this.#remover.emptied(path) };
   }
 
-  async #appear(
-    entry: LocalEntry,
-    signal: AbortSignal,
-    decided: () => void,
-  ): Promise<FollowOutcome> {
+  async #appear(entry: LocalEntry, context: FollowContext): Promise<FollowOutcome> {
     const { state } = this.#parts;
+    const { signal } = context;
     const known = state.find(entry.path);
     switch (compareEntry(entry, known, this.#options)) {
       case "none":
@@ -100,35 +82,54 @@ export class Follower {
       case "identity":
         state.save(knownOf(entry, must(known, entry.path)));
         return DONE;
-      case "facts":
-        if (await this.#update(entry, must(known, entry.path), signal)) return DONE;
-        break;
-      case "maybe":
-        if (await this.#hasSameBytes(entry, must(known, entry.path))) {
-          if (await this.#update(entry, must(known, entry.path), signal)) return DONE;
+      case "kind": {
+        const sent = must(known, entry.path);
+        // Without --delete nothing in a directory goes, and the put says what is in its way.
+        const stays = sent.kind === "directory" && !this.#options.deletes;
+        if (!stays && !await this.#remover.clearWay(sent, signal)) {
+          return unsettled(entry.path, entry);
         }
-        break;
-      case "kind":
-        if (!await this.#clearWay(must(known, entry.path), signal)) return DONE;
-        break;
+        return await this.#bring(entry, undefined, context);
+      }
+      case "facts":
+        return await this.#bring(entry, known, context);
+      case "maybe": {
+        const isSame = await hasChecksum(entry.local, must(known, entry.path).checksum);
+        return await this.#bring(entry, isSame ? known : undefined, context);
+      }
       case "content":
       case "new":
+        return await this.#bring(entry, undefined, context);
     }
-    if (await this.#moveHere(entry, signal)) return DONE;
-    decided();
-    if (entry.kind === "directory") return await this.#make(entry, signal);
-    return await this.#send(entry, signal);
+  }
+
+  /** Moves, updates (where the bytes are those of `same`), makes or sends. */
+  async #bring(
+    entry: LocalEntry,
+    same: KnownEntry | undefined,
+    { signal, decided }: FollowContext,
+  ): Promise<FollowOutcome> {
+    const moved = await this.#mover.moveOr(entry, signal, async () => {
+      decided();
+      if (same !== undefined && await this.#update(entry, same, signal)) return DONE;
+      return entry.kind === "directory"
+        ? await this.#make(entry, signal)
+        : await this.#send(entry, signal);
+    });
+    if ("replaced" in moved) return moved.replaced;
+    const again = await this.#mover.review(moved.from, entry);
+    if (this.#options.deletes) again.push(...await this.#remover.emptied(moved.from.path));
+    return { kind: "done", again };
   }
 
   async #send(entry: LocalEntry, signal: AbortSignal): Promise<FollowOutcome> {
-    const { client, disk, state, onEvent } = this.#parts;
+    const { remote, disk, state, onEvent } = this.#parts;
     const { put, onProgress } = this.#options;
     const { path, local, kind, mtimeMs, target } = entry;
-    const remote = this.#remote(path);
     const options = { ...put, signal, ...(onProgress && { onProgress }) };
     const result = kind === "link"
-      ? await client.putLink(target ?? "", remote, { ...options, mtimeMs })
-      : await client.put(local, remote, options);
+      ? await remote.client.putLink(target ?? "", remote.pathOf(path), { ...options, mtimeMs })
+      : await remote.client.put(local, remote.pathOf(path), options);
     state.save(knownOf(entry, result));
     onEvent({ kind: "sent", ...result, local });
     // What was sent is what was seen only if it is the same still.
@@ -138,16 +139,16 @@ export class Follower {
   }
 
   async #make(entry: LocalEntry, signal: AbortSignal): Promise<FollowOutcome> {
-    const { client, disk, state, onEvent } = this.#parts;
+    const { remote, disk, state, onEvent } = this.#parts;
     // Where only includes decide, a directory comes with what is sent from it.
     if (disk.rules.keepsEmpty) {
       const { mode } = entry;
-      const remote = this.#remote(entry.path);
-      const { made } = await client.makeDirectory(remote, { parents: true, mode, signal });
-      if (made) onEvent({ kind: "made", path: remote });
+      const path = remote.pathOf(entry.path);
+      const { made } = await remote.client.makeDirectory(path, { parents: true, mode, signal });
+      if (made) onEvent({ kind: "made", path });
       // A file that came first has brought it, with the mode that directories have.
-      else if ((await this.#find(remote, signal))?.mode !== mode) {
-        await client.set(remote, { mode }, { signal });
+      else if ((await remote.find(path, signal))?.mode !== mode) {
+        await remote.client.set(path, { mode }, { signal });
       }
     }
     state.save(knownOf(entry, { version: 0, checksum: "" }));
@@ -156,180 +157,35 @@ export class Follower {
 
   /** Tells the cluster another mode and time; false when its file is not what was sent. */
   async #update(entry: LocalEntry, known: KnownEntry, signal: AbortSignal): Promise<boolean> {
-    const { client, state, onEvent } = this.#parts;
-    const { mode, kind } = entry;
-    const remote = this.#remote(entry.path);
-    const there = await this.#find(remote, signal);
-    if (there === undefined || !isSent(there, known)) return false;
-    const facts = kind === "directory" ? { mode } : { mode, mtimeMs: entry.mtimeMs };
-    if (there.mode !== mode || (kind !== "directory" && there.mtimeMs !== entry.mtimeMs)) {
-      await client.set(remote, facts, { signal });
-      onEvent({ kind: "updated", path: remote });
+    const { remote, state, onEvent } = this.#parts;
+    const { mode, mtimeMs } = entry;
+    const isDirectory = entry.kind === "directory";
+    const path = remote.pathOf(entry.path);
+    const there = await remote.find(path, signal);
+    if (!isSent(there, known)) return false;
+    if (there.mode !== mode || (!isDirectory && there.mtimeMs !== mtimeMs)) {
+      await remote.client.set(path, isDirectory ? { mode } : { mode, mtimeMs }, { signal });
+      onEvent({ kind: "updated", path });
     }
     state.save(knownOf(entry, known));
     return true;
   }
-
-  async #hasSameBytes(entry: LocalEntry, known: KnownEntry): Promise<boolean> {
-    const file = await LocalSource.open(entry.local);
-    try {
-      const sums: Uint8Array[] = [];
-      const never = new AbortController().signal;
-      for await (const chunk of new FileSource(file).chunks(CHECKSUM_CHUNK_BYTES, never)) {
-        sums.push(await chunk.sums());
-      }
-      return fileChecksum(sums) === known.checksum;
-    } finally {
-      await file.close();
-    }
-  }
-
-  /** Removes what was sent under a name that something of another kind has now. */
-  async #clearWay(known: KnownEntry, signal: AbortSignal): Promise<boolean> {
-    const { client, state } = this.#parts;
-    if (known.kind === "directory") {
-      // A directory goes when all in it has gone; without --delete nothing does, and the put says
-      // what is in its way.
-      if (!this.#options.deletes) return true;
-      if (state.hasBelow(known.path)) return false;
-    }
-    const remote = this.#remote(known.path);
-    const there = await this.#find(remote, signal);
-    if (there !== undefined && isSent(there, known)) await client.remove(remote, { signal });
-    state.forget(known.path);
-    return true;
-  }
-
-  /** Moves in the cluster what was moved here; false when nothing was, or it has to be sent. */
-  async #moveHere(entry: LocalEntry, signal: AbortSignal): Promise<boolean> {
-    for (const from of this.#parts.state.findByInode(entry.inode)) {
-      if (from.path === entry.path || !isSameFile(entry, from)) continue;
-      if (await this.#isThere(from)) continue;
-      if (entry.kind === "directory" && !await this.#holdsSame(from, entry)) continue;
-      if (await this.#rename(from, entry, signal)) return true;
-    }
-    return false;
-  }
-
-  async #rename(from: KnownEntry, entry: LocalEntry, signal: AbortSignal): Promise<boolean> {
-    const { client, state } = this.#parts;
-    const source = this.#remote(from.path);
-    const target = this.#remote(entry.path);
-    const atTarget = await this.#find(target, signal);
-    const atSource = await this.#find(source, signal);
-    const isDirectory = entry.kind === "directory";
-    if (atSource !== undefined && isSent(atSource, from)) {
-      // A directory there would take it in rather than be replaced.
-      if (atTarget !== undefined && (isDirectory || atTarget.kind === "directory")) return false;
-      await client.rename(source, target, { replace: true, signal });
-    } else if (isDirectory || atTarget === undefined || !isSent(atTarget, from)) {
-      return false;
-    }
-    // Else it was moved already, and only the answer was lost.
-    state.move(from.path, entry.path);
-    state.save(knownOf(entry, from));
-    const kind = isDirectory ? "directory" : "file";
-    this.#parts.onEvent({ kind: "renamed", path: target, from: source, entry: kind });
-    return true;
-  }
-
-  /** Whether an entry still has the name under which it was sent. */
-  async #isThere(known: KnownEntry): Promise<boolean> {
-    const look = await this.#parts.disk.look(known.path);
-    return look.kind === "ignored" || (look.kind === "there" && isSameFile(look.entry, known));
-  }
-
-  /**
-   * Whether a directory has in it all that was directly in a known one. The number of a removed
-   * directory's inode is soon given to a new one, so that it alone tells nothing.
-   */
-  async #holdsSame(from: KnownEntry, entry: LocalEntry): Promise<boolean> {
-    let found = false;
-    for (const child of this.#parts.state.below(from.path)) {
-      const name = child.path.slice(from.path.length + 1);
-      if (name.includes("/")) continue;
-      const look = await this.#parts.disk.look(`${entry.path}/${name}`);
-      if (look.kind !== "there" || !isSameFile(look.entry, child)) return false;
-      found = true;
-    }
-    return found;
-  }
-
-  async #vanish(path: string, signal: AbortSignal): Promise<FollowOutcome> {
-    const { state, onEvent } = this.#parts;
-    const known = state.find(path);
-    if (known === undefined || !this.#options.deletes) return DONE;
-    const isDirectory = known.kind === "directory";
-    // Its turn comes when the last that is known in it is gone.
-    if (isDirectory && state.hasBelow(path)) return DONE;
-    if (!await this.#parts.rootIsThere()) return { kind: "root-lost", again: [] };
-    if (await this.#isUnmounted(known)) return DONE;
-    const remote = this.#remote(path);
-    const there = await this.#find(remote, signal);
-    if (there !== undefined) {
-      const kept = await this.#remove(there, known, signal);
-      if (kept !== undefined) onEvent({ kind: "kept", path: remote, reason: kept });
-      else onEvent({ kind: "removed", path: remote, entry: isDirectory ? "directory" : "file" });
-    }
-    state.forget(path);
-    return { kind: "done", again: await this.#emptied(path) };
-  }
-
-  /** Removes a remote entry that is still what was sent; returns why it is kept. */
-  async #remove(
-    there: Entry,
-    known: KnownEntry,
-    signal: AbortSignal,
-  ): Promise<string | undefined> {
-    if (!isSent(there, known)) return "it was replaced by someone else";
-    try {
-      await this.#parts.client.remove(there.path, { signal });
-      return undefined;
-    } catch (error) {
-      if (hasCode(error, "not-found")) return undefined;
-      if (hasCode(error, "not-empty")) return "it has entries that this watch has not sent";
-      throw error;
-    }
-  }
-
-  /** The directory above a path that was removed, when it is to go next. */
-  async #emptied(path: string): Promise<Sighting[]> {
-    const { disk, state } = this.#parts;
-    const above = directoriesAbove(path).at(-1);
-    if (above === undefined || state.find(above) === undefined) return [];
-    if (state.hasBelow(above)) return [];
-    const look = await disk.look(above);
-    if (look.kind === "there" && look.entry.kind === "directory") return [];
-    return [{ path: above, seen: look.kind === "there" ? look.entry : undefined }];
-  }
-
-  /** Whether a path is missing because the disk that it lay on, below the root, is. */
-  async #isUnmounted(known: KnownEntry): Promise<boolean> {
-    const { disk } = this.#parts;
-    const root = await disk.identity();
-    if (root === undefined || known.device === root.device) return false;
-    return await disk.deviceAbove(known.path) === root.device;
-  }
-
-  /** What is at a remote path. */
-  async #find(remote: string, signal: AbortSignal): Promise<Entry | undefined> {
-    try {
-      return (await this.#parts.client.stat(remote, { signal })).entry;
-    } catch (error) {
-      if (hasCode(error, "not-found")) return undefined;
-      throw error;
-    }
-  }
-
-  #remote(path: string): string {
-    return parsePath(joinPath(this.#options.remote, path));
-  }
 }
 
-/** Whether a remote entry is what was sent. */
-function isSent(there: Entry, known: KnownEntry): boolean {
-  if (known.kind === "directory") return there.kind === "directory";
-  return there.kind === "file" && there.version === known.version;
+/** Whether a local file has the bytes that this is the checksum of. */
+async function hasChecksum(local: string, checksum: string): Promise<boolean> {
+  const file = await LocalSource.open(local);
+  try {
+    const sums: Uint8Array[] = [];
+    const { signal } = new AbortController();
+    for await (const chunk of new FileSource(file).chunks(CHUNK_BYTES_MAX, signal)) {
+      sums.push(await chunk.sums());
+    }
+    await file.check();
+    return fileChecksum(sums) === checksum;
+  } finally {
+    await file.close();
+  }
 }
 
 function unsettled(path: string, seen: LocalEntry | undefined): FollowOutcome {

@@ -10,7 +10,7 @@ import { orAbort } from "../crew.ts";
 import { DirtyPaths } from "./dirty.ts";
 import type { WatchedDisk } from "./disk.ts";
 import type { WatchListener } from "./event.ts";
-import type { WatchClient } from "./follower.ts";
+import type { WatchClient } from "./remote_side.ts";
 import type { HintListener, Hints } from "./hints.ts";
 import { IGNORE_FILE } from "./ignoring.ts";
 import { compareEntry, directoriesAbove } from "./plan.ts";

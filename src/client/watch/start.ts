@@ -9,7 +9,7 @@ import type { TreeFilter } from "../filter.ts";
 import type { LinkRule } from "../tree_copy.ts";
 import { WatchedDisk } from "./disk.ts";
 import type { WatchListener } from "./event.ts";
-import type { WatchClient } from "./follower.ts";
+import type { WatchClient } from "./remote_side.ts";
 import { listenForHints } from "./hints.ts";
 import { WatchState } from "./state.ts";
 import type { WatcherOptions, WatchResult } from "./watcher.ts";

@@ -11,11 +11,13 @@ import { orAbort, runCrew } from "../crew.ts";
 import type { WatchedDisk } from "./disk.ts";
 import type { WatchListener } from "./event.ts";
 import { decideFailure, mayPassSoon } from "./failure.ts";
-import type { FollowerOptions, WatchClient } from "./follower.ts";
+import type { FollowerOptions } from "./follower.ts";
 import { Follower } from "./follower.ts";
 import type { HintListener, Hints } from "./hints.ts";
 import { Looker } from "./looker.ts";
 import { Presence } from "./presence.ts";
+import type { WatchClient } from "./remote_side.ts";
+import { RemoteSide } from "./remote_side.ts";
 import { WatchedRoot } from "./root.ts";
 import type { Sighting } from "./settling.ts";
 import { Settling } from "./settling.ts";
@@ -29,6 +31,8 @@ const ONCE_ROUNDS = 4;
 const FAILURES_MAX = 10_000;
 
 export interface WatcherOptions extends Omit<FollowerOptions, "trustInodes"> {
+  /** The remote directory. */
+  remote: string;
   settleMs: number;
   /** Time between the scans that make good what hints have missed. */
   rescanMs: number;
@@ -97,7 +101,13 @@ export class Watcher {
       onEvent,
     });
     this.#follower = new Follower(
-      { client, disk, state, onEvent, rootIsThere: () => root.isThere() },
+      {
+        remote: new RemoteSide(client, options.remote),
+        disk,
+        state,
+        onEvent,
+        rootIsThere: () => root.isThere(),
+      },
       { ...options, trustInodes },
     );
     this.#looker = new Looker(
