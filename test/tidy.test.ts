@@ -51,6 +51,7 @@ const filesDoor = {
     "src/client/state_files.ts",
     "src/client/watch/disk.ts",
     "src/client/watch/hints.ts",
+    "src/client/local_target.ts",
     "src/client/local_tree.ts",
     "src/client/local_writer.ts",
     "src/config/load.ts",

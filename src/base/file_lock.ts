@@ -10,6 +10,15 @@ export interface FileLock {
   release(): void;
 }
 
+/**
+ * Locks an open file until it is closed.
+ * Returns false when it is locked through another opening of it, also of this process. Throws where
+ * this platform knows no such lock.
+ */
+export function lockOpenFile(fd: number): boolean {
+  return openLibrary().flock(fd, LOCK_EXCLUSIVE | LOCK_NON_BLOCKING) === 0;
+}
+
 /** The C library by platform; the first that opens is taken (glibc, then musl). */
 const LIBRARIES: Record<string, readonly string[]> = {
   linux: ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1", "libc.so"],

@@ -8,6 +8,7 @@ import { condemnChunks, forgetChunks, storeChunk } from "./apply_chunk.ts";
 import { copyFile, setFacts } from "./apply_entry.ts";
 import { applyInventory, dropReplicas, joinKeeper, releaseReplicas } from "./apply_keeper.ts";
 import { makeDir, purgeTrash, removePath, renamePath } from "./apply_file.ts";
+import { addRule, applyRules, recountKeeper, removeRule } from "./apply_rule.ts";
 import { abortUpload, beginUpload, commitUpload, touchUpload } from "./apply_upload.ts";
 import type { Operation, OperationKind, ResultOf } from "./operation.ts";
 import type { Tx } from "./transaction.ts";
@@ -54,6 +55,14 @@ export function apply(tx: Tx, operation: Operation, sequence: number): ResultOf<
       return setFacts(tx, operation);
     case "trash.purge":
       return purgeTrash(tx, operation);
+    case "rule.add":
+      return addRule(tx, operation);
+    case "rule.remove":
+      return removeRule(tx, operation);
+    case "rule.apply":
+      return applyRules(tx, operation);
+    case "keeper.recount":
+      return recountKeeper(tx, operation);
     default:
       return unreachable(operation);
   }

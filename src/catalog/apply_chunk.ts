@@ -11,15 +11,17 @@ import {
   condemnChunk,
   findChunk,
   getChunk,
+  recountChunk,
   releaseChunk,
   removeChunk,
 } from "./chunk_rows.ts";
 import { checkTarget, switchFile, type Target } from "./commit.ts";
 import { keeperNumber } from "./apply_keeper.ts";
 import { rememberCommit } from "./apply_upload.ts";
+import { policyNumber } from "./policy.ts";
 import type { ChunkFacts, CommittedFile, Operation, ResultOf } from "./operation.ts";
 import type { Tx } from "./transaction.ts";
-import { dropPaused, isDropped, releaseUpload } from "./upload_rows.ts";
+import { isDropped, releaseUpload, supersedeUploads } from "./upload_rows.ts";
 
 type Of<K extends Operation["kind"]> = Extract<Operation, { kind: K }>;
 type Stored = Of<"chunk.stored">;
@@ -36,6 +38,8 @@ const INSERT_EXTENT = `INSERT INTO extent (inode, seq, offset, length, chunk, ch
   VALUES (?, 0, 0, ?, ?, 0)`;
 const PLACE = `INSERT OR REPLACE INTO upload_chunk (upload, seq, offset, length, chunk)
   VALUES (?, ?, ?, ?, ?)`;
+const HEARD = `UPDATE upload SET touched_ms = max(touched_ms, ?), superseded = 0
+  WHERE id = ?`;
 const COMMITTED_FILE = "SELECT id FROM inode WHERE id = ? AND kind = 'file'";
 
 /** Records replicas of a chunk, and what it is for: `chunk.stored`. */
@@ -57,7 +61,7 @@ export function storeChunk(
       const no = recordChunk(tx, operation, row, { gained: 1 });
       if (use.displaced !== undefined) releaseChunk(tx, use.displaced, atMs);
       tx.run(PLACE, upload, seq, offset, chunk.sizeBytes, no);
-      tx.run("UPDATE upload SET touched_ms = max(touched_ms, ?) WHERE id = ?", atMs, upload);
+      tx.run(HEARD, atMs, upload);
       return {};
     }
     case "commit": {
@@ -65,14 +69,14 @@ export function storeChunk(
       const checksum = fileChecksum([chunk.sums]);
       const facts = { sizeBytes, checksum, goal, atMs, sequence };
       const { upload, file } = use.commit;
-      const { inode } = switchFile(tx, use.target, file, facts);
+      const { inode, event } = switchFile(tx, use.target, file, facts);
       const no = recordChunk(tx, operation, row, { gained: 1, committed: inode });
       tx.run(INSERT_EXTENT, inode, sizeBytes, no);
       releaseUpload(tx, upload, atMs);
-      dropPaused(tx, file.path, atMs);
+      supersedeUploads(tx, file.path, atMs);
       const committed = describeCommit(tx, file.path, inode, no);
       rememberCommit(tx, upload, committed);
-      return { committed };
+      return { committed, event };
     }
     case "repeated": {
       const no = recordChunk(tx, operation, row, {});
@@ -151,17 +155,25 @@ function recordChunk(
   const known = operation.keepers.map((keeper) => keeperNumber(tx, keeper));
   const keepers = [...new Set(known)].filter((number) => number !== undefined);
   if (row === undefined) {
-    const counts = { refs: gained, copies: keepers.length, committed };
-    const no = addChunk(tx, chunk, counts, atMs);
+    const policy = policyNumber(tx, chunk.policy);
+    const no = addChunk(
+      tx,
+      chunk,
+      { refs: gained, copies: keepers.length, committed, policy },
+      atMs,
+    );
     addReplicas(tx, no, keepers);
+    if (policy > 0) recountChunk(tx, no);
     return no;
   }
   const copies = row.copies + addReplicas(tx, row.no, keepers);
   const refs = row.refs + gained;
-  // What an inventory or a stray report recorded gets its true goal with its first use.
-  const goal = row.refs === 0 && gained === 1 ? chunk.goal : row.goal;
+  // What an inventory or a stray report recorded gets its true goal and place with its first use.
+  const first = row.refs === 0 && gained === 1;
+  const goal = first ? chunk.goal : row.goal;
+  const policy = first ? policyNumber(tx, chunk.policy) : row.policy;
   const sums = sameSums(row.sums, chunk.sums) ? row.sums : chunk.sums;
-  changeChunk(tx, row, { refs, copies, goal, sums, committed }, atMs);
+  changeChunk(tx, row, { refs, copies, goal, sums, committed, policy }, atMs);
   return row.no;
 }
 

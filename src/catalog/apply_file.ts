@@ -1,13 +1,16 @@
 /** Names: directories made, paths removed and moved, the trash emptied. */
+import { must } from "../base/assert.ts";
 import { TydfsError } from "../wire/errors.ts";
 import { baseName, quotePath, ROOT } from "../wire/names.ts";
 import { checkMode } from "./apply_entry.ts";
 import { releaseChunk } from "./chunk_rows.ts";
 import { makeParents } from "./commit.ts";
-import type { Operation, ResultOf } from "./operation.ts";
+import { logEvent } from "./event_log.ts";
+import type { NameEvent, Operation, ResultOf } from "./operation.ts";
 import {
   dentryKey,
   discard,
+  type Found,
   link,
   makeDirectories,
   makeDirectory,
@@ -58,19 +61,18 @@ export function removePath(tx: Tx, operation: Of<"file.remove">): ResultOf<"file
     throw new TydfsError("invalid", `Cannot remove ${quotePath(path)}: it is the root`);
   }
   const found = mustFind(tx, path, "remove");
-  if (found.inodeKind === "file") {
-    unlink(tx, found.parent, found.name);
-    discard(tx, found.inode, path, atMs);
-    return { files: 1, directories: 0 };
-  }
-  if (!recursive) {
+  if (found.inodeKind === "directory" && !recursive) {
     const entries = describeEntries(tx, found.inode);
     if (entries !== undefined) {
       const state = `the directory has ${entries}; use --recursive`;
       throw new TydfsError("not-empty", `Cannot remove ${quotePath(path)}: ${state}`);
     }
   }
-  return removeTree(tx, found, path, atMs);
+  const event = logEvent(tx, { kind: "removed", atMs, path, ...describe(tx, found) });
+  if (found.inodeKind === "directory") return { ...removeTree(tx, found, path, atMs), event };
+  unlink(tx, found.parent, found.name);
+  discard(tx, found.inode, path, atMs);
+  return { files: 1, directories: 0, event };
 }
 
 /** Moves a name: `file.rename`. */
@@ -78,7 +80,7 @@ export function renamePath(
   tx: Tx,
   operation: Of<"file.rename">,
   sequence: number,
-): Record<string, never> {
+): ResultOf<"file.rename"> {
   const { from, to, replace, atMs } = operation;
   const refuse = (code: "invalid" | "exists" | "is-directory" | "not-directory", state: string) =>
     new TydfsError(code, `Cannot move ${quotePath(from)} to ${quotePath(to)}: ${state}`);
@@ -102,12 +104,13 @@ export function renamePath(
     unlink(tx, target.parent, target.name);
     discard(tx, target.inode, to, atMs);
   }
+  const facts = describe(tx, source);
   unlink(tx, source.parent, dentryKey(source.name, source.inodeKind));
   const { parent, name } = target.kind === "found"
     ? target
-    : makeParents(tx, target, ownerOf(tx, source.inode), { atMs, sequence });
+    : makeParents(tx, target, facts.owner, { atMs, sequence });
   link(tx, parent, dentryKey(name, source.inodeKind), source.inode);
-  return {};
+  return { event: logEvent(tx, { kind: "renamed", atMs, path: from, to, ...facts }) };
 }
 
 /** Gives up what the trash has kept long enough: `trash.purge`. */
@@ -135,6 +138,16 @@ function describeEntries(tx: Tx, directory: number): string | undefined {
   return entries === 1 ? "1 entry" : `${entries} entries`;
 }
 
-function ownerOf(tx: Tx, inode: number): string {
-  return tx.get<{ owner: string }>("SELECT owner FROM inode WHERE id = ?", inode)?.owner ?? "";
+/** What an event tells of the entry itself. */
+function describe(
+  tx: Tx,
+  { inode, inodeKind: entry }: Found,
+): Pick<NameEvent, "entry" | "version" | "sizeBytes" | "owner"> {
+  const sql = "SELECT version, size, owner FROM inode WHERE id = ?";
+  const row = must(
+    tx.get<{ version: number; size: number; owner: string }>(sql, inode),
+    "the inode of a name",
+  );
+  const { version, size: sizeBytes, owner } = row;
+  return { entry, version, owner, ...(entry === "file" ? { sizeBytes } : {}) };
 }

@@ -8,6 +8,7 @@ import {
   findChunk,
   getChunk,
 } from "./chunk_rows.ts";
+import { noteRelabelled } from "./policy.ts";
 import type { KeeperFacts, Operation, ResultOf } from "./operation.ts";
 import type { Tx } from "./transaction.ts";
 
@@ -65,6 +66,7 @@ export function joinKeeper(tx: Tx, operation: Of<"keeper.join">): ResultOf<"keep
       known.slots === slots && known.labels === labels && known.epoch === epoch &&
       known.instance === instance;
     if (!same) tx.count("keepers_generation", 1);
+    if (known.labels !== labels) noteRelabelled(tx, known.number);
     return { number: known.number };
   }
   const row = tx.get<{ next: number }>("SELECT ifnull(max(number) + 1, 0) AS next FROM keeper");
@@ -153,7 +155,7 @@ export function applyInventory(
     const row = findChunk(tx, id);
     if (row === undefined) {
       const facts = { id, sizeBytes, sums: new Uint8Array(), goal: STRAY_GOAL };
-      const no = addChunk(tx, facts, { refs: 0, copies: 1, committed: 0 }, atMs);
+      const no = addChunk(tx, facts, { refs: 0, copies: 1, committed: 0, policy: 0 }, atMs);
       addReplicas(tx, no, [keeper]);
       unknown++;
     } else if (row.size === sizeBytes) {

@@ -7,13 +7,13 @@ import type { CommittedFile, FileFacts, Operation, ResultOf } from "./operation.
 import type { Tx } from "./transaction.ts";
 import {
   closeUpload,
-  dropPaused,
   findUpload,
   markDropped,
   pauseUpload,
   releaseChunksFrom,
   releaseUpload,
   storedBytes,
+  supersedeUploads,
   takeOver,
   type UploadRow,
 } from "./upload_rows.ts";
@@ -33,8 +33,8 @@ interface StoredChunk {
 }
 
 const INSERT_UPLOAD = `INSERT INTO upload
-  (id, path, mode, mtime_ms, owner, exclusive, goal, min_copies, started_ms, touched_ms)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+  (id, path, mode, mtime_ms, owner, exclusive, goal, min_copies, started_ms, touched_ms, asked)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 const STORED_CHUNKS = `SELECT u.seq, u.offset, u.length, c.copies, c.sums
   FROM upload_chunk u JOIN chunk c ON c.no = u.chunk WHERE u.upload = ? AND u.seq < ?
   ORDER BY u.seq`;
@@ -56,7 +56,7 @@ export function beginUpload(tx: Tx, operation: Of<"upload.begin">): ResultOf<"up
   const exclusive = file.exclusive ? 1 : 0;
   const { path, mode, mtimeMs, owner } = file;
   const facts = [upload, path, mode, mtimeMs, owner, exclusive, goal, minCopies, atMs, atMs];
-  tx.run(INSERT_UPLOAD, ...facts);
+  tx.run(INSERT_UPLOAD, ...facts, file.replicas ?? 0);
   if (resume === undefined) return { resumedBytes: 0 };
   takeOver(tx, { id: upload, path, goal }, resume.idleBeforeMs, atMs);
   return { resumedBytes: storedBytes(tx, upload) };
@@ -65,7 +65,7 @@ export function beginUpload(tx: Tx, operation: Of<"upload.begin">): ResultOf<"up
 /** Renews an upload, also one that is paused: `upload.touch`. */
 export function touchUpload(tx: Tx, operation: Of<"upload.touch">): Nothing {
   const { upload, atMs } = operation;
-  const sql = "UPDATE upload SET touched_ms = ?, paused = 0 WHERE id = ?";
+  const sql = "UPDATE upload SET touched_ms = ?, paused = 0, superseded = 0 WHERE id = ?";
   const { changes } = tx.run(sql, atMs, upload);
   if (changes === 0) throw unknownUpload("renew", upload);
   return {};
@@ -90,7 +90,7 @@ export function commitUpload(
   tx: Tx,
   operation: Of<"upload.commit">,
   sequence: number,
-): CommittedFile {
+): ResultOf<"upload.commit"> {
   const { upload, sizeBytes, checksum, atMs } = operation;
   const before = findCommitted(tx, upload);
   if (before !== undefined) return before;
@@ -103,18 +103,19 @@ export function commitUpload(
     owner,
     mtimeMs: row.mtime_ms,
     exclusive: row.exclusive === 1,
+    ...(row.asked === 0 ? {} : { replicas: row.asked }),
   };
   const target = checkTarget(tx, file, "commit");
   const chunks = tx.all<StoredChunk>(STORED_CHUNKS, upload, operation.chunks);
   checkStored(chunks, operation, row);
   const version = { sizeBytes, checksum, goal, atMs, sequence };
-  const { inode, replaced } = switchFile(tx, target, file, version);
+  const { inode, replaced, event } = switchFile(tx, target, file, version);
   // What it took over from a longer upload.
   releaseChunksFrom(tx, upload, operation.chunks, atMs);
   tx.run(TO_EXTENTS, inode, upload);
   // Each chunk's reference by the upload becomes one by the file: `refs` stays.
   closeUpload(tx, upload);
-  dropPaused(tx, path, atMs);
+  supersedeUploads(tx, path, atMs);
   const copies = chunks.reduce((least, chunk) => Math.min(least, chunk.copies), Infinity);
   const committed = {
     path,
@@ -126,7 +127,7 @@ export function commitUpload(
     replaced,
   };
   rememberCommit(tx, upload, committed);
-  return committed;
+  return { ...committed, event };
 }
 
 /**

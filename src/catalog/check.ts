@@ -3,7 +3,9 @@
  * after a fault: it reads the whole catalog.
  */
 import type { Database } from "bun:sqlite";
-import { COUNTERS, readValue, ROOT_INODE } from "./schema.ts";
+import { FORBIDDEN } from "./chunk_rows.ts";
+import { EVENTS_MAX } from "./event_log.ts";
+import { type Counter, COUNTERS, readValue, ROOT_INODE } from "./schema.ts";
 
 /** An invariant and a query that yields one column of text for each violation. */
 interface Invariant {
@@ -71,9 +73,9 @@ const INVARIANTS: readonly Invariant[] = [
       WHERE o.id IS NULL OR c.size IS NOT u.length`,
   },
   {
-    name: "a paused upload has stored chunks",
-    violations: `SELECT id FROM upload WHERE paused = 1
-      AND NOT EXISTS (SELECT 1 FROM upload_chunk WHERE upload = upload.id)`,
+    name: "a paused upload has stored chunks, and no file has come before it",
+    violations: `SELECT id FROM upload WHERE paused = 1 AND (superseded = 1
+      OR NOT EXISTS (SELECT 1 FROM upload_chunk WHERE upload = upload.id))`,
   },
   {
     name: "the file that a chunk's own report has made has the chunk",
@@ -113,11 +115,39 @@ const INVARIANTS: readonly Invariant[] = [
       WHERE c.no IS NULL OR k.number IS NULL`,
   },
   {
+    name: "logged events have numbers without gaps, and are bounded",
+    violations: `SELECT count(*) || ' from ' || min(no) || ' to ' || max(no) FROM event
+      HAVING count(*) > ${EVENTS_MAX} OR max(no) - min(no) + 1 <> count(*)`,
+  },
+  {
+    name: "a logged event says where to of a rename, and how large of a file",
+    violations: `SELECT no FROM event
+      WHERE (kind = 'renamed') <> (target IS NOT NULL) OR (entry = 'file') <> (size IS NOT NULL)
+        OR (entry = 'directory' AND kind NOT IN ('removed', 'renamed'))`,
+  },
+  {
+    name: "a chunk's policy is on record",
+    violations: `SELECT id FROM chunk
+      WHERE policy <> 0 AND policy NOT IN (SELECT no FROM policy)`,
+  },
+  {
+    // Of keepers that came back with other labels, the copies are still being looked at.
+    name: "misplaced counts the replicas that a chunk's policy forbids",
+    violations: `SELECT c.id FROM chunk c LEFT JOIN (
+        SELECT r.chunk, count(*) AS n FROM replica r JOIN chunk o ON o.no = r.chunk
+        JOIN policy p ON p.no = o.policy JOIN keeper k ON k.number = r.keeper
+        WHERE ${FORBIDDEN} GROUP BY r.chunk
+      ) m ON m.chunk = c.no
+      WHERE c.misplaced <> ifnull(m.n, 0) AND NOT EXISTS (
+        SELECT 1 FROM replica r JOIN relabelled l ON l.keeper = r.keeper
+        WHERE r.chunk = c.no AND r.chunk > l.after)`,
+  },
+  {
     name: "no version is newer than the history",
     violations: `SELECT id FROM inode
       WHERE version > (SELECT value FROM meta WHERE key = 'sequence')`,
   },
-  ...COUNTERS.filter((counter) => counter !== "keepers_generation").map((counter) => ({
+  ...COUNTERS.filter(isCount).map((counter) => ({
     name: `the counter "${counter}" equals what it counts`,
     violations: `SELECT value || ' for ' || actual FROM meta, (${countAnew(counter)})
       WHERE key = '${counter}' AND value <> actual`,
@@ -140,8 +170,15 @@ export function checkCatalog(database: Database): string[] {
   return broken;
 }
 
+/** Counters that equal a count of rows: all but the generations. */
+type Count = Exclude<Counter, "keepers_generation" | "rules_generation">;
+
+function isCount(counter: Counter): counter is Count {
+  return !counter.endsWith("_generation");
+}
+
 /** The query that counts anew what a counter says. */
-function countAnew(counter: Exclude<(typeof COUNTERS)[number], "keepers_generation">): string {
+function countAnew(counter: Count): string {
   const named = "FROM inode i WHERE i.id IN (SELECT inode FROM dentry)";
   switch (counter) {
     case "files":
@@ -156,5 +193,7 @@ function countAnew(counter: Exclude<(typeof COUNTERS)[number], "keepers_generati
       return "SELECT count(*) AS actual FROM chunk WHERE refs > 0 AND copies < goal";
     case "chunks_lost":
       return "SELECT count(*) AS actual FROM chunk WHERE refs > 0 AND copies = 0";
+    case "chunks_misplaced":
+      return "SELECT count(*) AS actual FROM chunk WHERE refs > 0 AND misplaced > 0";
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The chunks by what is to be done with them: too few copies, too many, on one keeper, needed by
- * nobody.
+ * The chunks by what is to be done with them: too few copies, too many, in wrong places, on one
+ * keeper, needed by nobody.
  */
 import type { Statements } from "./statements.ts";
 
@@ -18,6 +18,10 @@ export interface ChunkRecord {
   refs: number;
   /** Since when nothing refers to it; null while something does. */
   orphanedMs: number | null;
+  /** The number of its policy; 0 for none. */
+  policy: number;
+  /** Replicas on keepers that the policy forbids. */
+  misplaced: number;
   keepers: number[];
 }
 
@@ -27,13 +31,15 @@ export type OrphanCursor = Pick<ChunkRecord, "no" | "orphanedMs">;
 type Row = Omit<ChunkRecord, "keepers"> & { keepers: string | null };
 
 const COLUMNS = `c.no, c.id, c.size AS sizeBytes, c.sums, c.goal, c.copies, c.refs,
-  c.orphaned_ms AS orphanedMs,
+  c.orphaned_ms AS orphanedMs, c.policy, c.misplaced,
   (SELECT group_concat(keeper) FROM replica WHERE chunk = c.no) AS keepers`;
 const BY_ID = `SELECT ${COLUMNS} FROM chunk c WHERE c.id = ?`;
 const SHORT = `SELECT ${COLUMNS} FROM chunk c INDEXED BY chunk_short
   WHERE copies < goal AND refs > 0 AND no > ? ORDER BY no LIMIT ?`;
 const SURPLUS = `SELECT ${COLUMNS} FROM chunk c INDEXED BY chunk_surplus
   WHERE copies > goal AND refs > 0 AND no > ? ORDER BY no LIMIT ?`;
+const MISPLACED = `SELECT ${COLUMNS} FROM chunk c INDEXED BY chunk_misplaced
+  WHERE misplaced > 0 AND refs > 0 AND no > ? ORDER BY no LIMIT ?`;
 const OF_KEEPER = `SELECT ${COLUMNS} FROM replica r CROSS JOIN chunk c ON c.no = r.chunk
   WHERE r.keeper = ? AND r.chunk > ? ORDER BY r.chunk LIMIT ?`;
 const ORPHANS = `SELECT ${COLUMNS} FROM chunk c INDEXED BY chunk_orphan
@@ -63,6 +69,11 @@ export class ChunkReader {
   /** Chunks in use with more replicas than their goal. */
   surplus(afterNo: number, limit: number): ChunkRecord[] {
     return this.#store.all<Row>(SURPLUS, afterNo, limit).map(record);
+  }
+
+  /** Chunks in use with replicas on keepers that their policy forbids. */
+  misplaced(afterNo: number, limit: number): ChunkRecord[] {
+    return this.#store.all<Row>(MISPLACED, afterNo, limit).map(record);
   }
 
   /** Chunks of which a keeper has a replica. */

@@ -1,6 +1,6 @@
 /**
- * The rows of chunks: the one place that changes `refs`, `copies` and `orphaned_ms`, and the
- * counters over them. Invariant: orphaned_ms is NULL if and only if refs > 0.
+ * The rows of chunks: the one place that changes `refs`, `copies`, `misplaced` and `orphaned_ms`,
+ * and the counters over them. Invariant: orphaned_ms is NULL if and only if refs > 0.
  */
 import { assert, must } from "../base/assert.ts";
 import type { ChunkFacts } from "./operation.ts";
@@ -17,6 +17,10 @@ export interface ChunkRow {
   orphaned_ms: number | null;
   committed: number;
   condemned: number;
+  /** The number of its policy; 0 for none. */
+  policy: number;
+  /** Replicas on keepers that the policy forbids. */
+  misplaced: number;
 }
 
 /**
@@ -24,17 +28,26 @@ export interface ChunkRow {
  * know.
  */
 export type ChunkChange = Partial<
-  Omit<ChunkRow, "no" | "id" | "size" | "orphaned_ms" | "condemned">
+  Omit<ChunkRow, "no" | "id" | "size" | "orphaned_ms" | "condemned" | "misplaced">
 >;
 
-const COLUMNS = "no, id, size, sums, goal, refs, copies, orphaned_ms, committed, condemned";
+/** SQL: keeper `k` lacks a label that policy `p` requires. */
+export const FORBIDDEN = `EXISTS (SELECT 1 FROM json_each(p.require) w WHERE NOT EXISTS (
+    SELECT 1 FROM json_each(k.labels) l WHERE l.key = w.key AND l.value = w.value))`;
+
+const COLUMNS = `no, id, size, sums, goal, refs, copies, orphaned_ms, committed, condemned, policy,
+  misplaced`;
 const BY_ID = `SELECT ${COLUMNS} FROM chunk WHERE id = ?`;
 const BY_NO = `SELECT ${COLUMNS} FROM chunk WHERE no = ?`;
-const INSERT = `INSERT INTO chunk (id, size, sums, goal, refs, copies, orphaned_ms, committed)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?)`;
+const INSERT = `INSERT INTO chunk
+  (id, size, sums, goal, refs, copies, orphaned_ms, committed, policy)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 const UPDATE = "UPDATE chunk SET refs = ?, copies = ?, orphaned_ms = ? WHERE no = ?";
-const UPDATE_ALL = `UPDATE chunk SET sums = ?, goal = ?, committed = ?, refs = ?, copies = ?,
-  orphaned_ms = ? WHERE no = ?`;
+const UPDATE_ALL = `UPDATE chunk SET sums = ?, goal = ?, committed = ?, policy = ?, misplaced = ?,
+  refs = ?, copies = ?, orphaned_ms = ? WHERE no = ?`;
+const MISPLACED = `SELECT count(*) AS n FROM policy p CROSS JOIN replica r
+  CROSS JOIN keeper k ON k.number = r.keeper
+  WHERE p.no = ? AND r.chunk = ? AND ${FORBIDDEN}`;
 
 /** The chunk with this id. */
 export function findChunk(tx: Tx, id: string): ChunkRow | undefined {
@@ -47,34 +60,39 @@ export function getChunk(tx: Tx, no: number): ChunkRow {
 }
 
 /**
- * Adds a chunk with so many references and replicas, whose rows the caller adds. Returns its
- * number.
+ * Adds a chunk with so many references and replicas, whose rows the caller adds: see
+ * `recountChunk`. Returns its number.
  */
 export function addChunk(
   tx: Tx,
-  facts: ChunkFacts,
-  counts: { refs: number; copies: number; committed: number },
+  facts: Omit<ChunkFacts, "policy">,
+  counts: { refs: number; copies: number; committed: number; policy: number },
   atMs: number,
 ): number {
-  const { refs, copies, committed } = counts;
+  const { refs, copies, committed, policy } = counts;
   const orphanedMs = refs > 0 ? null : atMs;
   const { id, sizeBytes, sums, goal } = facts;
-  const { rowid } = tx.run(INSERT, id, sizeBytes, sums, goal, refs, copies, orphanedMs, committed);
-  countChunk(tx, { refs, copies, goal }, 1);
+  const values = [id, sizeBytes, sums, goal, refs, copies, orphanedMs, committed, policy];
+  const { rowid } = tx.run(INSERT, ...values);
+  countChunk(tx, { refs, copies, goal, misplaced: 0 }, 1);
   return rowid;
 }
 
-/** Changes a chunk's row; `atMs` is when it became unreferenced, if it does. */
+/**
+ * Changes a chunk's row; what the change says of `copies` has been done to the replica rows before.
+ * `atMs` is when it became unreferenced, if it does.
+ */
 export function changeChunk(tx: Tx, row: ChunkRow, change: ChunkChange, atMs: number): void {
   const next = { ...row, ...change };
   assert(next.refs >= 0 && next.copies >= 0, "a chunk's counts are not negative");
   const orphanedMs = next.refs > 0 ? null : row.orphaned_ms ?? atMs;
-  const { sums, goal, committed, refs, copies, no } = next;
-  if (sums === row.sums && goal === row.goal && committed === row.committed) {
-    tx.run(UPDATE, refs, copies, orphanedMs, no);
-  } else {
-    tx.run(UPDATE_ALL, sums, goal, committed, refs, copies, orphanedMs, no);
-  }
+  const moved = "copies" in change || "policy" in change;
+  if (moved) next.misplaced = countMisplaced(tx, next);
+  const { sums, goal, committed, policy, misplaced, refs, copies, no } = next;
+  const counted = sums === row.sums && goal === row.goal && committed === row.committed &&
+    policy === row.policy && misplaced === row.misplaced;
+  if (counted) tx.run(UPDATE, refs, copies, orphanedMs, no);
+  else tx.run(UPDATE_ALL, sums, goal, committed, policy, misplaced, refs, copies, orphanedMs, no);
   countChunk(tx, row, -1);
   countChunk(tx, next, 1);
 }
@@ -83,6 +101,16 @@ export function changeChunk(tx: Tx, row: ChunkRow, change: ChunkChange, atMs: nu
 export function retainChunk(tx: Tx, no: number): void {
   const sql = "UPDATE chunk SET refs = refs + 1 WHERE no = ? AND refs > 0";
   assert(tx.run(sql, no).changes === 1, "a chunk that is shared is in use");
+}
+
+/** Counts anew which replicas of a chunk are misplaced, after rows or labels have changed. */
+export function recountChunk(tx: Tx, no: number): void {
+  const row = getChunk(tx, no);
+  const misplaced = countMisplaced(tx, row);
+  if (misplaced === row.misplaced) return;
+  tx.run("UPDATE chunk SET misplaced = ? WHERE no = ?", misplaced, no);
+  countChunk(tx, row, -1);
+  countChunk(tx, { ...row, misplaced }, 1);
 }
 
 /** One reference less: its row is gone. */
@@ -121,13 +149,19 @@ export function dropReplica(tx: Tx, row: ChunkRow, keeper: number, atMs: number)
   return true;
 }
 
+/** A chunk without a policy costs nothing here. */
+function countMisplaced(tx: Tx, { no, policy }: Pick<ChunkRow, "no" | "policy">): number {
+  return policy === 0 ? 0 : tx.get<{ n: number }>(MISPLACED, policy, no)?.n ?? 0;
+}
+
 function countChunk(
   tx: Tx,
-  row: Pick<ChunkRow, "refs" | "copies" | "goal">,
+  row: Pick<ChunkRow, "refs" | "copies" | "goal" | "misplaced">,
   sign: 1 | -1,
 ): void {
   if (row.refs === 0) return;
   tx.count("chunks", sign);
   if (row.copies < row.goal) tx.count("chunks_short", sign);
   if (row.copies === 0) tx.count("chunks_lost", sign);
+  if (row.misplaced > 0) tx.count("chunks_misplaced", sign);
 }

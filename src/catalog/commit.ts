@@ -1,7 +1,8 @@
 /** The switch of a path to a new file version: the checks of the target first, then the rows. */
 import { TydfsError } from "../wire/errors.ts";
 import { quotePath } from "../wire/names.ts";
-import type { FileFacts } from "./operation.ts";
+import { logEvent } from "./event_log.ts";
+import type { FileFacts, NameEvent } from "./operation.ts";
 import { discard, link, makeDirectories, PARENT_MODE, type Place, unlink, walk } from "./tree.ts";
 import type { Tx } from "./transaction.ts";
 
@@ -18,8 +19,8 @@ export interface VersionFacts {
 export type Target = Exclude<Place, { kind: "blocked" }>;
 
 const INSERT_FILE = `INSERT INTO inode
-  (kind, size, version, mtime_ms, mode, owner, checksum, goal, replaced)
-  VALUES ('file', ?, ?, ?, ?, ?, ?, ?, ?)`;
+  (kind, size, version, mtime_ms, mode, owner, checksum, goal, replaced, asked)
+  VALUES ('file', ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 
 /**
  * Looks whether a file may be written at a path. Throws `is-directory`, `not-directory` (a parent
@@ -40,15 +41,15 @@ export function checkTarget(tx: Tx, file: FileFacts, doing: string): Target {
 }
 
 /**
- * Makes the new version and switches the path to it; the version before goes to the trash. Returns
- * the inode.
+ * Makes the new version and switches the path to it; the version before goes to the trash. Logs it.
+ * Returns the inode.
  */
 export function switchFile(
   tx: Tx,
   target: Target,
   file: FileFacts,
   version: VersionFacts,
-): { inode: number; replaced: boolean } {
+): { inode: number; replaced: boolean; event: NameEvent } {
   const replaced = target.kind === "found";
   const { rowid: inode } = tx.run(
     INSERT_FILE,
@@ -60,6 +61,7 @@ export function switchFile(
     version.checksum,
     version.goal,
     replaced ? 1 : 0,
+    file.replicas ?? 0,
   );
   tx.count("files", 1);
   tx.count("bytes", version.sizeBytes);
@@ -71,7 +73,11 @@ export function switchFile(
     const { parent, name } = makeParents(tx, target, file.owner, version);
     link(tx, parent, name, inode);
   }
-  return { inode, replaced };
+  const { atMs, sequence, sizeBytes } = version;
+  const { path, owner } = file;
+  const facts = { atMs, path, entry: "file", version: sequence, sizeBytes, owner } as const;
+  const event = logEvent(tx, { kind: replaced ? "replaced" : "put", ...facts });
+  return { inode, replaced, event };
 }
 
 /** Makes the directories that are missing above a name. Returns where the name goes. */

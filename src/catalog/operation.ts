@@ -4,12 +4,20 @@
  * operations gives the same catalog.
  */
 
+/** Where a chunk's copies are to lie: labels that their keepers must have, and had better have. */
+export interface PolicyFacts {
+  require: Record<string, string>;
+  prefer: Record<string, string>;
+}
+
 /** A chunk with the client's sums of it. */
 export interface ChunkFacts {
   id: string;
   sizeBytes: number;
   sums: Uint8Array;
   goal: number;
+  /** Undefined: its copies may lie anywhere. */
+  policy?: PolicyFacts;
 }
 
 /** What a file is recorded with. */
@@ -19,6 +27,24 @@ export interface FileFacts {
   mtimeMs: number;
   owner: string;
   exclusive: boolean;
+  /** The copies that the user asked for by number; undefined where rules and cluster decide. */
+  replicas?: number;
+}
+
+/** A placement rule, as it was added. */
+export interface RuleFacts extends PolicyFacts {
+  pattern: string;
+  copies?: number;
+}
+
+/** What rules now say of a part of a file: its extents from `fromSeq` on, `limit` of them. */
+export interface FilePlacement {
+  inode: number;
+  fromSeq: number;
+  limit: number;
+  goal: number;
+  /** Undefined: anywhere. */
+  policy?: PolicyFacts;
 }
 
 export interface KeeperFacts {
@@ -60,8 +86,9 @@ export type Operation =
   | { kind: "upload.touch"; upload: string; atMs: number }
   /**
    * Drops an upload; its chunks become unreferenced at `atMs`, and no late report commits it any
-   * more. With `keep` it is only paused, if it has stored what the file at its path has not. One
-   * that is committed stays so, and is answered. → `{committed?: CommittedFile, kept}`
+   * more. With `keep` it is only paused, if it has stored chunks, and was heard of since a file was
+   * last committed at its path. One that is committed stays so, and is answered. → `{committed?:
+   * CommittedFile, kept}`
    */
   | { kind: "upload.abort"; upload: string; keep: boolean; atMs: number }
   /**
@@ -178,7 +205,25 @@ export type Operation =
    * Purges trash entries removed before `beforeMs`, at most `limit`, the oldest first; their chunks
    * may become unreferenced. → `{purged}`
    */
-  | { kind: "trash.purge"; beforeMs: number; limit: number; atMs: number };
+  | { kind: "trash.purge"; beforeMs: number; limit: number; atMs: number }
+  /**
+   * Appends a placement rule. Throws `invalid` (the pattern, or nothing asked for), `exists` (the
+   * pattern has one), `limit`. → `{id}`
+   */
+  | { kind: "rule.add"; rule: RuleFacts }
+  /** Takes a placement rule away. Throws `not-found`. */
+  | { kind: "rule.remove"; id: number }
+  /**
+   * Gives files the goal and their chunks the policy that the rules say. A chunk of several files
+   * gets the highest goal of them. Files that are no more are passed over. → the inodes of those in
+   * which something changed
+   */
+  | { kind: "rule.apply"; files: FilePlacement[]; atMs: number }
+  /**
+   * Looks at the next `limit` chunks of a keeper that came back with other labels: which copies
+   * are misplaced now. Does nothing for another keeper.
+   */
+  | { kind: "keeper.recount"; keeper: number; limit: number };
 
 export type OperationKind = Operation["kind"];
 
@@ -195,6 +240,26 @@ export interface CommittedFile {
   replaced: boolean;
 }
 
+/** A change of names, as the catalog logs it and the master tells of it. */
+export interface NameEvent {
+  kind: "put" | "replaced" | "removed" | "renamed";
+  atMs: number;
+  path: string;
+  /** The new path of a rename. */
+  to?: string;
+  /** A directory stands for all that is below it. */
+  entry: "file" | "directory";
+  version: number;
+  /** Bytes of a file. */
+  sizeBytes?: number;
+  owner: string;
+}
+
+/** `event` is there when the operation has changed names: not when it was repeated. */
+export interface Told {
+  event?: NameEvent;
+}
+
 /** What applying an operation answers, by kind; kinds that are not listed answer `{}`. */
 export interface OperationResults {
   "upload.begin": { resumedBytes: number };
@@ -202,14 +267,17 @@ export interface OperationResults {
   "replica.release": { released: string[] };
   "master.start": { epoch: number };
   "keeper.join": { number: number };
-  "upload.commit": CommittedFile;
-  "chunk.stored": { committed?: CommittedFile };
+  "upload.commit": CommittedFile & Told;
+  "chunk.stored": { committed?: CommittedFile } & Told;
   "chunk.condemn": { condemned: string[] };
   "keeper.inventory": { unknown: number; missing: number };
   "dir.make": { made: boolean };
-  "file.remove": { files: number; directories: number };
-  "file.copy": { version: number };
+  "file.remove": { files: number; directories: number } & Told;
+  "file.rename": Told;
+  "file.copy": { version: number } & Told;
   "trash.purge": { purged: number };
+  "rule.add": { id: number };
+  "rule.apply": { changed: number[] };
 }
 
 export type ResultOf<K extends OperationKind> = K extends keyof OperationResults

@@ -4,12 +4,15 @@
  */
 import type { Database } from "bun:sqlite";
 import { TydfsError } from "../wire/errors.ts";
+import type { LoggedEvent } from "../wire/event.ts";
 import type { Entry } from "../wire/file.ts";
 import { quotePath } from "../wire/names.ts";
 import { ChunkReader, type ChunkRecord, type OrphanCursor, parseNumbers } from "./chunk_reader.ts";
+import { listEvents } from "./event_log.ts";
 import { listDirectory, type ListOptions, type ListPage, updatingPaths } from "./listing.ts";
 import { openCatalogForReading } from "./open.ts";
-import type { KeeperFacts } from "./operation.ts";
+import type { KeeperFacts, PolicyFacts } from "./operation.ts";
+import { type PlacedFile, RuleReader, type RuleRecord } from "./rule_reader.ts";
 import { Statements } from "./statements.ts";
 import { type Found, type InodeKind, mustFind, walk } from "./tree.ts";
 import { type StoredChunk, UploadReader, type UploadRecord } from "./upload_reader.ts";
@@ -66,6 +69,8 @@ export interface CatalogCounts {
   chunks: number;
   chunksShort: number;
   chunksLost: number;
+  /** Those with replicas on keepers that their policy forbids. */
+  chunksMisplaced: number;
 }
 
 type InodeRow = Omit<EntryFacts, "inode" | "updating">;
@@ -87,6 +92,7 @@ export class CatalogReader {
   readonly #store: Statements;
   readonly #chunks: ChunkReader;
   readonly #uploads: UploadReader;
+  readonly #rules: RuleReader;
 
   /**
    * Opens the catalog at `path`, which its writer has made. Throws `local` when it is not there.
@@ -96,6 +102,7 @@ export class CatalogReader {
     this.#store = new Statements(this.#database);
     this.#chunks = new ChunkReader(this.#store);
     this.#uploads = new UploadReader(this.#store);
+    this.#rules = new RuleReader(this.#store);
   }
 
   /** The texts of the statements used so far; for tests that look at their plans. */
@@ -199,6 +206,7 @@ export class CatalogReader {
       chunks: this.#meta("chunks"),
       chunksShort: this.#meta("chunks_short"),
       chunksLost: this.#meta("chunks_lost"),
+      chunksMisplaced: this.#meta("chunks_misplaced"),
     }));
   }
 
@@ -227,6 +235,17 @@ export class CatalogReader {
     return this.#snapshot(() => this.#uploads.resumableBytes(path));
   }
 
+  /**
+   * Logged changes of names behind number `after`, the oldest first; those up to `forgotten` are
+   * gone, `latest` is the last one's number.
+   */
+  events(
+    after: number,
+    limit: number,
+  ): { events: LoggedEvent[]; forgotten: number; latest: number } {
+    return this.#snapshot(() => listEvents(this.#store, after, limit));
+  }
+
   /** Whether something in the trash was removed before `beforeMs`. */
   trashDue(beforeMs: number): boolean {
     const sql = "SELECT inode FROM trash WHERE removed_ms < ? LIMIT 1";
@@ -246,6 +265,40 @@ export class CatalogReader {
   /** Chunks in use with more replicas than their goal. */
   surplusChunks(afterNo: number, limit: number): ChunkRecord[] {
     return this.#chunks.surplus(afterNo, limit);
+  }
+
+  /** Chunks in use with replicas on keepers that their policy forbids. */
+  misplacedChunks(afterNo: number, limit: number): ChunkRecord[] {
+    return this.#chunks.misplaced(afterNo, limit);
+  }
+
+  /** Placement rules that were added, in the order in which they are tried. */
+  rules(): RuleRecord[] {
+    return this.#rules.all();
+  }
+
+  /** Grows whenever `rules()` answers something new: one point read. */
+  rulesGeneration(): number {
+    return this.#meta("rules_generation");
+  }
+
+  /** What a chunk's policy of this number wants; undefined for 0. It never changes. */
+  policy(no: number): PolicyFacts | undefined {
+    return this.#rules.policy(no);
+  }
+
+  /** How a part of a file is placed; undefined when no file is at `path`. */
+  placedFile(path: string, fromSeq: number, limit: number): PlacedFile | undefined {
+    return this.#snapshot(() => {
+      const place = walk(this.#store, path);
+      if (place.kind !== "found" || place.inodeKind !== "file") return undefined;
+      return this.#rules.placed(place.inode, fromSeq, limit);
+    });
+  }
+
+  /** The number of a keeper whose copies are to be counted anew: `keeper.recount`. */
+  relabelledKeeper(): number | undefined {
+    return this.#rules.relabelled();
   }
 
   /** Chunks of which a keeper has a replica. */

@@ -14,7 +14,7 @@ export const ROOT_INODE = 1;
 /** Marks the file as a tydfs catalog ("tydf"), for `file` and for us. */
 const APPLICATION_ID = 0x74796466;
 
-/** Counters in `meta`; all others than the generation equal a count or a sum of rows. */
+/** Counters in `meta`; all others than the generations equal a count or a sum of rows. */
 export const COUNTERS = [
   "files",
   "directories",
@@ -22,7 +22,9 @@ export const COUNTERS = [
   "chunks",
   "chunks_short",
   "chunks_lost",
+  "chunks_misplaced",
   "keepers_generation",
+  "rules_generation",
 ] as const;
 export type Counter = (typeof COUNTERS)[number];
 
@@ -163,8 +165,10 @@ const FORMAT_1 = `
 `;
 
 const FORMAT_2 = `
-  -- paused: interrupted; what it has stored is kept for the next upload to its path.
+  -- paused: interrupted; what it has stored is kept for the next upload to its path. superseded: a
+  -- file was committed at its path since something was heard of it.
   ALTER TABLE upload ADD COLUMN paused INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE upload ADD COLUMN superseded INTEGER NOT NULL DEFAULT 0;
   DROP INDEX upload_path;
   DROP INDEX upload_touched;
   CREATE INDEX upload_path ON upload (path, touched_ms, id, paused);
@@ -175,10 +179,63 @@ const FORMAT_2 = `
   UPDATE chunk SET committed =
     ifnull((SELECT min(e.inode) FROM extent e WHERE e.chunk = chunk.no), ${ROOT_INODE})
     WHERE committed = 1;
+
+  -- The latest changes of names. target: the new path of a rename; size: NULL for a directory.
+  CREATE TABLE event (
+    no INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    at_ms INTEGER NOT NULL,
+    path TEXT NOT NULL,
+    target TEXT,
+    entry TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    size INTEGER,
+    owner TEXT NOT NULL
+  ) STRICT;
+`;
+
+/**
+ * Placement rules. Inserts into `meta` pass over what is there: an older step that makes an empty
+ * catalog writes all counters.
+ */
+const FORMAT_3 = `
+  -- Rules that were added by command; those of the configuration file stand there. require and
+  -- prefer are JSON; copies is NULL where the rule does not ask for a number.
+  CREATE TABLE rule (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    pattern TEXT NOT NULL UNIQUE,
+    require TEXT NOT NULL,
+    prefer TEXT NOT NULL,
+    copies INTEGER
+  ) STRICT;
+
+  -- What rules have asked for so far, each once, as JSON with sorted keys. Rows never change and
+  -- never go. A chunk's policy 0 stands for no wish, and has no row.
+  CREATE TABLE policy (
+    no INTEGER PRIMARY KEY,
+    require TEXT NOT NULL,
+    prefer TEXT NOT NULL,
+    UNIQUE (require, prefer)
+  ) STRICT;
+
+  -- Keepers that came back with other labels: misplaced of the chunks that they hold is counted
+  -- anew, and is right up to chunk number after.
+  CREATE TABLE relabelled (keeper INTEGER PRIMARY KEY, after INTEGER NOT NULL) STRICT;
+
+  -- misplaced: replicas on keepers that lack a label which the policy requires.
+  ALTER TABLE chunk ADD COLUMN policy INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE chunk ADD COLUMN misplaced INTEGER NOT NULL DEFAULT 0;
+  CREATE INDEX chunk_misplaced ON chunk (no) WHERE misplaced > 0 AND refs > 0;
+
+  -- asked: the copies that the user wanted by number, 0 where rules and cluster decide.
+  ALTER TABLE inode ADD COLUMN asked INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE upload ADD COLUMN asked INTEGER NOT NULL DEFAULT 0;
+
+  INSERT OR IGNORE INTO meta VALUES ('chunks_misplaced', 0), ('rules_generation', 0);
 `;
 
 /** What leads from each format version to the next; the first makes an empty catalog. */
-const MIGRATIONS: readonly string[] = [FORMAT_1, FORMAT_2];
+const MIGRATIONS: readonly string[] = [FORMAT_1, FORMAT_2, FORMAT_3];
 
 /**
  * Brings a catalog to this version's format; the root and zeroed counters are in it then. Throws

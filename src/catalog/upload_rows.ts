@@ -5,7 +5,6 @@
 import { changeChunk, getChunk, releaseChunk, retainChunk } from "./chunk_rows.ts";
 import type { Statements } from "./statements.ts";
 import type { Tx } from "./transaction.ts";
-import { walk } from "./tree.ts";
 
 export interface UploadRow {
   id: string;
@@ -18,6 +17,8 @@ export interface UploadRow {
   min_copies: number;
   touched_ms: number;
   paused: number;
+  superseded: number;
+  asked: number;
 }
 
 /** An upload that another one may take over. */
@@ -33,8 +34,6 @@ const DROPPED_MAX = 100_000;
 const NEWEST = `SELECT u.id, u.touched_ms, u.paused FROM upload u
   WHERE u.path = ? AND u.id <> ? AND EXISTS (SELECT 1 FROM upload_chunk WHERE upload = u.id)
   ORDER BY u.touched_ms DESC, u.id DESC LIMIT 1`;
-const NEW_TO_FILE = `SELECT u.seq FROM upload_chunk u WHERE u.upload = ? AND NOT EXISTS
-  (SELECT 1 FROM extent e WHERE e.chunk = u.chunk AND e.inode = ?) LIMIT 1`;
 const DOUBLE = `INSERT INTO upload_chunk (upload, seq, offset, length, chunk)
   SELECT ?, seq, offset, length, chunk FROM upload_chunk WHERE upload = ?`;
 const BELOW_GOAL = `SELECT u.chunk FROM upload_chunk u CROSS JOIN chunk c ON c.no = u.chunk
@@ -90,23 +89,28 @@ export function takeOver(
 }
 
 /**
- * Pauses an upload, if there is anything to keep: chunks that the file at its path has not. Returns
- * whether there was.
+ * Pauses an upload, if there is anything worth keeping: not without chunks, and not when nothing
+ * was heard of it since a file was committed at its path. Returns whether there was.
  */
 export function pauseUpload(tx: Tx, upload: string): boolean {
   const row = findUpload(tx, upload);
-  if (row === undefined) return false;
-  const place = walk(tx, row.path);
-  const inode = place.kind === "found" ? place.inode : 0;
-  if (tx.get<{ seq: number }>(NEW_TO_FILE, upload, inode) === undefined) return false;
+  if (row === undefined || row.superseded === 1) return false;
+  const chunk = "SELECT seq FROM upload_chunk WHERE upload = ? LIMIT 1";
+  if (tx.get<{ seq: number }>(chunk, upload) === undefined) return false;
   tx.run("UPDATE upload SET paused = 1 WHERE id = ?", upload);
   return true;
 }
 
-/** Ends the paused uploads to a path: a file has just been committed there. */
-export function dropPaused(tx: Tx, path: string, atMs: number): void {
-  const sql = "SELECT id FROM upload WHERE path = ? AND paused = 1";
-  for (const { id } of tx.all<{ id: string }>(sql, path)) releaseUpload(tx, id, atMs);
+/**
+ * A file has just been committed at a path: ends the paused uploads to it. One under way may have
+ * been left too, which is not found out yet: it is worth keeping only once it is heard again.
+ */
+export function supersedeUploads(tx: Tx, path: string, atMs: number): void {
+  const sql = "SELECT id, paused FROM upload WHERE path = ?";
+  for (const { id, paused } of tx.all<{ id: string; paused: number }>(sql, path)) {
+    if (paused === 1) releaseUpload(tx, id, atMs);
+    else tx.run("UPDATE upload SET superseded = 1 WHERE id = ?", id);
+  }
 }
 
 /** Ends an upload whose chunks it does not need: they lose its references. */

@@ -4,36 +4,38 @@
  */
 import { formatDuration, formatSize } from "../base/bytes.ts";
 import type { Entry, GetResult, PutResult, StatResult } from "../client/client.ts";
+import { isLinkMode } from "../wire/file.ts";
 import { quotePath } from "../wire/names.ts";
 import { printable } from "./output.ts";
 
 /** The line of a put that is done; says so when copies are still to be made. */
 export function formatPut(result: PutResult): string {
-  const { path, sizeBytes, copies, goal, checksum, elapsedMs } = result;
+  const { path, copies, goal, checksum } = result;
   const durable = copies >= goal
     ? `${copies} of ${goal} copies durable`
     : `${copies} of ${goal} copies durable so far; ${missing(goal - copies)} being made`;
-  return `put ${quotePath(path)} · ${formatTransfer(sizeBytes, elapsedMs)} · ${durable} · ` +
+  return `put ${quotePath(path)} · ${formatTransfer(result)} · ${durable} · ` +
     `xxh3 ${checksum}`;
 }
 
 /** The line of a get that is done. */
 export function formatGet(result: GetResult): string {
-  const { path, sizeBytes, elapsedMs, checksum, local } = result;
-  return `got ${quotePath(path)} · ${formatTransfer(sizeBytes, elapsedMs)} · ` +
+  const { path, checksum, local } = result;
+  return `got ${quotePath(path)} · ${formatTransfer(result)} · ` +
     `every block checked · xxh3 ${checksum} · ${quotePath(local)}`;
 }
 
 /** What `put --json` prints; scripts rely on it. */
 export function putJson(result: PutResult): Record<string, unknown> {
-  const { path, sizeBytes: size, version, checksum, copies, goal: replicas, elapsedMs } = result;
-  return { path, size, version, checksum, copies, replicas, elapsedMs };
+  const { path, sizeBytes: size, version, checksum, copies, goal: replicas } = result;
+  const { resumedBytes, elapsedMs } = result;
+  return { path, size, version, checksum, copies, replicas, resumedBytes, elapsedMs };
 }
 
 /** What `get --json` prints; scripts rely on it. */
 export function getJson(result: GetResult): Record<string, unknown> {
-  const { path, local, sizeBytes: size, version, checksum, elapsedMs } = result;
-  return { path, local, size, version, checksum, elapsedMs };
+  const { path, local, sizeBytes: size, version, checksum, resumedBytes, elapsedMs } = result;
+  return { path, local, size, version, checksum, resumedBytes, elapsedMs };
 }
 
 /** `1 file`, `3 files`. */
@@ -61,10 +63,15 @@ export function formatEntries(entries: readonly Entry[], format: EntriesFormat):
   return alignColumns(rows, [2]);
 }
 
+/** What people call an entry: to the cluster a symbolic link is a file like any other. */
+export function kindOf({ kind, mode }: Entry): "file" | "directory" | "link" {
+  return kind === "file" && isLinkMode(mode) ? "link" : kind;
+}
+
 /** What `ls --json` prints for an entry. */
 export function entryJson(entry: Entry): Record<string, unknown> {
-  const { path, kind, size, mtimeMs, owner, updating } = entry;
-  return { path, kind, size, mtimeMs, owner, updating };
+  const { path, size, mtimeMs, owner, updating } = entry;
+  return { path, kind: kindOf(entry), size, mtimeMs, owner, updating };
 }
 
 /** What `stat` prints. */
@@ -72,7 +79,7 @@ export function formatStat(result: StatResult, locations: boolean): string[] {
   const { entry, checksum, replicas, chunks } = result;
   const file = entry.kind === "file";
   const rows = [
-    ["  kind", entry.kind],
+    ["  kind", kindOf(entry)],
     ...(file ? [["  size", `${formatSize(entry.size)} (${entry.size} bytes)`]] : []),
     ...(file ? [["  version", String(entry.version)]] : []),
     ...(file ? [["  checksum", `xxh3 ${checksum}`]] : []),
@@ -96,8 +103,8 @@ export function formatStat(result: StatResult, locations: boolean): string[] {
 /** What `stat --json` prints. */
 export function statJson(result: StatResult, locations: boolean): Record<string, unknown> {
   const { entry, checksum, replicas, chunks } = result;
-  const { path, kind, size, version, mtimeMs, owner } = entry;
-  const facts = { path, kind, size, version, checksum, mtimeMs, owner, replicas };
+  const { path, size, version, mtimeMs, owner } = entry;
+  const facts = { path, kind: kindOf(entry), size, version, checksum, mtimeMs, owner, replicas };
   return locations ? { ...facts, chunks } : facts;
 }
 
@@ -126,12 +133,25 @@ export function alignColumns(rows: readonly string[][], right: readonly number[]
   );
 }
 
-function formatTransfer(sizeBytes: number, elapsedMs: number): string {
+interface Transfer {
+  sizeBytes: number;
+  resumedBytes: number;
+  elapsedMs: number;
+}
+
+/** Size, time and rate; the rate is of the bytes that were moved, not of those that were there. */
+function formatTransfer({ sizeBytes, resumedBytes, elapsedMs }: Transfer): string {
   const seconds = elapsedMs < 60_000
     ? `${(elapsedMs / 1000).toFixed(elapsedMs < 1000 ? 2 : 1)} s`
     : formatDuration(elapsedMs);
-  const rate = formatSize(Math.round(sizeBytes / Math.max(elapsedMs, 1) * 1000));
-  return `${formatSize(sizeBytes)} in ${seconds} (${rate}/s)`;
+  const movedBytes = sizeBytes - resumedBytes;
+  const rate = formatSize(Math.round(movedBytes / Math.max(elapsedMs, 1) * 1000));
+  const there = resumedBytes === 0
+    ? ""
+    : resumedBytes === sizeBytes
+    ? " · all of it was there already"
+    : ` · ${formatSize(resumedBytes)} of it were there already`;
+  return `${formatSize(sizeBytes)} in ${seconds} (${rate}/s)${there}`;
 }
 
 function missing(count: number): string {
@@ -145,8 +165,10 @@ function nameOf(entry: Entry, directory: string | undefined): string {
   return printable(name) + (entry.kind === "directory" ? "/" : "");
 }
 
-function formatMode({ kind, mode }: Entry): string {
+function formatMode(entry: Entry): string {
+  const { mode } = entry;
   const letters = "rwxrwxrwx";
   const bits = [...letters].map((letter, index) => (mode >> (8 - index)) & 1 ? letter : "-");
-  return (kind === "directory" ? "d" : "-") + bits.join("");
+  const kinds = { directory: "d", link: "l", file: "-" };
+  return kinds[kindOf(entry)] + bits.join("");
 }

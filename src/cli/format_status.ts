@@ -51,6 +51,14 @@ function filesLine({ files, bytes, chunks, replicas, minCopies }: ClusterStatus)
 function warnings({ chunks }: ClusterStatus): string[] {
   const lines: string[] = [];
   if (chunks.under > 0) lines.push(`${formatCount(chunks.under, "chunk")} short of copies`);
+  const { misplaced = 0, blocked = 0 } = chunks;
+  if (misplaced > 0) {
+    const waiting = blocked === 0
+      ? ""
+      : `; ${blocked} wait for one more keeper with the labels and room`;
+    const moves = formatCount(misplaced, "chunk is", "chunks are");
+    lines.push(`${moves} to be moved by placement rules${waiting}`);
+  }
   if (chunks.lost > 0) lines.push(`${formatCount(chunks.lost, "chunk")} with no copy in reach`);
   return lines;
 }

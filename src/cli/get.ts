@@ -1,61 +1,112 @@
-/** `tydfs get`: gets a file out of the cluster, to a local file or to standard output. */
-import type { Command } from "@commander-js/extra-typings";
+/** `tydfs get`: gets files and trees out of the cluster, or one file to standard output. */
+import { basename, dirname } from "node:path";
+import type { Command, CommandUnknownOpts } from "@commander-js/extra-typings";
+import type { GetOptions, GetResult } from "../client/client.ts";
+import { hasPattern } from "../client/pattern.ts";
+import { ConfigError } from "../config/load.ts";
+import { hasCode, TydfsError } from "../wire/errors.ts";
+import { isLinkMode } from "../wire/file.ts";
+import { quotePath } from "../wire/names.ts";
 import { collecting, STREAM_COLLECT_BYTES } from "./collect.ts";
 import { formatGet, getJson } from "./format.ts";
 import { ProgressBar } from "./progress.ts";
 import type { ClientSession, Session } from "./session.ts";
 import { addGlobals, addSettings } from "./settings_flags.ts";
+import type { TreeFlags } from "./tree_flags.ts";
+import { addTreeFlags, filterOf, syncLine, treeFlags } from "./tree_flags.ts";
 
 const STDOUT = "-";
 
 const EXAMPLES = `
 Parts come from several keepers at once, and each block is checked against its
 sum. A local file that is there is replaced when the download is whole, and
-stays as it is otherwise. LOCAL is ./NAME unless given; a local directory takes
-the file under its own name, and missing ones are made.
+stays as it is otherwise. LOCAL is . unless given; a local directory (or a name
+that ends with /) takes the source under its own name, and otherwise the source
+becomes LOCAL; DIR/. gets what is in DIR into LOCAL. Missing directories are
+made.
+
+REMOTE may be a pattern: *, ? and [a-z] within a name, ** over directories,
+{a,b}; quote it. What matches goes below LOCAL under the path that it has below
+the last directory without a pattern. Trees keep modes, times, empty directories
+and symbolic links. Nothing is ever written through a symbolic link below LOCAL.
+What fails is listed at the end. With -r, --json prints one line for each event.
 
 Examples:
   tydfs get /videos/video.mp4
   tydfs get /videos/video.mp4 ~/films/
+  tydfs get '/videos/**/*.mp4' ~/films/        all that match
+  tydfs get -r /archive/photos .               a tree, to ./photos
   tydfs get /photos.tar - | tar x
   tydfs get --parallel 8 --sync /videos/video.mp4 /mnt/usb/video.mp4
 `;
 
+interface GetRun {
+  session: Session;
+  connected: ClientSession;
+  command: CommandUnknownOpts;
+  remotes: string[];
+  local: string;
+  flags: TreeFlags;
+  get: GetOptions;
+}
+
 /** Declares the command. */
 export function addGet(program: Command, session: Session): void {
   const command = program.command("get")
-    .description("Get a file out of the cluster")
-    .argument("<REMOTE>", "The file's path in the cluster")
-    .argument("[LOCAL]", "Where it goes; - is standard output")
-    .option("--sync", "Wait until the local file is on its disk")
-    .addHelpText("after", EXAMPLES)
-    .action(async (remote, local, flags, self) => {
-      await session.withClient(
-        self,
-        (connected) =>
-          local === STDOUT
-            ? getToStdout(connected, remote)
-            : getToFile(connected, remote, local ?? ".", flags.sync === true),
-      );
+    .description("Get files or trees out of the cluster")
+    .usage("[options] REMOTE... [LOCAL]")
+    .argument("<REMOTE...>", "Paths or patterns in the cluster, and last where they go")
+    .option("-r, --recursive", "Directories, with all that is below")
+    .option("--sync", "Wait until the local files are on their disk")
+    .addHelpText("after", EXAMPLES);
+  addTreeFlags(command, ["keep", "skip"]);
+  command.action(async (words, options, self) => {
+    const remotes = words.length > 1 ? words.slice(0, -1) : [...words];
+    const local = words.length > 1 ? words.at(-1) ?? "." : ".";
+    const flags = treeFlags(self);
+    await filterOf(flags);
+    const [remote = ""] = remotes;
+    if (local === STDOUT && (remotes.length > 1 || flags.recursive)) {
+      throw new ConfigError("Cannot get several files to standard output: use cat");
+    }
+    await session.withClient(self, async (connected) => {
+      const get = { sync: options.sync === true };
+      const run = { session, connected, command: self, remotes, local, flags, get };
+      if (local === STDOUT) await getToStdout(connected, remote);
+      else if (remotes.length > 1 || flags.recursive || flags.dryRun || hasPattern(remote)) {
+        await getSeveral(run);
+      } else {
+        await getAlone(run, remote);
+      }
     });
+  });
   addSettings(command, "client", false);
   addGlobals(command, false);
 }
 
-async function getToFile(
-  { client, signal, output, json, quiet }: ClientSession,
-  remote: string,
-  local: string,
-  sync: boolean,
-): Promise<void> {
-  const progress = new ProgressBar(output, remote, json || quiet);
-  const options = { signal, sync, onProgress: collecting(progress.listener) };
-  const result = await client.get(remote, local, options).finally(() => progress.end());
-  if (json) {
-    output.line(JSON.stringify(getJson(result)));
-  } else if (!quiet) {
-    output.line(formatGet(result));
+/** One file that is named by its path. */
+async function getAlone({ connected, local, get }: GetRun, remote: string): Promise<void> {
+  const { client, signal, output, json, quiet } = connected;
+  const { entry } = await client.stat(remote, { signal });
+  if (entry.kind === "directory") throw directoryError(remote);
+  if (isLinkMode(entry.mode)) {
+    const { getLink } = await import("../client/tree_copy.ts");
+    const made = await getLink(client, entry, { local, signal });
+    if (json) output.line(JSON.stringify({ path: entry.path, ...made }));
+    else if (!quiet) {
+      output.line(
+        `got ${quotePath(entry.path)} · link to ${quotePath(made.target)} · ${
+          quotePath(made.local)
+        }`,
+      );
+    }
+    return;
   }
+  const progress = new ProgressBar(output, remote, json || quiet);
+  const options = { ...get, signal, onProgress: collecting(progress.listener) };
+  const result = await client.get(remote, local, options).finally(() => progress.end());
+  if (json) output.line(JSON.stringify(getJson(result)));
+  else if (!quiet) output.line(formatGet(result));
 }
 
 async function getToStdout(
@@ -71,4 +122,91 @@ async function getToStdout(
   } finally {
     progress.end();
   }
+}
+
+/** Several files, what matches a pattern, or trees. */
+async function getSeveral(run: GetRun): Promise<void> {
+  const { session, connected, command, remotes, flags, get } = run;
+  const { client, signal, output, json, quiet } = connected;
+  const { findGets } = await import("../client/tree_copy.ts");
+  const { findGetRoots } = await import("../client/get_roots.ts");
+  const { LocalWriter } = await import("../client/local_writer.ts");
+  const { runJobs } = await import("../client/job_runner.ts");
+  const { runTree } = await import("./tree_run.ts");
+  const filter = await filterOf(flags);
+  const place = await choosePlace(run);
+  let printed = 0;
+  const onDone = (_job: unknown, told: unknown) => {
+    // A link has no bytes to tell of.
+    if (typeof told !== "object") return;
+    const result = told as GetResult;
+    if (json) output.line(`${printed++ === 0 ? "[" : ","}${JSON.stringify(getJson(result))}`);
+    else if (!quiet) output.line(formatGet(result));
+  };
+  await runTree({
+    ...{ session, connected, command, flags, words: { done: "got", will: "get" } },
+    ...(flags.recursive ? {} : { onDone }),
+    goOn: () => {
+      const [remote = ""] = remotes;
+      const tree = flags.recursive && remotes.length === 1 && place.name === undefined;
+      return tree && !place.into
+        ? `What was got is there; ${syncLine(`:${remote}`, place.root)}`
+        : "What was got is there";
+    },
+    work: async (report, options) => {
+      const { links, recursive } = flags;
+      const onTrouble = (error: TydfsError) => report.trouble("", error);
+      const roots = findGetRoots(client, remotes, { ...place, recursive, signal, onTrouble });
+      const writer = new LocalWriter(place.root, options.random);
+      const all = { filter, links, signal, onTrouble, writer, get };
+      await runJobs(findGets(client, roots, all), options);
+    },
+  });
+  if (json && !flags.recursive && !flags.dryRun) output.line(printed === 0 ? "[]" : "]");
+}
+
+/** Where things go: a directory, and whether sources go into it under their own names. */
+interface Place {
+  root: string;
+  into: boolean;
+  /** The name of the one file that is got. */
+  name?: string;
+}
+
+async function choosePlace({ connected, remotes, local }: GetRun): Promise<Place> {
+  const { client, signal } = connected;
+  const { lookAt } = await import("../client/local_tree.ts");
+  const there = await lookAt(local).catch((error) => {
+    if ((error.cause as { code?: unknown } | undefined)?.code === "ENOENT") return "missing";
+    throw error;
+  });
+  const isDirectory = typeof there === "object" && there.kind === "directory";
+  if (isDirectory || local.endsWith("/")) return { root: local, into: true };
+  const [remote = ""] = remotes;
+  const kind = remotes.length > 1 ? "several" : await client.stat(bare(remote), { signal }).then(
+    ({ entry }) => entry.kind,
+    (error) => {
+      if (hasCode(error, "not-found") && hasPattern(remote)) return "several";
+      throw error;
+    },
+  );
+  if (kind === "file") return { root: dirname(local), into: false, name: basename(local) };
+  if (there !== "missing") {
+    const what = kind === "directory" ? "a directory" : "several files";
+    const message = `Cannot get ${what} to ${quotePath(local)}: it is a file`;
+    throw new TydfsError("not-directory", message);
+  }
+  return { root: local, into: kind === "several" };
+}
+
+/** `DIR/.` is what is in DIR. */
+function bare(remote: string): string {
+  return remote.replace(/\/\.\/*$/, "/");
+}
+
+function directoryError(remote: string): TydfsError {
+  return new TydfsError(
+    "is-directory",
+    `Cannot get ${quotePath(remote)}: it is a directory; use -r`,
+  );
 }

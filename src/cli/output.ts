@@ -3,18 +3,25 @@
  * it quietly.
  */
 import { TydfsError } from "../wire/errors.ts";
+import { Board } from "./board.ts";
 
 export interface Output {
   /** Whether messages go to a terminal: progress is shown only there. */
   readonly messagesOnTerminal: boolean;
-  /** Width of that terminal. */
+  /** Width and height of that terminal, as they are now. */
   readonly columns: number;
+  readonly rows: number;
   /** One line of a result, on stdout. */
   line(text: string): void;
   /** One line of a message, on stderr. */
   message(text: string): void;
   /** Text for the terminal behind stderr, as it is: progress and screens. */
   draw(text: string): void;
+  /**
+   * Lines at the bottom of that terminal, in place of those before; none takes them away. Other
+   * output goes above them.
+   */
+  board(lines: readonly string[]): void;
   /**
    * Bytes of a result; resolves when they are taken, with false when nobody reads them any more.
    */
@@ -28,14 +35,25 @@ const GATHER_CHARS = 64 * 1024;
 
 /** The process's own streams. */
 export function consoleOutput(): Output {
-  const { stderr } = process;
-  const results = new Results(process.stdout);
+  const { stderr, stdout } = process;
+  const columns = () => stderr.columns ?? 80;
+  const board = new Board((text) => void stderr.write(text), columns);
+  const results = new Results(stdout, stdout.isTTY === true ? board : undefined);
   return {
     messagesOnTerminal: stderr.isTTY === true,
-    columns: stderr.columns ?? 80,
+    get columns() {
+      return columns();
+    },
+    get rows() {
+      return stderr.rows ?? 24;
+    },
     line: (text) => results.line(text),
-    message: (text) => void stderr.write(text + "\n"),
+    message: (text) => {
+      board.above(() => void stderr.write(text + "\n"));
+      board.restore();
+    },
     draw: (text) => void stderr.write(text),
+    board: (lines) => board.show(lines),
     bytes: (bytes) => results.write(bytes),
     flush: async () => {
       await results.flush();
@@ -49,12 +67,15 @@ export function consoleOutput(): Output {
  */
 class Results {
   readonly #stream: NodeJS.WriteStream;
+  /** What stays at the bottom of the same terminal. */
+  readonly #board: Board | undefined;
   #gathered = "";
   #lastWrite: Promise<boolean> = Promise.resolve(true);
   #readerGone = false;
 
-  constructor(stream: NodeJS.WriteStream) {
+  constructor(stream: NodeJS.WriteStream, board: Board | undefined) {
     this.#stream = stream;
+    this.#board = board;
     // Each write hears of its failure itself; without a listener it would be thrown as well.
     stream.on("error", () => {});
   }
@@ -87,7 +108,8 @@ class Results {
   #send(data: Uint8Array | string): Promise<boolean> {
     return new Promise((resolve, reject) => {
       if (this.#readerGone) return resolve(false);
-      this.#stream.write(data, (error) => {
+      const taken = (error?: Error | null) => {
+        this.#board?.restore();
         if (error === null || error === undefined) return resolve(true);
         const { code, message } = error as Error & { code?: string };
         if (code !== "EPIPE") {
@@ -95,7 +117,10 @@ class Results {
         }
         this.#readerGone = true;
         resolve(false);
-      });
+      };
+      const write = () => void this.#stream.write(data, taken);
+      if (this.#board === undefined) write();
+      else this.#board.above(write);
     });
   }
 }

@@ -4,7 +4,12 @@
  * time of a small command.
  */
 import { Command, CommanderError } from "@commander-js/extra-typings";
+import { addCat } from "./cat.ts";
+import { addCp } from "./cp.ts";
+import { addDu } from "./du.ts";
+import { addFind } from "./find.ts";
 import { addGet } from "./get.ts";
+import { addHead } from "./head.ts";
 import { addKeeper } from "./keeper.ts";
 import { addLs } from "./ls.ts";
 import { addMaster } from "./master.ts";
@@ -12,8 +17,11 @@ import { addMkdir } from "./mkdir.ts";
 import { addMv } from "./mv.ts";
 import { addPut } from "./put.ts";
 import { addRm } from "./rm.ts";
+import { addRule } from "./rule.ts";
 import { addStat } from "./stat.ts";
 import { addStatus } from "./status.ts";
+import { addSync } from "./sync.ts";
+import { addTail } from "./tail.ts";
 import { addVersion } from "./version.ts";
 import { addWatch } from "./watch.ts";
 import { EXIT_STATUSES, reportFailure } from "./exit.ts";
@@ -86,13 +94,21 @@ export function makeProgram(session: Session): Command {
   addKeeper(program, session);
   addPut(program, session);
   addGet(program, session);
+  addSync(program, session);
+  addCat(program, session);
+  addHead(program, session);
+  addTail(program, session);
   addLs(program, session);
+  addFind(program, session);
+  addDu(program, session);
   addStat(program, session);
-  addRm(program, session);
+  addCp(program, session);
   addMv(program, session);
+  addRm(program, session);
   addMkdir(program, session);
   addWatch(program, session);
   addStatus(program, session);
+  addRule(program, session);
   addVersion(program, session);
   return program;
 }

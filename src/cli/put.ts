@@ -1,26 +1,43 @@
-/** `tydfs put`: puts local files, or standard input, into the cluster. */
+/** `tydfs put`: puts local files, trees, or standard input, into the cluster. */
 import { basename, resolve } from "node:path";
-import type { Command } from "@commander-js/extra-typings";
+import type { Command, CommandUnknownOpts } from "@commander-js/extra-typings";
 import type { PutOptions, PutResult } from "../client/client.ts";
+import type { Job } from "../client/job_runner.ts";
+import type { PutRoot } from "../client/tree_copy.ts";
 import { ConfigError, parseOption } from "../config/load.ts";
+import { TydfsError } from "../wire/errors.ts";
+import { joinPath, parsePath, quotePath } from "../wire/names.ts";
 import { collecting, STREAM_COLLECT_BYTES } from "./collect.ts";
 import { formatPut, putJson } from "./format.ts";
 import { ProgressBar } from "./progress.ts";
 import type { ClientSession, Session } from "./session.ts";
 import { addGlobals, addSettings } from "./settings_flags.ts";
+import type { TreeFlags } from "./tree_flags.ts";
+import { addTreeFlags, filterOf, syncLine, treeFlags } from "./tree_flags.ts";
+import type { TreeReport } from "./tree_report.ts";
 
 const STDIN = "-";
 
 const EXAMPLES = `
 A file is there for others when it is whole and its copies are durable, and not
 before; a file that was there is replaced in one step. REMOTE is /NAME unless
-given; a remote directory (or a name that ends with /) takes the file under its
-own name. Directories above it are made.
+given; a remote directory (or a name that ends with /) takes the source under
+its own name, and otherwise the source becomes REMOTE: as cp -r does it, a slash
+at the end of LOCAL makes no difference, and DIR/. puts what is in DIR into
+REMOTE. Directories above it are made.
+
+Trees keep modes, times, empty directories and symbolic links; links that are
+named on the command line are followed. Patterns: *.tmp is of names at any
+depth, /a/*.mp4 of paths below LOCAL, cache/ of directories. Files are sent
+several at once (--transfers); what fails is listed at the end. With -r, --json
+prints one line for each event; sync sends only what differs.
 
 Examples:
   tydfs put video.mp4                          to /video.mp4
   tydfs put video.mp4 /videos/holiday.mp4
   tydfs put *.mp4 /videos/                     several, into a directory
+  tydfs put -r photos /archive/                a tree, to /archive/photos
+  tydfs put -r --exclude '*.tmp' --dry-run photos /archive/
   tar c photos | tydfs put - /photos.tar       from standard input
 `;
 
@@ -30,48 +47,68 @@ interface PutFlags {
   replace: boolean;
 }
 
+interface PutRun {
+  session: Session;
+  connected: ClientSession;
+  command: CommandUnknownOpts;
+  locals: string[];
+  remote: string | undefined;
+  flags: TreeFlags;
+  put: PutOptions;
+}
+
 /** Declares the command. */
 export function addPut(program: Command, session: Session): void {
   const command = program.command("put")
-    .description("Put local files into the cluster")
+    .description("Put local files or trees into the cluster")
     .usage("[options] LOCAL... [REMOTE]")
     .argument("<LOCAL...>", "Local files (- is standard input), and last the remote path")
+    .option("-r, --recursive", "Directories, with all that is below")
     .option("--replicas <number>", "Copies to reach, in place of the cluster's own goal")
     .option("--min-copies <number>", "Copies on disk before success is told")
     .option("--no-replace", "Fail when there is such a file already")
-    .addHelpText("after", EXAMPLES)
-    .action(async (words, flags, self) => {
-      const { locals, remote } = parseWords(words);
-      const options = putOptions(flags);
-      await session.withClient(self, async (connected) => {
-        const results: PutResult[] = [];
-        const several = locals.length > 1;
-        await session.forEach(locals, connected.signal, async (local) => {
-          const path = await remotePath(connected, local, remote, several);
-          const result = await putOne(connected, local, path, options);
-          results.push(result);
-          if (!connected.json && !connected.quiet) connected.output.line(formatPut(result));
-        });
-        const values = results.map(putJson);
-        if (connected.json) connected.output.line(JSON.stringify(several ? values : values[0]));
-      });
+    .addHelpText("after", EXAMPLES);
+  addTreeFlags(command, ["keep", "follow", "skip"]);
+  command.action(async (words, options, self) => {
+    const { locals, remote } = parseWords(words);
+    const put = putOptions(options as PutFlags);
+    const flags = treeFlags(self);
+    await filterOf(flags);
+    await session.withClient(self, async (connected) => {
+      const [local = ""] = locals;
+      const alone = locals.length === 1 && !flags.recursive && !flags.dryRun;
+      const run = { session, connected, command: self, locals, remote, flags, put };
+      if (alone || local === STDIN) await putAlone(run, local);
+      else await putSeveral(run);
     });
+  });
   addSettings(command, "client", false);
   addGlobals(command, false);
 }
 
-/** Parts the locals from the remote path. Throws `ConfigError` when standard input has no name. */
+/** Parts the locals from the remote path. Throws `ConfigError` on a wrong use of standard input. */
 export function parseWords(words: readonly string[]): {
   locals: string[];
   remote: string | undefined;
 } {
-  if (words.length > 1) return { locals: words.slice(0, -1), remote: words.at(-1) };
-  if (words[0] === STDIN) {
+  const locals = words.length > 1 ? words.slice(0, -1) : [...words];
+  const remote = words.length > 1 ? words.at(-1) : undefined;
+  if (locals.includes(STDIN) && remote === undefined) {
     throw new ConfigError(
       "Cannot put standard input without a name: give a remote path, too",
     );
   }
-  return { locals: [...words], remote: undefined };
+  if (locals.includes(STDIN) && locals.length > 1) {
+    throw new ConfigError("Cannot put standard input together with files: put it by itself");
+  }
+  return { locals, remote };
+}
+
+/** The name under which a source goes into a directory; none for what is in it (`DIR/.`). */
+export function sourceName(local: string): string | undefined {
+  if (/(^|\/)\.\/*$/.test(local)) return undefined;
+  // Resolved, so that `..` has the name of the directory that it stands for.
+  return basename(resolve(local));
 }
 
 function putOptions(flags: PutFlags): PutOptions {
@@ -84,34 +121,102 @@ function putOptions(flags: PutFlags): PutOptions {
   };
 }
 
-async function remotePath(
-  { client, signal }: ClientSession,
-  local: string,
-  remote: string | undefined,
-  several: boolean,
-): Promise<string> {
-  // Resolved, so that `..` has the name of the directory that it stands for.
+/** One file, or standard input. */
+async function putAlone({ connected, remote, put }: PutRun, local: string): Promise<void> {
+  const { client, signal, output, json, quiet } = connected;
   const name = basename(resolve(local));
-  if (remote === undefined) return `/${name}`;
-  if (local === STDIN) return remote;
-  if (several) return `${remote}/${name}`;
-  return await client.resolveRemote(remote, name, { signal });
-}
-
-async function putOne(
-  { client, signal, output, json, quiet }: ClientSession,
-  local: string,
-  path: string,
-  options: PutOptions,
-): Promise<PutResult> {
+  const path = remote === undefined
+    ? `/${name}`
+    : local === STDIN
+    ? remote
+    : await client.resolveRemote(remote, name, { signal });
   const progress = new ProgressBar(output, local, json || quiet);
   const everyBytes = local === STDIN ? STREAM_COLLECT_BYTES : undefined;
-  const all = { ...options, signal, onProgress: collecting(progress.listener, everyBytes) };
-  try {
+  const all = { ...put, signal, onProgress: collecting(progress.listener, everyBytes) };
+  const work = async () => {
     if (local !== STDIN) return await client.put(local, path, all);
     const { standardInput } = await import("../client/local_files.ts");
     return await client.putStream(standardInput(), path, all);
-  } finally {
-    progress.end();
+  };
+  const result = await work().finally(() => progress.end());
+  if (json) output.line(JSON.stringify(putJson(result)));
+  else if (!quiet) output.line(formatPut(result));
+}
+
+/** Several files, or trees. */
+async function putSeveral(run: PutRun): Promise<void> {
+  const { session, connected, command, flags, put } = run;
+  const { client, signal, output, json, quiet } = connected;
+  const { findPuts } = await import("../client/tree_copy.ts");
+  const { runJobs } = await import("../client/job_runner.ts");
+  const { runTree } = await import("./tree_run.ts");
+  const results = new Map<string, PutResult>();
+  const onDone = (job: Job, told: unknown) => {
+    const result = told as PutResult;
+    if (json) results.set(job.path, result);
+    else if (!quiet) output.line(formatPut(result));
+  };
+  const filter = await filterOf(flags);
+  let roots: PutRoot[] = [];
+  await runTree({
+    ...{ session, connected, command, flags, words: { done: "put", will: "put" } },
+    ...(flags.recursive ? {} : { onDone }),
+    goOn: () => {
+      const root = flags.recursive && roots.length === 1 ? roots[0] : undefined;
+      const sync = root === undefined ? "" : `; ${syncLine(root.local, `:${root.remote}`)}`;
+      return `What was put is there${sync}`;
+    },
+    work: async (report, options) => {
+      roots = await findRoots(run, report);
+      const { links } = flags;
+      const onTrouble = (error: TydfsError) => report.trouble("", error);
+      const jobs = findPuts(client, roots, { filter, links, signal, put, onTrouble });
+      await runJobs(jobs, options);
+    },
+  });
+  if (!json || flags.recursive || flags.dryRun) return;
+  const values = roots.flatMap(({ remote }) => results.get(remote) ?? []);
+  output.line(JSON.stringify(values.map(putJson)));
+}
+
+/** Looks at the sources, and where each goes; what is wrong with one is told. */
+async function findRoots(run: PutRun, report: TreeReport): Promise<PutRoot[]> {
+  const { connected: { signal }, locals, flags } = run;
+  const { lookAt } = await import("../client/local_tree.ts");
+  const roots: PutRoot[] = [];
+  const taken = new Map<string, string>();
+  for (const local of locals) {
+    signal.throwIfAborted();
+    try {
+      const kind = (await lookAt(local))?.kind;
+      if (kind === "directory" && !flags.recursive) {
+        const message = `Cannot put ${quotePath(local)}: it is a directory; use -r`;
+        throw new TydfsError("is-directory", message);
+      }
+      const remote = await remoteOf(run, local);
+      const other = taken.get(remote);
+      if (other !== undefined) {
+        const message = `Cannot put ${quotePath(local)}: ${quotePath(other)} would become ` +
+          `${quotePath(remote)}, too`;
+        throw new TydfsError("conflict", message);
+      }
+      taken.set(remote, local);
+      roots.push({ local, remote, withFacts: sourceName(local) !== undefined });
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof TydfsError) || locals.length === 1) throw error;
+      report.trouble(local, error);
+    }
   }
+  return roots;
+}
+
+async function remoteOf({ connected, locals, remote }: PutRun, local: string): Promise<string> {
+  const { client, signal } = connected;
+  const name = sourceName(local);
+  if (remote === undefined) return parsePath(name ?? basename(resolve(local)));
+  const target = parsePath(remote);
+  if (name === undefined) return target;
+  if (locals.length > 1) return parsePath(joinPath(target, name));
+  return await client.resolveRemote(remote, name, { signal });
 }

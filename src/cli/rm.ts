@@ -1,42 +1,79 @@
 /** `tydfs rm`: removes files and directories. */
 import type { Command } from "@commander-js/extra-typings";
+import type { TydfsClient } from "../client/client.ts";
+import { TydfsError } from "../wire/errors.ts";
 import { quotePath } from "../wire/names.ts";
 import { formatCount } from "./format.ts";
+import { findMatches, jsonOf } from "./matches.ts";
 import type { Session } from "./session.ts";
 import { addGlobals, addSettings } from "./settings_flags.ts";
 
 const EXAMPLES = `
 What is removed is kept in the trash for a while (the master's --trash-ttl),
-then its space comes back.
+then its space comes back. PATH may be a pattern (quote it).
 
 Examples:
   tydfs rm /videos/old.mp4
+  tydfs rm '/videos/*.tmp'
+  tydfs rm -r --dry-run '/videos/20{19,20}'    what would go
   tydfs rm -r /videos/2019 /videos/2020
 `;
+
+interface Gone {
+  files: number;
+  directories: number;
+}
 
 /** Declares the command. */
 export function addRm(program: Command, session: Session): void {
   const command = program.command("rm")
     .description("Remove files, or directories with all that is below")
-    .argument("<PATH...>", "Paths in the cluster")
+    .argument("<PATH...>", "Paths in the cluster, or patterns")
     .option("-r, --recursive", "Directories, with all that is below")
+    .option("-f, --force", "What is not there is no failure")
+    .option("-n, --dry-run", "Only say what would be removed")
     .addHelpText("after", EXAMPLES)
-    .action(async (paths, flags, self) => {
+    .action(async (words, flags, self) => {
       await session.withClient(self, async ({ client, signal, output, json, quiet }) => {
-        const recursive = flags.recursive === true;
+        const { recursive = false, force = false, dryRun = false } = flags;
+        const options = { client, signal, topmost: recursive, missingOk: force };
+        const { entries, several } = await findMatches(session, words, options);
         const values: unknown[] = [];
-        await session.forEach(paths, signal, async (path) => {
-          const gone = await client.remove(path, { recursive, signal });
+        await session.forEach(entries, signal, async ({ path, kind }) => {
+          const isTree = recursive && kind === "directory";
+          const gone = dryRun
+            ? await countTree(client, path, { isTree, isFile: kind === "file", signal })
+            : await client.remove(path, { recursive, signal });
           values.push({ path, ...gone });
-          if (json || quiet || !recursive) return;
+          if (json || (!dryRun && (quiet || !recursive))) return;
           const counts = `${formatCount(gone.files, "file")}, ${
             formatCount(gone.directories, "directory", "directories")
           }`;
-          output.line(`removed ${quotePath(path)} · ${counts}`);
+          output.line(`${dryRun ? "would remove" : "removed"} ${quotePath(path)} · ${counts}`);
         });
-        if (json) output.line(JSON.stringify(paths.length === 1 ? values[0] : values));
+        if (json) output.line(jsonOf(values, { several: several || values.length === 0 }));
       });
     });
   addSettings(command, "client", false);
   addGlobals(command, false);
+}
+
+/** What removing a path would take away; fails where that would. */
+async function countTree(
+  client: TydfsClient,
+  path: string,
+  { isTree, isFile, signal }: { isTree: boolean; isFile: boolean; signal: AbortSignal },
+): Promise<Gone> {
+  const cannot = `Cannot remove ${quotePath(path)}`;
+  if (path === "/") throw new TydfsError("invalid", `${cannot}: it is the root`);
+  if (isFile) return { files: 1, directories: 0 };
+  const gone = { files: 0, directories: 1 };
+  for await (const { kind } of client.list(path, { recursive: isTree, signal })) {
+    if (!isTree) {
+      throw new TydfsError("not-empty", `${cannot}: the directory has entries; use --recursive`);
+    }
+    if (kind === "file") gone.files++;
+    else gone.directories++;
+  }
+  return gone;
 }

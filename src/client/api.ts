@@ -55,6 +55,14 @@ export interface OperationOptions {
   signal?: AbortSignal;
 }
 
+/** How a path is moved or copied. */
+export interface MoveOptions extends OperationOptions {
+  /** Replace a file that is there (the default); otherwise fail with `exists`. */
+  replace?: boolean;
+  /** The target is the new path itself, also where a directory is: then that is an error. */
+  exact?: boolean;
+}
+
 export interface PutOptions extends OperationOptions {
   replicas?: number;
   minCopies?: number;
@@ -64,6 +72,8 @@ export interface PutOptions extends OperationOptions {
 }
 
 export interface PutResult extends Committed {
+  /** Bytes that an earlier, interrupted put had stored: they were not sent again. */
+  resumedBytes: number;
   elapsedMs: number;
 }
 
@@ -77,11 +87,24 @@ export interface GetOptions extends OperationOptions {
 
 export interface ReadOptions extends OperationOptions {
   onProgress?: ProgressListener;
+  /** The first byte wanted, 0 unless given; counted from the end when negative. */
+  offset?: number;
+  /** Bytes wanted, all unless given; a file that has fewer yields what it has. */
+  length?: number;
+}
+
+/** A version of a file that is open for reading. */
+export interface OpenFile {
+  facts: RemoteFacts;
+  /** Its bytes in order, or a part of them. */
+  read(options?: ReadOptions): AsyncGenerator<Uint8Array>;
 }
 
 export interface GetResult extends RemoteFacts {
   /** The local file. */
   local: string;
+  /** Bytes that an earlier, interrupted get had left: they were checked, and not fetched again. */
+  resumedBytes: number;
   elapsedMs: number;
 }
 

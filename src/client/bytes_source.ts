@@ -11,6 +11,7 @@ export class BytesSource implements Source {
   readonly mode: number;
   readonly mtimeMs: number;
   readonly chunksMax = 1;
+  readonly isResumable = false;
   readonly #bytes: Uint8Array;
 
   constructor(bytes: Uint8Array, facts: { mode: number; mtimeMs: number }) {

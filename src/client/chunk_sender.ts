@@ -6,7 +6,7 @@ import { backoffMs } from "../base/limit.ts";
 import type { PutAnswer } from "../wire/chunk_http.ts";
 import type { ErrorCode } from "../wire/errors.ts";
 import { hasCode, mayPass, TydfsError } from "../wire/errors.ts";
-import type { ChunkPlacement } from "../wire/upload.ts";
+import type { ChunkPlacement, Committed } from "../wire/upload.ts";
 import type { ClientContext } from "./context.ts";
 import { KeeperWatch } from "./keeper_watch.ts";
 import type { Source, SourceChunk } from "./source.ts";
@@ -36,6 +36,11 @@ export interface Shipment {
   placement: ChunkPlacement | undefined;
 }
 
+/** The chunk is in the cluster already, with these very sums: nothing is to be sent. */
+export interface StoredChunk {
+  stored: true;
+}
+
 /** A place for a chunk as the master answers it; it always does, where a chunk was offered. */
 export function mustPlace(placement: ChunkPlacement | undefined): ChunkPlacement {
   if (placement !== undefined) return placement;
@@ -50,15 +55,25 @@ interface PlacementFailure {
 }
 
 /**
- * Finds a place for a chunk, away from the keepers to `avoid`; or learns that it was stored before,
- * and only the answer was lost.
+ * Finds a place for a chunk, away from the keepers to `avoid`; or learns that it was stored before:
+ * by an upload that was cut off, or by this one, and only the answer was lost.
  */
 export type PlaceChunk = (
   chunk: SourceChunk,
   sums: Uint8Array,
   avoid: string[],
   signal: AbortSignal,
-) => Promise<ChunkPlacement | PutAnswer>;
+) => Promise<ChunkPlacement | PutAnswer | StoredChunk>;
+
+/** How a chunk came to be stored. */
+export interface Sent {
+  /** The sums with which it is stored. */
+  sums: Uint8Array;
+  /** What the file became, when the chunk was all of it. */
+  committed: Committed | undefined;
+  /** It was there before it was sent even once. */
+  wasThere: boolean;
+}
 
 export class ChunkSender {
   readonly #context: ClientContext;
@@ -73,14 +88,8 @@ export class ChunkSender {
     this.#watch = new KeeperWatch(context);
   }
 
-  /**
-   * Sends the chunk; returns the sums with which it was stored. Throws the last failure when the
-   * time is up.
-   */
-  async send(
-    shipment: Shipment,
-    signal: AbortSignal,
-  ): Promise<{ answer: PutAnswer; sums: Uint8Array }> {
+  /** Sends the chunk, unless it is there. Throws the last failure when the time is up. */
+  async send(shipment: Shipment, signal: AbortSignal): Promise<Sent> {
     const { clock, random } = this.#context;
     let { placement, sums } = shipment;
     let avoid: string[] = [];
@@ -89,10 +98,11 @@ export class ChunkSender {
       let failure: PlacementFailure;
       try {
         const placed = placement ?? await this.#place(shipment.chunk, sums, avoid, signal);
-        if ("keepers" in placed) return { answer: placed, sums };
+        if ("stored" in placed) return { sums, committed: undefined, wasThere: attempt === 0 };
+        if ("keepers" in placed) return { sums, committed: placed.committed, wasThere: false };
         placement = placed;
         const outcome = await this.#tryHops(placement, shipment.chunk, signal);
-        if ("keepers" in outcome) return { answer: outcome, sums };
+        if ("keepers" in outcome) return { sums, committed: outcome.committed, wasThere: false };
         failure = outcome;
         avoid = [...new Set([...failure.failed, ...avoid])].slice(0, AVOID_MAX);
       } catch (error) {

@@ -30,6 +30,8 @@ import type {
   GetOptions,
   GetResult,
   LoggedEvent,
+  MoveOptions,
+  OpenFile,
   OperationOptions,
   PutOptions,
   PutResult,
@@ -41,7 +43,10 @@ import type {
 import { BytesSource } from "./bytes_source.ts";
 import type { ClientContext } from "./context.ts";
 import { downloadInOrder, downloadInto } from "./download.ts";
-import { LocalSource, LocalTarget, resolveTarget } from "./local_files.ts";
+import { tellKept } from "./kept.ts";
+import { LocalSource, resolveTarget } from "./local_files.ts";
+import { LocalTarget } from "./local_target.ts";
+import { spanOf } from "./plan.ts";
 import { RemoteFile } from "./remote_file.ts";
 import type { Source } from "./source.ts";
 import { FileSource, StreamSource } from "./source.ts";
@@ -153,7 +158,8 @@ export class TydfsClient {
 
   /**
    * Gets a file to a local path (into it, when that is a directory). A local file that is there is
-   * replaced when the download is whole, and untouched otherwise.
+   * replaced when the download is whole, and untouched otherwise. What an interrupted get has left
+   * is gone on with, also for another version of the file.
    */
   async get(remote: string, local: string, options: GetOptions = {}): Promise<GetResult> {
     const { clock, random } = this.#context;
@@ -163,26 +169,48 @@ export class TydfsClient {
     const file = await RemoteFile.open(this.#context, path, signal);
     const place = options.exact === true ? local : await resolveTarget(local, baseName(path));
     const target = await LocalTarget.create(place, random);
+    const done = { doneBytes: 0, resumedBytes: 0 };
     try {
       const onProgress = options.onProgress ?? ignore;
-      await downloadInto(this.#context, file, target, { signal, onProgress });
+      await downloadInto(this.#context, file, target, { signal, onProgress, done });
       const { mtimeMs, mode } = file.facts;
       signal.throwIfAborted();
       await target.finish({ mtimeMs, mode, sync: options.sync ?? false });
     } catch (error) {
-      await target.discard();
-      throw error;
+      if (!await target.leave()) throw error;
+      const place = `in ${quotePath(target.partial)}`;
+      throw tellKept(error, { path, bytes: done.doneBytes, place });
     }
     const elapsedMs = clock.monotonicMs() - startMs;
-    return { ...file.facts, local: target.path, elapsedMs };
+    const { resumedBytes } = done;
+    return { ...file.facts, local: target.path, resumedBytes, elapsedMs };
   }
 
-  /** A file's bytes in order, fetched ahead within bounds. */
+  /**
+   * A file's bytes in order, or `length` of them from `offset` on, fetched ahead within bounds. Of
+   * a part no more is fetched than the blocks that it lies in.
+   */
   async *read(remote: string, options: ReadOptions = {}): AsyncGenerator<Uint8Array> {
-    const signal = signalOf(options);
-    const file = await RemoteFile.open(this.#context, parsePath(remote), signal);
-    const onProgress = options.onProgress ?? ignore;
-    yield* downloadInOrder(this.#context, file, { signal, onProgress });
+    const { read } = await this.open(remote, options);
+    yield* read(options);
+  }
+
+  /**
+   * Opens the version of a file that is there now, to be read in parts that belong together: they
+   * stay readable when the file is replaced or removed meanwhile, until the trash is emptied.
+   */
+  async open(remote: string, options: OperationOptions = {}): Promise<OpenFile> {
+    const path = parsePath(remote);
+    const file = await RemoteFile.open(this.#context, path, signalOf(options));
+    return {
+      facts: file.facts,
+      read: (part = {}) =>
+        downloadInOrder(this.#context, file, {
+          signal: signalOf(part),
+          onProgress: part.onProgress ?? ignore,
+          span: spanOf(file.facts.sizeBytes, part),
+        }),
+    };
   }
 
   /**
@@ -237,16 +265,12 @@ export class TydfsClient {
   }
 
   /**
-   * Moves a path as `mv` does: into `to` when that is a directory, else onto it. Returns the new
-   * path.
+   * Moves a path as `mv` does: into `to` when that is a directory, else onto it (always onto it
+   * when that is `exact`). Returns the new path.
    */
-  async rename(
-    from: string,
-    to: string,
-    options: OperationOptions & { replace?: boolean } = {},
-  ): Promise<string> {
+  async rename(from: string, to: string, options: MoveOptions = {}): Promise<string> {
     const source = parsePath(from);
-    const target = await this.resolveRemote(to, baseName(source), options);
+    const target = await this.#target(source, to, options);
     const request = { from: source, to: target, replace: options.replace ?? true };
     return (await this.#once(fileRename, request, options)).path;
   }
@@ -268,16 +292,12 @@ export class TydfsClient {
   }
 
   /**
-   * Copies a file as `cp` does: into `to` when that is a directory, else onto it. No byte moves.
-   * Returns the new path.
+   * Copies a file as `cp` does: into `to` when that is a directory, else onto it (always onto it
+   * when that is `exact`). No byte moves. Returns the new path.
    */
-  async copy(
-    from: string,
-    to: string,
-    options: OperationOptions & { replace?: boolean } = {},
-  ): Promise<string> {
+  async copy(from: string, to: string, options: MoveOptions = {}): Promise<string> {
     const source = parsePath(from);
-    const target = await this.resolveRemote(to, baseName(source), options);
+    const target = await this.#target(source, to, options);
     const { owner } = this.#context;
     const request = { from: source, to: target, replace: options.replace ?? true, owner };
     return (await this.#once(fileCopy, request, options)).path;
@@ -384,7 +404,7 @@ export class TydfsClient {
       throw new TydfsError("invalid", `Cannot put a file at ${quotePath(path)}: name the file too`);
     }
     const startMs = clock.monotonicMs();
-    const committed = await upload(this.#context, source, {
+    const { committed, resumedBytes } = await upload(this.#context, source, {
       path,
       replicas: options.replicas,
       minCopies: options.minCopies,
@@ -392,7 +412,12 @@ export class TydfsClient {
       signal: signalOf(options),
       onProgress: options.onProgress ?? ignore,
     });
-    return { ...committed, elapsedMs: clock.monotonicMs() - startMs };
+    return { ...committed, resumedBytes, elapsedMs: clock.monotonicMs() - startMs };
+  }
+
+  #target(source: string, to: string, options: MoveOptions): Promise<string> {
+    if (options.exact === true) return Promise.resolve(parsePath(to));
+    return this.resolveRemote(to, baseName(source), options);
   }
 
   #once<Request, Reply>(

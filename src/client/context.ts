@@ -25,7 +25,10 @@ export interface ClientContext {
 
 /** How far a transfer is. */
 export interface Progress {
+  /** Those that need not be transferred included. */
   doneBytes: number;
+  /** Of these, bytes of an earlier try that were there already: they say nothing about speed. */
+  resumedBytes?: number;
   /** Undefined where the end is not known (standard input). */
   totalBytes: number | undefined;
 }

@@ -1,13 +1,15 @@
 /**
  * Downloads: ranges of one version of a file, several at once from different keepers, each byte
- * verified; either to its place in a local file, or in order as a stream.
+ * verified; either to its place in a local file that may hold some already, or in order as a
+ * stream.
  */
 import { MIB } from "../base/bytes.ts";
+import { BLOCK_BYTES, blockLength, getSum, hashBlock } from "../wire/sums.ts";
 import type { ClientContext, ProgressListener } from "./context.ts";
 import { runCrew } from "./crew.ts";
-import type { LocalTarget } from "./local_files.ts";
-import type { PlannedRange } from "./plan.ts";
-import { cutRanges, filePosition } from "./plan.ts";
+import type { LocalTarget } from "./local_target.ts";
+import type { PlannedRange, Span } from "./plan.ts";
+import { ALL, cutRanges, filePosition, planMissing } from "./plan.ts";
 import { RangeReader } from "./range_reader.ts";
 import type { OpenExtent, RemoteFile } from "./remote_file.ts";
 import type { BlockPair } from "./transfer.ts";
@@ -29,63 +31,110 @@ export interface DownloadOptions {
 }
 
 /**
- * Fills `target` with the file's bytes; `target` is whole when this returns, and not put in its
- * place yet.
+ * How far a download came: all of `doneBytes` are right, `resumedBytes` of them were there before.
+ */
+export interface Downloaded {
+  doneBytes: number;
+  resumedBytes: number;
+}
+
+/**
+ * Fills `target` with the file's bytes, but for blocks that an earlier try left there and that are
+ * right; `target` is whole when this returns, and not put in its place yet. `done` is kept up to
+ * date, also for a caller whose download fails.
  */
 export async function downloadInto(
   context: ClientContext,
   file: RemoteFile,
   target: LocalTarget,
-  options: DownloadOptions,
+  options: DownloadOptions & { done: Downloaded },
 ): Promise<void> {
   const { sizeBytes } = file.facts;
+  const { done } = options;
   const reader = new RangeReader(context, file);
-  const ranges = rangesOf(file, FILE_RANGE_BYTES, options.signal);
-  let doneBytes = 0;
+  const span = { start: 0, end: sizeBytes };
+  const ranges = rangesOf(file, { rangeBytes: FILE_RANGE_BYTES, span, signal: options.signal });
   const size = Math.min(context.parallel, Math.max(1, Math.ceil(sizeBytes / FILE_RANGE_BYTES)));
-  await target.reserve(sizeBytes);
+  const tell = () => options.onProgress({ ...done, totalBytes: sizeBytes });
+  await target.fit(sizeBytes);
+  tell();
   await runCrew(size, options.signal, async (signal) => {
     const blocks = makeBlockPair();
     const take = async (bytes: Uint8Array, position: number) => {
       await target.write(bytes, position);
-      doneBytes += bytes.length;
-      options.onProgress({ doneBytes, totalBytes: sizeBytes });
+      done.doneBytes += bytes.length;
+      tell();
     };
     for (let next = await ranges.next(); !next.done; next = await ranges.next()) {
+      signal.throwIfAborted();
       const { range, open } = next.value;
-      const read = () => {
-        signal.throwIfAborted();
-        return reader.read(range, open, { signal, blocks, take });
-      };
-      await (size === 1 ? read() : context.streams.run(read));
+      const good = await goodBlocks(target, range, blocks[0]);
+      for (const goodBytes of good.values()) {
+        done.doneBytes += goodBytes;
+        done.resumedBytes += goodBytes;
+      }
+      if (good.size > 0) tell();
+      for (const missing of planMissing(range, (start) => good.has(start))) {
+        const read = () => {
+          signal.throwIfAborted();
+          return reader.read(missing, open, { signal, blocks, take });
+        };
+        await (size === 1 ? read() : context.streams.run(read));
+      }
     }
   });
 }
 
 /**
- * The file's bytes in order; what is yielded is the caller's to keep. Ends its streams when it is
- * left early.
+ * The blocks of a range that `target` holds already, with right sums: where each starts in the
+ * chunk, and how many bytes it has. A block of which the file has only a part can't be checked.
+ */
+async function goodBlocks(
+  target: LocalTarget,
+  { extent, fetchStart, fetchEnd, wantStart, wantEnd }: PlannedRange,
+  buffer: Uint8Array,
+): Promise<Map<number, number>> {
+  const good = new Map<number, number>();
+  for (let start = fetchStart; start < fetchEnd; start += BLOCK_BYTES) {
+    const position = filePosition(extent, start);
+    if (position >= target.foundBytes) break;
+    const block = start / BLOCK_BYTES;
+    const bytes = buffer.subarray(0, blockLength(extent.chunkBytes, block));
+    const isWhole = start >= wantStart && start + bytes.length <= wantEnd;
+    if (!isWhole || !await target.readBack(bytes, position)) continue;
+    if (hashBlock(bytes) === getSum(extent.sums, block)) good.set(start, bytes.length);
+  }
+  return good;
+}
+
+/**
+ * The bytes of a span of the file in order; what is yielded is the caller's to keep. Little is
+ * fetched ahead at first, and more as the caller goes on; its streams end when it is left early.
  */
 export async function* downloadInOrder(
   context: ClientContext,
   file: RemoteFile,
-  options: DownloadOptions,
+  options: DownloadOptions & { span: Span },
 ): AsyncGenerator<Uint8Array> {
-  const { sizeBytes } = file.facts;
+  const { span } = options;
   const reader = new RangeReader(context, file);
   const left = new AbortController();
   const signal = AbortSignal.any([options.signal, left.signal]);
   const window: Promise<Uint8Array>[] = [];
   const pool: BlockPair[] = [];
   const windowMax = Math.min(context.parallel, STREAM_RANGES_MAX);
+  // Who wants only the first lines has them for one range.
+  let windowNow = 1;
   let doneBytes = 0;
   try {
-    for await (const range of rangesOf(file, STREAM_RANGE_BYTES, signal)) {
+    for await (const range of rangesOf(file, { rangeBytes: STREAM_RANGE_BYTES, span, signal })) {
       const bytes = readWhole(reader, range, pool, signal);
       // It is awaited in its turn; until then its failure must not count as unhandled.
       bytes.catch(() => {});
       window.push(bytes);
-      if (window.length >= windowMax) yield await nextBytes();
+      if (window.length < windowNow) continue;
+      yield await nextBytes();
+      windowNow = Math.min(windowNow + 1, windowMax);
     }
     while (window.length > 0) yield await nextBytes();
   } finally {
@@ -97,7 +146,7 @@ export async function* downloadInOrder(
     const bytes = await window[0] ?? new Uint8Array();
     window.shift();
     doneBytes += bytes.length;
-    options.onProgress({ doneBytes, totalBytes: sizeBytes });
+    options.onProgress({ doneBytes, totalBytes: span.end - span.start });
     return bytes;
   }
 }
@@ -124,12 +173,24 @@ async function readWhole(
   return bytes;
 }
 
+interface RangesOptions {
+  rangeBytes: number;
+  span: Span;
+  signal: AbortSignal;
+}
+
 async function* rangesOf(
   file: RemoteFile,
-  rangeBytes: number,
-  signal: AbortSignal,
+  { rangeBytes, span, signal }: RangesOptions,
 ): AsyncGenerator<OpenRange> {
+  const isWhole = span.start === 0 && span.end >= file.facts.sizeBytes;
+  if (!isWhole && span.start >= span.end) return;
   for await (const open of file.extents(signal)) {
-    for (const range of cutRanges(open.extent, rangeBytes)) yield { range, open };
+    for (const range of cutRanges(open.extent, rangeBytes, isWhole ? ALL : span)) {
+      yield { range, open };
+    }
+    // Of a whole file the end is awaited: its extents are checked together there. Of a part no page
+    // more is asked for than it needs.
+    if (!isWhole && open.extent.offset + open.extent.length >= span.end) return;
   }
 }

@@ -1,14 +1,11 @@
 /**
- * The client's only door to local files: sources that are read, targets that appear whole or not at
- * all. Every failure of the system becomes a `local` error that names the file.
+ * Local files that are read, and what goes wrong with local files: every failure of the system
+ * becomes a `local` error that names the file. Files that are written are in `local_target.ts`.
  */
 import type { FileHandle } from "node:fs/promises";
-import { mkdir, open, rename, stat, unlink, utimes } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { open, stat } from "node:fs/promises";
+import { join } from "node:path";
 import { KIB } from "../base/bytes.ts";
-import { Limiter } from "../base/limit.ts";
-import type { Random } from "../base/random.ts";
-import { randomHex } from "../base/random.ts";
 import { TydfsError } from "../wire/errors.ts";
 import { quotePath } from "../wire/names.ts";
 
@@ -50,7 +47,7 @@ export class LocalSource {
     const facts = await handle.stat({ bigint: true });
     if (facts.isDirectory()) {
       await handle.close();
-      const message = `Cannot put ${quotePath(path)}: it is a directory; put its files one by one`;
+      const message = `Cannot put ${quotePath(path)}: it is a directory; use -r`;
       throw new TydfsError("is-directory", message);
     }
     return new LocalSource(path, handle, {
@@ -114,84 +111,6 @@ interface OpenFacts {
   fingerprint: Fingerprint;
 }
 
-/** A local file in the making: a temporary file beside its name until `finish` renames it. */
-export class LocalTarget {
-  readonly path: string;
-  readonly #temporary: string;
-  readonly #handle: FileHandle;
-  /**
-   * Writers of one file wait for its lock in the kernel, and burn a core by that: one at a time is
-   * faster.
-   */
-  readonly #turns = new Limiter(1);
-
-  private constructor(path: string, temporary: string, handle: FileHandle) {
-    this.path = path;
-    this.#temporary = temporary;
-    this.#handle = handle;
-  }
-
-  /**
-   * Begins a file at `path`; makes the directories above it. A file that is there stays until
-   * `finish`.
-   */
-  static async create(path: string, random: Random): Promise<LocalTarget> {
-    const name = basename(path);
-    // A name of up to 255 bytes is allowed, and the temporary one must fit too.
-    const stem = Buffer.byteLength(name) <= 200 ? name : "download";
-    const temporary = join(dirname(path), `.${stem}.tydfs-${randomHex(random, 6)}`);
-    try {
-      await mkdir(dirname(path), { recursive: true });
-      return new LocalTarget(path, temporary, await open(temporary, "wx"));
-    } catch (cause) {
-      throw localError("write", path, cause);
-    }
-  }
-
-  /** Sets the length at once, so that parts can come in any order. */
-  async reserve(sizeBytes: number): Promise<void> {
-    await this.#handle.truncate(sizeBytes).catch((cause) => {
-      throw localError("write", this.path, cause);
-    });
-  }
-
-  /** Writes all of `bytes` at `position`. */
-  write(bytes: Uint8Array, position: number): Promise<void> {
-    return this.#turns.run(async () => {
-      try {
-        for (let done = 0; done < bytes.length;) {
-          const length = bytes.length - done;
-          const at = position + done;
-          const { bytesWritten } = await this.#handle.write(bytes, done, length, at);
-          done += bytesWritten;
-        }
-      } catch (cause) {
-        throw localError("write", this.path, cause);
-      }
-    });
-  }
-
-  /** Puts the file in its place, in one step, with its times and mode. */
-  async finish(facts: { mtimeMs: number; mode: number; sync: boolean }): Promise<void> {
-    try {
-      await this.#handle.chmod(facts.mode & 0o777);
-      if (facts.sync) await this.#handle.sync();
-      await this.#handle.close();
-      await utimes(this.#temporary, facts.mtimeMs / 1000, facts.mtimeMs / 1000);
-      await rename(this.#temporary, this.path);
-      if (facts.sync) await syncDirectory(dirname(this.path));
-    } catch (cause) {
-      throw localError("write", this.path, cause);
-    }
-  }
-
-  /** Removes the temporary file; does nothing after `finish`. */
-  async discard(): Promise<void> {
-    await this.#handle.close().catch(() => {});
-    await unlink(this.#temporary).catch(() => {});
-  }
-}
-
 /** The bytes of standard input, in order. */
 export function standardInput(): AsyncIterable<Uint8Array> {
   return Bun.stdin.stream();
@@ -208,11 +127,6 @@ export async function resolveTarget(local: string, name: string): Promise<string
 export function changedError(path: string): TydfsError {
   const message = `Cannot put ${quotePath(path)}: the file changed while it was read`;
   return new TydfsError("changed", message);
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const handle = await open(path, "r");
-  await handle.sync().finally(() => handle.close());
 }
 
 function fingerprintOf(
@@ -241,7 +155,7 @@ const REASONS: Record<string, string> = {
   EFBIG: "the file is too large for the file system",
 };
 
-/** A failure of the system as an error that names the file and says why. */
+/** A failure of the system as a `local` error that names the file; one of ours stays as it is. */
 export function localError(action: "read" | "write", path: string, cause: unknown): TydfsError {
   if (cause instanceof TydfsError) return cause;
   const code = (cause as { code?: unknown } | undefined)?.code;

@@ -98,6 +98,17 @@ export async function* walkTree(root: string, options: WalkOptions): AsyncGenera
   }
 }
 
+/**
+ * What a path named by a user is, through links; undefined when it is neither a file nor a
+ * directory (a named pipe, say). Throws `local` when it can't be read.
+ */
+export async function lookAt(local: string): Promise<LocalEntry | undefined> {
+  const facts = await statBig(local).catch((cause) => {
+    throw localError("read", local, cause);
+  });
+  return entryOf("", local, facts);
+}
+
 /** Reads a directory's names, sorted as the cluster sorts them. */
 async function openLevel(directory: LocalEntry, options: WalkOptions): Promise<Level> {
   const { path, local, inode, device } = directory;

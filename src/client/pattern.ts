@@ -4,6 +4,8 @@
  */
 import { parsePath, ROOT } from "../wire/names.ts";
 
+export { matcherOf } from "../base/pattern.ts";
+
 const MAGIC = /[*?[{]/;
 
 /** Whether a path has characters that patterns give a meaning. */
@@ -33,19 +35,7 @@ export function parsePattern(text: string): RemotePattern {
   return {
     base: ROOT + fixed.join("/"),
     deep: parts.length - fixed.length > 1 || pattern.includes("**"),
-    matches: (path) => glob.match(path),
+    // "*" alone would match the empty name that the root has.
+    matches: (path) => path !== ROOT && glob.match(path),
   };
-}
-
-/**
- * A test of paths as rules, `events` and `find` write it: a pattern without a slash is of names, at
- * any depth; another one of whole paths.
- */
-export function matcherOf(pattern: string): (path: string) => boolean {
-  if (!pattern.includes("/")) {
-    const glob = new Bun.Glob(pattern);
-    return (path) => glob.match(path.slice(path.lastIndexOf("/") + 1));
-  }
-  const glob = new Bun.Glob(pattern.startsWith("/") ? pattern : `/${pattern}`);
-  return (path) => glob.match(path);
 }

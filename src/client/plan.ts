@@ -1,4 +1,7 @@
-/** Pure plans: how a file is cut into chunks, and a located file into ranges. */
+/**
+ * Pure plans: how a file is cut into chunks, a located file into ranges, and what of a range is
+ * still missing.
+ */
 import { assert } from "../base/assert.ts";
 import { KIB } from "../base/bytes.ts";
 import type { LocatedExtent } from "../wire/file.ts";
@@ -35,26 +38,76 @@ export interface PlannedRange {
   wantEnd: number;
 }
 
+/** Bytes of a file, `end` not among them. */
+export interface Span {
+  start: number;
+  end: number;
+}
+
+/** The span of any whole file. */
+export const ALL: Span = { start: 0, end: Infinity };
+
 /**
- * Cuts an extent into ranges of at most `rangeBytes`; together they want each of its bytes exactly
- * once.
+ * Cuts what an extent has of `span` into ranges of at most `rangeBytes`; together they want each of
+ * those bytes exactly once.
  */
-export function* cutRanges(extent: LocatedExtent, rangeBytes: number): Generator<PlannedRange> {
+export function* cutRanges(
+  extent: LocatedExtent,
+  rangeBytes: number,
+  span: Span = ALL,
+): Generator<PlannedRange> {
   assert(rangeBytes > 0 && rangeBytes % BLOCK_BYTES === 0, "ranges end at block borders");
-  const { chunkOffset, chunkBytes, length } = extent;
-  const wantEndAll = chunkOffset + length;
-  const firstBlock = Math.floor(chunkOffset / BLOCK_BYTES) * BLOCK_BYTES;
+  const { offset, chunkOffset, chunkBytes, length } = extent;
+  const wantStartAll = chunkOffset + Math.max(0, span.start - offset);
+  const wantEndAll = chunkOffset + Math.min(length, span.end - offset);
+  if (wantStartAll >= wantEndAll) return;
+  const firstBlock = Math.floor(wantStartAll / BLOCK_BYTES) * BLOCK_BYTES;
   const lastBlockEnd = Math.min(
     Math.ceil(wantEndAll / BLOCK_BYTES) * BLOCK_BYTES,
     chunkBytes,
   );
   for (let fetchStart = firstBlock; fetchStart < wantEndAll; fetchStart += rangeBytes) {
     const fetchEnd = Math.min(fetchStart + rangeBytes, lastBlockEnd);
-    const wantStart = Math.max(fetchStart, chunkOffset);
-    if (length > 0) {
-      yield { extent, fetchStart, fetchEnd, wantStart, wantEnd: Math.min(fetchEnd, wantEndAll) };
+    const wantStart = Math.max(fetchStart, wantStartAll);
+    yield { extent, fetchStart, fetchEnd, wantStart, wantEnd: Math.min(fetchEnd, wantEndAll) };
+  }
+}
+
+/**
+ * The bytes of a file that are asked for: `length` of them (all, when undefined) from `offset` on,
+ * which counts from the end when it is negative. What the file does not have is left out.
+ */
+export function spanOf(
+  sizeBytes: number,
+  { offset = 0, length = Infinity }: { offset?: number | undefined; length?: number | undefined },
+): Span {
+  const start = offset < 0 ? Math.max(0, sizeBytes + offset) : Math.min(offset, sizeBytes);
+  return { start, end: Math.min(sizeBytes, start + length) };
+}
+
+/**
+ * What of a range is still to be fetched, when some of its blocks are good already: neighbours
+ * become one range.
+ */
+export function planMissing(
+  range: PlannedRange,
+  isGood: (fetchStart: number) => boolean,
+): PlannedRange[] {
+  const { extent, wantStart, wantEnd } = range;
+  const missing: PlannedRange[] = [];
+  for (let start = range.fetchStart; start < range.fetchEnd; start += BLOCK_BYTES) {
+    if (isGood(start)) continue;
+    const end = Math.min(start + BLOCK_BYTES, range.fetchEnd);
+    const want = { wantStart: Math.max(start, wantStart), wantEnd: Math.min(end, wantEnd) };
+    const last = missing.at(-1);
+    if (last?.fetchEnd === start) {
+      last.fetchEnd = end;
+      last.wantEnd = want.wantEnd;
+    } else {
+      missing.push({ extent, fetchStart: start, fetchEnd: end, ...want });
     }
   }
+  return missing;
 }
 
 /** Where byte `chunkPosition` of the extent's chunk belongs in the file. */

@@ -40,6 +40,8 @@ export interface Source {
   readonly mtimeMs: number;
   /** Chunks that may be under way at once. */
   readonly chunksMax: number;
+  /** Whether it can be read again: then an upload that is cut off is kept, and gone on with. */
+  readonly isResumable: boolean;
   /**
    * The whole source as one chunk, when it is small enough to be offered at once. To be asked
    * first.
@@ -56,6 +58,7 @@ export class FileSource implements Source {
   readonly mode: number;
   readonly mtimeMs: number;
   readonly chunksMax: number = Infinity;
+  readonly isResumable = true;
   readonly #file: LocalSource;
 
   constructor(file: LocalSource) {
@@ -107,6 +110,7 @@ export class StreamSource implements Source {
   readonly mode = 0o644;
   readonly mtimeMs: number;
   readonly chunksMax = STREAM_CHUNKS_MAX;
+  readonly isResumable = false;
   readonly #pieces: AsyncIterator<Uint8Array>;
   /** Bytes that were read and not yet handed out. */
   #rest: Uint8Array = new Uint8Array();

@@ -1,12 +1,16 @@
 /** Finds the jobs of `put -r` and `get -r`: everything below the sources is copied. */
+import { basename, dirname } from "node:path";
+import type { Random } from "../base/random.ts";
+import { systemRandom } from "../base/random.ts";
 import type { TydfsError } from "../wire/errors.ts";
-import { joinPath } from "../wire/names.ts";
+import { baseName, joinPath } from "../wire/names.ts";
 import type { Entry, GetOptions, PutOptions } from "./api.ts";
 import type { TydfsClient } from "./client.ts";
 import type { TreeFilter } from "./filter.ts";
 import type { Job } from "./job_runner.ts";
 import { walkTree } from "./local_tree.ts";
-import type { LocalWriter } from "./local_writer.ts";
+import { resolveTarget } from "./local_files.ts";
+import { LocalWriter } from "./local_writer.ts";
 import { OpenDirectories } from "./open_directories.ts";
 import { listTree, treeEntry } from "./remote_tree.ts";
 import { factsOf, LocalJobs, RemoteJobs } from "./tree_jobs.ts";
@@ -102,4 +106,20 @@ async function* findBelow(
     }
   }
   await open.leaveAll();
+}
+
+/** Makes the local symbolic link that `entry` is: into `local`, where that is a directory. */
+export async function getLink(
+  client: TydfsClient,
+  entry: Entry,
+  { local, signal, random = systemRandom }: {
+    local: string;
+    signal: AbortSignal;
+    random?: Random;
+  },
+): Promise<{ local: string; target: string }> {
+  const place = await resolveTarget(local, baseName(entry.path));
+  const target = await client.readLink(entry.path, { signal });
+  const writer = new LocalWriter(dirname(place), random);
+  return { local: await writer.makeLink(basename(place), target, entry.mtimeMs), target };
 }

@@ -1,8 +1,12 @@
 /**
- * Uploads: begin, chunks straight to keepers, commit. Invisible to others until the commit; on any
- * failure it is dropped at once, so that slots and space come back without waiting for the lease.
+ * Uploads: begin, chunks straight to keepers, commit. Invisible to others until the commit. One
+ * that fails is ended at once, so that slots come back without waiting for the lease: what a file
+ * of several chunks has stored by then is kept for the next try, all else is dropped. No state is
+ * kept on this side: each chunk is offered with its sums, and the master says which are there.
  */
 import { must } from "../base/assert.ts";
+import type { ErrorCode } from "../wire/errors.ts";
+import type { Limiter } from "../base/limit.ts";
 import { hasCode, TydfsError } from "../wire/errors.ts";
 import { quotePath } from "../wire/names.ts";
 import { fileChecksum } from "../wire/sums.ts";
@@ -11,9 +15,27 @@ import { uploadAbort, uploadBegin, uploadCommit, uploadExtend } from "../wire/up
 import { ChunkSender, mustPlace } from "./chunk_sender.ts";
 import type { ClientContext, ProgressListener } from "./context.ts";
 import { orAbort, runCrew } from "./crew.ts";
+import { tellKept } from "./kept.ts";
 import type { Source, SourceChunk } from "./source.ts";
+import { UploadTally } from "./upload_tally.ts";
 
 const ABORT_MS = 2_000;
+
+/**
+ * After these the same bytes will never be put at this path, or the upload itself is at fault: it
+ * is no use to keep what is stored. (A source that changed is another matter: mostly the next try
+ * finds many of its chunks as they were.)
+ */
+const FINAL_CODES: readonly ErrorCode[] = [
+  "conflict",
+  "denied",
+  "exists",
+  "invalid",
+  "is-directory",
+  "limit",
+  "not-directory",
+  "not-found",
+];
 
 export interface UploadRequest {
   path: string;
@@ -33,15 +55,21 @@ interface WholeChunk {
   sums: Uint8Array;
 }
 
+/** What was committed, and how much of it an earlier upload had stored. */
+export interface Uploaded {
+  committed: Committed;
+  resumedBytes: number;
+}
+
 /**
  * Puts a source at a path. Returns what was committed; throws with nothing visible, or `timeout`
- * when that is unknown.
+ * when that is unknown. An error says in its data how much is kept for the next try (`keptBytes`).
  */
 export async function upload(
   context: ClientContext,
   source: Source,
   request: UploadRequest,
-): Promise<Committed> {
+): Promise<Uploaded> {
   const { signal } = request;
   const chunk = await source.whole(signal);
   const whole = chunk === undefined ? undefined : { chunk, sums: await chunk.sums() };
@@ -51,20 +79,31 @@ export async function upload(
   // A file of one chunk that no keeper takes is begun anew: `begun` is then the latest.
   const latest = { begun };
   const stopRenewing = renewLease(context, latest);
+  const isSingle = whole !== undefined && begun.placement !== undefined;
+  const tally = new UploadTally(begun.resumedBytes, () => source.sizeBytes, request.onProgress);
   try {
-    if (whole === undefined || begun.placement === undefined) {
-      return await uploadChunks(context, source, request, begun);
-    }
-    return await uploadWhole(context, source, request, latest, whole);
+    const committed = isSingle
+      ? await uploadWhole(context, source, request, latest, whole)
+      : await uploadChunks(context, source, request, begun, tally);
+    return { committed, resumedBytes: tally.resumedBytes };
   } catch (error) {
-    const { committed } = await abandon(context, latest.begun.upload);
-    signal.throwIfAborted();
+    const keep = source.isResumable && !isSingle && !hasCode(error, ...FINAL_CODES);
+    const { committed } = await abandon(context, latest.begun.upload, keep);
+    const bytes = keep ? tally.doneBytes : 0;
+    const failure = tellFailure(error, { path: request.path, bytes });
+    if (signal.aborted) throw failure;
     // Only the answer to the commit was lost.
-    if (committed !== undefined) return committed;
-    throw error;
+    if (committed !== undefined) return { committed, resumedBytes: tally.resumedBytes };
+    throw failure;
   } finally {
     stopRenewing();
   }
+}
+
+/** A failure with what is kept; one that leaves open whether the file was put says only that. */
+function tellFailure(error: unknown, kept: { path: string; bytes: number }): unknown {
+  if (hasCode(error, "timeout")) return error;
+  return tellKept(error, { ...kept, place: "in the cluster" });
 }
 
 function begin(
@@ -82,7 +121,7 @@ function begin(
     mtimeMs,
     exclusive,
     owner: context.owner,
-    resume: false,
+    resume: source.isResumable,
     ...(sizeBytes === undefined ? {} : { sizeBytes }),
     ...(replicas === undefined ? {} : { replicas }),
     ...(minCopies === undefined ? {} : { minCopies }),
@@ -115,28 +154,41 @@ async function uploadWhole(
     latest.begun = await begin(context, source, request, { chunk, sums }, avoid);
     return mustPlace(latest.begun.placement);
   });
-  const { answer } = await sender.send({ ...whole, placement }, signal);
+  const { committed } = await sender.send({ ...whole, placement }, signal);
   onProgress({ doneBytes: totalBytes, totalBytes });
-  if (answer.committed !== undefined) return answer.committed;
+  if (committed !== undefined) return committed;
   const message = `Cannot put ${
     quotePath(request.path)
   }: its copies were stored, but not committed`;
   throw new TydfsError("internal", message);
 }
 
-/** A file of any number of chunks, each placed when it is about to be sent; then the commit. */
+/**
+ * A file of any number of chunks, each placed when it is about to be sent, if it is not there
+ * already; then the commit.
+ */
 async function uploadChunks(
   context: ClientContext,
   source: Source,
   request: UploadRequest,
   begun: UploadBeginReply,
+  tally: UploadTally,
 ): Promise<Committed> {
   const sender = new ChunkSender(context, source, async (chunk, sums, avoid, signal) => {
     const message = { upload: begun.upload, offer: offerOf(chunk, sums, avoid) };
     const options = { signal, repeatable: true, waitMs: context.waitMs };
-    return mustPlace((await context.trackers.ask(uploadExtend, message, options)).placement);
+    const { placement, stored } = await context.trackers.ask(uploadExtend, message, options);
+    if (stored === true) return { stored };
+    tally.mustSend(chunk);
+    return mustPlace(placement);
   });
-  const sums = await sendChunks(context, source, request, begun, sender);
+  const chunks = (signal: AbortSignal) => source.chunks(begun.chunkBytes, signal);
+  const sums = await sendChunks(chunks, sender, {
+    crewSize: Math.min(context.parallel, source.chunksMax),
+    streams: context.streams,
+    signal: request.signal,
+    tally,
+  });
   await source.check();
   return commit(context, request, begun.upload, sums);
 }
@@ -146,35 +198,38 @@ interface SentChunk {
   sizeBytes: number;
 }
 
+interface SendOptions {
+  crewSize: number;
+  /** Bounds what all transfers of the client have under way. */
+  streams: Limiter;
+  signal: AbortSignal;
+  tally: UploadTally;
+}
+
 /** Sends all chunks, several at once; returns them in order. */
 async function sendChunks(
-  context: ClientContext,
-  source: Source,
-  request: UploadRequest,
-  begun: UploadBeginReply,
+  open: (signal: AbortSignal) => AsyncGenerator<SourceChunk>,
   sender: ChunkSender,
+  options: SendOptions,
 ): Promise<SentChunk[]> {
+  const { crewSize, streams, tally } = options;
   const sent: SentChunk[] = [];
-  let doneBytes = 0;
-  const crewSize = Math.min(context.parallel, source.chunksMax);
   const home = new AbortController();
-  const chunks = source.chunks(begun.chunkBytes, AbortSignal.any([request.signal, home.signal]));
-  const progress = () => request.onProgress({ doneBytes, totalBytes: source.sizeBytes });
-  progress();
+  const chunks = open(AbortSignal.any([options.signal, home.signal]));
+  tally.tell();
   try {
-    await runCrew(crewSize, request.signal, async (signal) => {
+    await runCrew(crewSize, options.signal, async (signal) => {
       for (;;) {
         const next = await orAbort(chunks.next(), signal);
         if (next.done === true) return;
         const chunk = next.value;
-        const { sums } = await context.streams.run(async () => {
+        const { sums, wasThere } = await streams.run(async () => {
           const shipment = { chunk, sums: await chunk.sums(), placement: undefined };
           return await sender.send(shipment, signal);
         });
         chunk.release();
         sent[chunk.seq] = { sums, sizeBytes: chunk.sizeBytes };
-        doneBytes += chunk.sizeBytes;
-        progress();
+        tally.add(chunk, wasThere);
       }
     });
   } finally {
@@ -220,20 +275,27 @@ function renewLease(
   };
 }
 
-/** Drops the upload, as well as that can be done now; otherwise its lease ends. */
-async function abandon(context: ClientContext, id: string): Promise<{ committed?: Committed }> {
+/**
+ * Ends the upload, as well as that can be done now; otherwise its lease does. With `keep` what it
+ * has stored stays for the next one to its path.
+ */
+async function abandon(
+  context: ClientContext,
+  id: string,
+  keep: boolean,
+): Promise<{ committed?: Committed }> {
   const given = new AbortController();
   const timer = context.clock.after(ABORT_MS, () => given.abort());
   const options = { signal: given.signal, repeatable: false };
   try {
     const { committed } = await context.trackers.ask(
       uploadAbort,
-      { upload: id, keep: false },
+      { upload: id, keep },
       options,
     );
     return committed === undefined ? {} : { committed };
   } catch (error) {
-    context.log.debug("Cannot drop an upload; its lease will", { upload: id, error });
+    context.log.debug("Cannot end an upload; its lease will", { upload: id, error });
     return {};
   } finally {
     timer.stop();

@@ -6,12 +6,12 @@
 import { existsSync, readFileSync } from "node:fs";
 import { parse as parseToml, TomlError } from "smol-toml";
 import { formatDuration, formatSize, parseDuration, parseSize } from "../base/bytes.ts";
+import { ConfigError } from "./config_error.ts";
+import { parseLabels } from "./labels.ts";
 import { envName, flagName, type OptionKey, OPTIONS, type Settings } from "./options.ts";
+import { parseRules, RULE_KEY, type RuleSetting } from "./rules.ts";
 
-/** A setting that can't be used; `message` is whole and for the user. */
-export class ConfigError extends Error {
-  override name = "ConfigError";
-}
+export { ConfigError } from "./config_error.ts";
 
 /** The configuration file that is read when none is named. */
 export const CONFIG_FILE_DEFAULT = "tydfs.toml";
@@ -40,8 +40,10 @@ export interface LoadedConfig {
  * unknown.
  */
 export function loadConfig(sources: ConfigSources): LoadedConfig {
-  const file = sources.file === undefined ? {} : readConfigFile(sources.file);
-  const settings: Record<string, unknown> = {};
+  const { values: file, rules } = sources.file === undefined
+    ? { values: {}, rules: [] }
+    : readConfigFile(sources.file);
+  const settings: Record<string, unknown> = { rules };
   const origin: Record<string, string> = {};
   for (const key of Object.keys(OPTIONS) as OptionKey[]) {
     const found: [string | undefined, string][] = [
@@ -105,21 +107,15 @@ function inBounds(
   return value;
 }
 
-function parseLabels(
-  text: string,
-  fail: (reason: string) => ConfigError,
-): Record<string, string> {
-  const labels: Record<string, string> = {};
-  for (const pair of text.split(",").filter((part) => part.trim() !== "")) {
-    const match = /^\s*([\w.-]{1,63})=([\w.-]{1,63})\s*$/.exec(pair);
-    if (match === null) throw fail(`"${pair}" is not KEY=VALUE`);
-    labels[match[1] ?? ""] = match[2] ?? "";
-  }
-  return labels;
+/** What a `tydfs.toml` says. */
+interface ConfigFile {
+  /** Every value as the text it would be on the command line. */
+  values: Partial<Record<OptionKey, string>>;
+  rules: RuleSetting[];
 }
 
-/** Reads a flat `tydfs.toml`: every value as the text it would be on the command line. */
-function readConfigFile(path: string): Partial<Record<OptionKey, string>> {
+/** Reads a `tydfs.toml`: flat but for its rules. */
+function readConfigFile(path: string): ConfigFile {
   let text: string;
   try {
     text = readFileSync(path, "utf8");
@@ -136,13 +132,16 @@ function readConfigFile(path: string): Partial<Record<OptionKey, string>> {
     throw new ConfigError(`Cannot read "${path}", line ${cause.line}: ${reason}`);
   }
   const values: Partial<Record<OptionKey, string>> = {};
-  for (const [key, value] of Object.entries(table)) {
+  const { [RULE_KEY]: ruleTables, ...flat } = table;
+  for (const [key, value] of Object.entries(flat)) {
     if (!(key in OPTIONS)) {
       throw new ConfigError(`Unknown key "${key}" in "${path}", line ${lineOf(text, key)}`);
     }
     values[key as OptionKey] = asText(value, `"${path}", line ${lineOf(text, key)}`, key);
   }
-  return values;
+  const settings = new Set(Object.keys(OPTIONS));
+  const rules = ruleTables === undefined ? [] : parseRules(ruleTables, { text, path, settings });
+  return { values, rules };
 }
 
 function asText(value: unknown, place: string, key: string): string {

@@ -4,6 +4,8 @@
  * setting, add a row.
  */
 
+import type { RuleSetting } from "./rules.ts";
+
 /** How a setting is written; sizes are bytes inside, durations ms. */
 export type OptionType = "text" | "number" | "size" | "duration" | "list" | "labels";
 
@@ -237,6 +239,14 @@ export const OPTIONS = {
     min: 1,
     max: 32,
   }),
+  transfers: row({
+    type: "number",
+    default: "8",
+    for: ["client"],
+    sentence: "Files in transfer at once, where there are several",
+    min: 1,
+    max: 64,
+  }),
 } as const satisfies Record<string, OptionRow>;
 
 export type OptionKey = keyof typeof OPTIONS;
@@ -250,10 +260,15 @@ interface ValueOf {
   labels: Record<string, string>;
 }
 
-/** All settings, by key: sizes in bytes, durations in ms; a number that is unset is undefined. */
-export type Settings = {
-  [K in OptionKey]: K extends "port" ? number | undefined : ValueOf[(typeof OPTIONS)[K]["type"]];
-};
+/**
+ * All settings, by key: sizes in bytes, durations in ms; a number that is unset is undefined. The
+ * rules of the file come besides: they have no flag.
+ */
+export type Settings =
+  & {
+    [K in OptionKey]: K extends "port" ? number | undefined : ValueOf[(typeof OPTIONS)[K]["type"]];
+  }
+  & { rules: readonly RuleSetting[] };
 
 /** The environment's name of a setting: `TYDFS_CHUNK_SIZE`. */
 export function envName(key: OptionKey): string {

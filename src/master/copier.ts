@@ -16,7 +16,8 @@ import { signTicket } from "../wire/ticket.ts";
 import type { Announce } from "./events.ts";
 import { noteFailure } from "./failures.ts";
 import type { Candidate } from "./placement.ts";
-import { choosePlacement } from "./placement.ts";
+import { allowedBy, choosePlacement } from "./placement.ts";
+import type { Policies } from "./policies.ts";
 import type { RemovalOptions } from "./removals.ts";
 import { holderOf, type Roster } from "./roster.ts";
 import type { Slots } from "./slots.ts";
@@ -25,6 +26,7 @@ export interface CopierOptions extends Omit<RemovalOptions, "journal"> {
   random: Random;
   roster: Roster;
   slots: Slots;
+  policies: Policies;
   keepers: KeeperTable;
   announce: Announce;
   ticketKey: string;
@@ -61,7 +63,8 @@ export class Copier {
 
   /** Whether any keeper could take a copy, now or when it has less to do. */
   hasRoom(chunk: ChunkRecord, candidates: readonly Candidate[]): boolean {
-    return candidates.some(({ number, freeBytes }) =>
+    const allowed = allowedBy(this.#options.policies.of(chunk.policy), candidates);
+    return allowed.some(({ number, freeBytes }) =>
       freeBytes >= chunk.sizeBytes && !chunk.keepers.includes(number)
     );
   }
@@ -116,7 +119,7 @@ export class Copier {
       return { kind: "failed" };
     }
     log.info("A chunk has a new copy", fields);
-    this.#options.announce({ kind: "repaired", chunk: id, keeper: destination.id });
+    this.#options.announce({ kind: "repaired", chunk: id, keeper: destination.name });
     return { kind: "copied" };
   }
 
@@ -134,8 +137,11 @@ export class Copier {
   }
 
   #chooseDestination(chunk: ChunkRecord): KeeperRecord | undefined {
-    const { slots, roster, random } = this.#options;
-    const held = this.#sourcesOf(chunk).map((keeper) => slots.candidateOf(keeper));
+    const { slots, roster, random, policies } = this.#options;
+    const policy = policies.of(chunk.policy);
+    const sources = this.#sourcesOf(chunk).map((keeper) => slots.candidateOf(keeper));
+    // Copies where the policy forbids them are about to go: zones are spread without them.
+    const held = allowedBy(policy, sources);
     const candidates = slots.candidates()
       .filter(({ number }) => !chunk.keepers.includes(number))
       .filter(({ number }) => (this.#runningByKeeper.get(number) ?? 0) < PER_DESTINATION_MAX)
@@ -143,7 +149,7 @@ export class Copier {
       .map((candidate) => ({ ...candidate, freeSlots: Math.max(1, candidate.freeSlots) }));
     const copies = held.length + 1;
     const { sizeBytes } = chunk;
-    const request = { candidates, held, goal: copies, minCopies: copies, sizeBytes };
+    const request = { candidates, held, goal: copies, minCopies: copies, sizeBytes, policy };
     const placement = choosePlacement({ ...request, avoid: new Set() }, random);
     if (placement.kind !== "placed") return undefined;
     const [choice] = placement.keepers;

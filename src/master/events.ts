@@ -1,5 +1,6 @@
 /** Events out of the master, for anyone who listens. */
 import type { Clock } from "../base/clock.ts";
+import type { NameEvent } from "../catalog/operation.ts";
 import type { Bus } from "../wire/bus.ts";
 import { encode } from "../wire/codec.ts";
 import type { ClusterEvent } from "../wire/event.ts";
@@ -13,4 +14,11 @@ export function announcer(bus: Bus, subjects: Subjects, clock: Clock): Announce 
     const whole: ClusterEvent = { ...event, atMs: clock.wallMs() };
     bus.publish(subjects.event(event.kind), encode(whole));
   };
+}
+
+/** Tells of a change of names, if an operation has made one. */
+export function announceChange(announce: Announce, event: NameEvent | undefined): void {
+  if (event === undefined) return;
+  const { entry: _entry, atMs: _atMs, ...told } = event;
+  announce(told);
 }

@@ -1,14 +1,18 @@
 /**
- * Where copies go: pure choices over a snapshot of the keepers. Distinct keepers always, distinct
- * zones as far as they reach, more often those with more free space and less load.
+ * Where copies go: pure choices over a snapshot of the keepers. Distinct keepers always, and only
+ * those that a rule allows; those that it prefers first; distinct zones as far as they reach, more
+ * often those with more free space and less load.
  */
 import type { Random } from "../base/random.ts";
+import type { PolicyFacts } from "../catalog/operation.ts";
+import { hasLabels, type Labels } from "../wire/labels.ts";
 
 /** A keeper that is alive and can be written, as placement sees it. */
 export interface Candidate {
   number: number;
   /** Its `zone` label; keepers without one share the zone "". */
   zone: string;
+  labels: Labels;
   freeBytes: number;
   /** Streams that its ports have room for now, and in all. */
   freeSlots: number;
@@ -28,6 +32,8 @@ export interface PlacementRequest {
   avoid: ReadonlySet<number>;
   /** Keepers that count as chosen already (not in `candidates`). */
   held?: readonly Candidate[];
+  /** What a rule wants of the keepers. */
+  policy?: PolicyFacts | undefined;
 }
 
 export type Placement =
@@ -37,6 +43,7 @@ export type Placement =
    */
   | { kind: "placed"; keepers: Candidate[] }
   | { kind: "busy"; retryAfterMs: number }
+  /** `alive`: those that the policy allows. */
   | { kind: "no-keepers"; alive: number; needed: number }
   | { kind: "no-space"; needed: number };
 
@@ -45,23 +52,35 @@ const RETRY_SPREAD_MS = 200;
 
 /** Chooses keepers for one chunk. */
 export function choosePlacement(request: PlacementRequest, random: Random): Placement {
-  const { candidates, goal, minCopies, sizeBytes, avoid, held = [] } = request;
+  const { goal, minCopies, sizeBytes, avoid, policy, held = [] } = request;
+  const candidates = allowedBy(policy, request.candidates);
   const alive = candidates.length + held.length;
   if (alive < minCopies) return { kind: "no-keepers", alive, needed: minCopies };
   const roomy = candidates.filter((candidate) => candidate.freeBytes >= sizeBytes);
   if (roomy.length + held.length < minCopies) return { kind: "no-space", needed: minCopies };
   const ready = roomy.filter((candidate) => candidate.freeSlots > 0);
   const willing = ready.filter((candidate) => !avoid.has(candidate.number));
-  const keepers = chooseSpread(willing, goal - held.length, held, random);
+  const choose = (from: Candidate[], wanted: number, held: readonly Candidate[]) =>
+    choosePreferred(from, wanted, held, { policy, random });
+  const keepers = choose(willing, goal - held.length, held);
   const missing = minCopies - held.length - keepers.length;
   if (missing > 0) {
     const avoided = ready.filter((candidate) => avoid.has(candidate.number));
-    keepers.push(...chooseSpread(avoided, missing, [...held, ...keepers], random));
+    keepers.push(...choose(avoided, missing, [...held, ...keepers]));
   }
   if (held.length + keepers.length < minCopies) {
     return { kind: "busy", retryAfterMs: retryMs(random) };
   }
   return { kind: "placed", keepers };
+}
+
+/** The candidates that have all labels which a policy requires. */
+export function allowedBy(
+  policy: PolicyFacts | undefined,
+  candidates: readonly Candidate[],
+): readonly Candidate[] {
+  if (policy === undefined) return candidates;
+  return candidates.filter(({ labels }) => hasLabels(labels, policy.require));
 }
 
 /**
@@ -79,15 +98,42 @@ export function retryMs(random: Random): number {
 }
 
 /**
- * Whose copy is given up of a chunk that has too many: one in a zone that has another copy, if any;
- * then the keeper with the least free space. `holders` is not empty.
+ * Whose copy is given up of a chunk that has too many: one where the policy forbids it; then one
+ * where it would rather not have it; then one in a zone that has another copy, if any; then the
+ * keeper with the least free space. `holders` is not empty.
  */
-export function chooseSurplus(holders: readonly Candidate[]): Candidate | undefined {
+export function chooseSurplus(
+  holders: readonly Candidate[],
+  policy?: PolicyFacts,
+): Candidate | undefined {
   const copiesByZone = new Map<string, number>();
   for (const { zone } of holders) copiesByZone.set(zone, (copiesByZone.get(zone) ?? 0) + 1);
-  const doubled = holders.filter(({ zone }) => (copiesByZone.get(zone) ?? 0) > 1);
-  const choice = doubled.length > 0 ? doubled : holders;
+  const { require = {}, prefer = {} } = policy ?? {};
+  const reasons: ((holder: Candidate) => boolean)[] = [
+    ({ labels }) => !hasLabels(labels, require),
+    ({ labels }) => !hasLabels(labels, prefer),
+    ({ zone }) => (copiesByZone.get(zone) ?? 0) > 1,
+  ];
+  const choice = reasons.reduce((left, reason) => {
+    const some = left.filter(reason);
+    return some.length > 0 ? some : left;
+  }, holders);
   return choice.toSorted((left, right) => left.freeBytes - right.freeBytes)[0];
+}
+
+/** Up to `wanted` of `candidates`: those that the policy prefers first, as far as they reach. */
+function choosePreferred(
+  candidates: readonly Candidate[],
+  wanted: number,
+  held: readonly Candidate[],
+  { policy, random }: { policy: PolicyFacts | undefined; random: Random },
+): Candidate[] {
+  if (policy === undefined) return chooseSpread(candidates, wanted, held, random);
+  const isPreferred = ({ labels }: Candidate) => hasLabels(labels, policy.prefer);
+  const chosen = chooseSpread(candidates.filter(isPreferred), wanted, held, random);
+  const others = candidates.filter((candidate) => !isPreferred(candidate));
+  const missing = wanted - chosen.length;
+  return [...chosen, ...chooseSpread(others, missing, [...held, ...chosen], random)];
 }
 
 /**

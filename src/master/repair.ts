@@ -8,6 +8,8 @@ import type { KeeperState } from "../wire/cluster.ts";
 /** A keeper that has a copy, as far as repair is concerned. */
 export interface HolderState {
   state: KeeperState;
+  /** The chunk's policy forbids the copy here. */
+  misplaced?: boolean;
   /** Time since it was found dead; 0 while it is not. */
   deadForMs: number;
   /** It stopped in good order. */
@@ -21,6 +23,8 @@ export interface RepairDelays {
 
 export type RepairVerdict =
   | { kind: "whole" }
+  /** It has copies enough, but too few where they may lie: one is to be made there. */
+  | { kind: "move"; live: number }
   /** Below its goal, but keepers that died just now may come back. */
   | { kind: "wait"; live: number }
   /** To be copied at once, `missing` times. */
@@ -35,13 +39,23 @@ export function decideRepair(
   delays: RepairDelays,
 ): RepairVerdict {
   const live = holders.filter(isLive).length;
-  if (live >= goal) return { kind: "whole" };
+  if (live >= goal) {
+    return needsMove(goal, holders, delays) ? { kind: "move", live } : { kind: "whole" };
+  }
   if (live === 0) return { kind: "lost" };
   // The last copy is never left alone: it is worth a copy too many when the others return.
   if (live === 1) return { kind: "repair", live, missing: goal - live };
   const awaited = holders.filter((holder) => isAwaited(holder, delays)).length;
   const missing = goal - live - awaited;
   return missing > 0 ? { kind: "repair", live, missing } : { kind: "wait", live };
+}
+
+/**
+ * Whether all copies that a chunk has in wrong places are on dead keepers: there is nothing to be
+ * done about them before those are back.
+ */
+export function isStranded(holders: readonly HolderState[]): boolean {
+  return holders.every((holder) => holder.misplaced !== true || !isLive(holder));
 }
 
 /**
@@ -79,6 +93,17 @@ export function decideSafety(
   const unlisted = alive.filter(({ listed }) => !listed).length;
   if (unlisted > 0) return unsafe(`${unlisted} keepers have not told yet what they have`);
   return { kind: "safe" };
+}
+
+/**
+ * Misplaced copies are given up only when as many as the goal lie right: until then, a copy is made
+ * for each that is missing there.
+ */
+function needsMove(goal: number, holders: readonly HolderState[], delays: RepairDelays): boolean {
+  if (isStranded(holders)) return false;
+  const right = holders.filter((holder) => holder.misplaced !== true)
+    .filter((holder) => isLive(holder) || isAwaited(holder, delays)).length;
+  return right < goal;
 }
 
 function isLive({ state }: HolderState): boolean {

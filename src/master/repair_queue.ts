@@ -3,11 +3,11 @@ import type { Clock } from "../base/clock.ts";
 import { backoffMs } from "../base/limit.ts";
 import type { Random } from "../base/random.ts";
 
-/** A chunk that needs copies. */
+/** A chunk that needs a copy. */
 export interface RepairJob {
   chunk: string;
-  /** Live copies that it has: the fewer, the sooner. */
-  live: number;
+  /** The lower, the sooner: its live copies, and so much more for a move. */
+  rank: number;
 }
 
 const PAUSE = { firstMs: 1_000, maxMs: 60_000 };
@@ -36,8 +36,8 @@ export class RepairQueue {
   offer(job: RepairJob): void {
     if (this.#isPaused(job.chunk)) return;
     if (this.#jobs.size >= this.#max && !this.#jobs.has(job.chunk)) {
-      const least = this.#pick((left, right) => left.live > right.live);
-      if (least === undefined || least.live <= job.live) return;
+      const least = this.#pick((left, right) => left.rank > right.rank);
+      if (least === undefined || least.rank <= job.rank) return;
       this.#jobs.delete(least.chunk);
     }
     this.#jobs.set(job.chunk, job);
@@ -45,7 +45,7 @@ export class RepairQueue {
 
   /** Takes the most endangered job out. */
   take(): RepairJob | undefined {
-    const job = this.#pick((left, right) => left.live < right.live);
+    const job = this.#pick((left, right) => left.rank < right.rank);
     if (job !== undefined) this.#jobs.delete(job.chunk);
     return job;
   }

@@ -1,7 +1,7 @@
 /**
  * Looks for chunks with too few live copies, pass by pass, each step over a bounded number of rows:
- * first those that are short on record, then those with copies on dead keepers. Each chunk is
- * judged and counted once a pass.
+ * first those that are short on record, then those with copies where a rule forbids them, then
+ * those with copies on dead keepers. Each chunk is judged and counted once a pass.
  */
 import type { Clock } from "../base/clock.ts";
 import type { ChunkRecord } from "../catalog/chunk_reader.ts";
@@ -11,12 +11,17 @@ import type { RepairVerdict } from "./repair.ts";
 
 export interface RepairScanOptions {
   clock: Clock;
-  reader: Pick<CatalogReader, "shortChunks" | "chunksOfKeeper">;
+  reader: Pick<CatalogReader, "shortChunks" | "misplacedChunks" | "chunksOfKeeper">;
   /** The numbers of the keepers that are dead now, rising. */
   deadKeepers: () => number[];
   judge: (chunk: ChunkRecord) => RepairVerdict;
-  /** Hears of each chunk that is to be repaired. */
-  onRepair: (chunk: ChunkRecord, live: number) => void;
+  /** Whether nothing can be done now about the misplaced copies of a chunk. */
+  isStranded: (chunk: ChunkRecord) => boolean;
+  /**
+   * Hears of each chunk that is to be copied; those with the lowest `rank` go first. Answers
+   * whether any keeper could take it.
+   */
+  onRepair: (chunk: ChunkRecord, rank: number) => boolean;
   /** Copies of a young chunk may still be on their way down its chain. */
   youngMs: number;
 }
@@ -25,22 +30,36 @@ export interface RepairScanOptions {
 export interface PassCounts {
   under: number;
   lost: number;
+  /** Chunks with misplaced copies on dead keepers only. */
+  stranded: number;
+  /** Chunks that are to be moved, but that no keeper can take. */
+  blocked: number;
   /** When the pass began, in monotonic ms. */
   startedMs: number;
 }
 
 const PAGE_ROWS = 512;
+/** What is read in a pass, in this order; a number is a dead keeper's. */
+type Source = "short" | "misplaced" | number;
+
+/**
+ * Moves wait behind all repairs: this is added to the copies that a chunk has, which are fewer.
+ */
+const MOVE_RANK = 1_000;
 /** Short chunks whose age is known; more of them wait for a later pass. */
 const AGES_MAX = 20_000;
+
+/** What a pass has counted before it began. */
+export const NONE: PassCounts = { under: 0, lost: 0, stranded: 0, blocked: 0, startedMs: 0 };
 
 export class RepairScan {
   readonly #options: RepairScanOptions;
   readonly #ages: Ages;
-  /** What is still to be read in this pass: the short ones, then dead keepers. */
-  #sources: ("short" | number)[] = [];
+  /** What is still to be read in this pass. */
+  #sources: Source[] = [];
   #dead = new Set<number>();
   #afterNo = 0;
-  #counts: PassCounts = { under: 0, lost: 0, startedMs: 0 };
+  #counts: PassCounts = { ...NONE };
 
   constructor(options: RepairScanOptions) {
     this.#options = options;
@@ -74,21 +93,27 @@ export class RepairScan {
     const { clock, deadKeepers } = this.#options;
     const dead = deadKeepers();
     this.#dead = new Set(dead);
-    this.#sources = ["short", ...dead];
-    this.#counts = { under: 0, lost: 0, startedMs: clock.monotonicMs() };
+    this.#sources = ["short", "misplaced", ...dead];
+    this.#counts = { ...NONE, startedMs: clock.monotonicMs() };
   }
 
-  #read(source: "short" | number): ChunkRecord[] {
+  #read(source: Source): ChunkRecord[] {
     const { reader } = this.#options;
     if (source === "short") return reader.shortChunks(this.#afterNo, PAGE_ROWS);
+    if (source === "misplaced") return reader.misplacedChunks(this.#afterNo, PAGE_ROWS);
     return reader.chunksOfKeeper(source, this.#afterNo, PAGE_ROWS);
   }
 
-  #visit(source: "short" | number, chunk: ChunkRecord): void {
+  #visit(source: Source, chunk: ChunkRecord): void {
     if (source !== "short" && this.#isCounted(source, chunk)) return;
-    const { judge, onRepair, youngMs } = this.#options;
+    const { judge, isStranded, onRepair, youngMs } = this.#options;
+    if (chunk.misplaced > 0 && isStranded(chunk)) this.#counts.stranded++;
     const verdict = judge(chunk);
     if (verdict.kind === "whole") return;
+    if (verdict.kind === "move") {
+      if (!onRepair(chunk, verdict.live + MOVE_RANK)) this.#counts.blocked++;
+      return;
+    }
     if (verdict.kind === "lost") {
       this.#counts.lost++;
       return;
@@ -99,11 +124,13 @@ export class RepairScan {
   }
 
   /**
-   * Whether this pass has met the chunk before, or need not: it is short on record, held by an
-   * earlier dead keeper, or unneeded.
+   * Whether this pass has met the chunk before, or need not: it is short on record, misplaced, held
+   * by an earlier dead keeper, or unneeded.
    */
-  #isCounted(source: number, chunk: ChunkRecord): boolean {
+  #isCounted(source: "misplaced" | number, chunk: ChunkRecord): boolean {
     if (chunk.refs === 0 || chunk.copies < chunk.goal) return true;
+    if (source === "misplaced") return false;
+    if (chunk.misplaced > 0) return true;
     return chunk.keepers.some((number) => number < source && this.#dead.has(number));
   }
 }

@@ -1,7 +1,7 @@
 /**
- * The replicator: brings chunks to their goal, gives up surplus copies, removes what nobody needs.
- * It keeps nothing that it could not find again: all work follows from the catalog and the keepers'
- * states, pass by pass.
+ * The replicator: brings chunks to their goal and place, gives up surplus copies, removes what
+ * nobody needs. It keeps nothing that it could not find again: all work follows from the catalog
+ * and the keepers' states, pass by pass.
  */
 import { dieOfBrokenInvariant } from "../base/assert.ts";
 import type { Clock, Timer } from "../base/clock.ts";
@@ -12,15 +12,17 @@ import type { Journal } from "../catalog/operation.ts";
 import type { CatalogReader } from "../catalog/reader.ts";
 import type { Settings } from "../config/options.ts";
 import type { Bus } from "../wire/bus.ts";
+import { hasLabels } from "../wire/labels.ts";
 import { subjectsOf } from "../wire/subjects.ts";
 import { Copier } from "./copier.ts";
 import { announcer } from "./events.ts";
 import { noteFailure } from "./failures.ts";
 import type { Candidate } from "./placement.ts";
+import { Policies } from "./policies.ts";
 import type { HolderState, RepairVerdict, Safety } from "./repair.ts";
-import { decideRepair, decideSafety } from "./repair.ts";
-import { RepairQueue } from "./repair_queue.ts";
-import { type PassCounts, RepairScan } from "./repair_scan.ts";
+import { decideRepair, decideSafety, isStranded } from "./repair.ts";
+import { type RepairJob, RepairQueue } from "./repair_queue.ts";
+import { NONE, type PassCounts, RepairScan } from "./repair_scan.ts";
 import { Roster } from "./roster.ts";
 import { Slots } from "./slots.ts";
 import { Sweeper } from "./sweeper.ts";
@@ -54,6 +56,8 @@ const YOUNG_MS = 3_000;
 /** Chunks looked at in one tick. */
 const SCAN_ROWS = 4_096;
 const QUEUE_MAX = 4_096;
+/** Chunks of a keeper with other labels that are looked at in one tick. */
+const RECOUNT_MAX = 2_048;
 /** The weight of the latest copy in the mean time of a copy. */
 const MEAN_WEIGHT = 0.2;
 
@@ -61,6 +65,7 @@ export class Replicator {
   readonly #options: ReplicatorOptions;
   readonly #roster: Roster;
   readonly #slots: Slots;
+  readonly #policies: Policies;
   readonly #queue: RepairQueue;
   readonly #scan: RepairScan;
   readonly #copier: Copier;
@@ -70,7 +75,7 @@ export class Replicator {
   readonly #abort = new AbortController();
   #timer: Timer | undefined;
   #cleaning: Promise<void> | undefined;
-  #counts: PassCounts = { under: 0, lost: 0, startedMs: 0 };
+  #counts: PassCounts = NONE;
   #candidates: Candidate[] = [];
   /** Since when every known keeper has been heard or declared dead. */
   #decidedSinceMs: number | undefined;
@@ -85,10 +90,12 @@ export class Replicator {
     const slots = new Slots({ tables, roster, clock, random });
     const announce = announcer(bus, subjects, clock);
     const { signal } = this.#abort;
-    const shared = { ...options, subjects, roster, slots, announce, signal };
+    const policies = new Policies(reader);
+    const shared = { ...options, subjects, roster, slots, policies, announce, signal };
     const keepers = tables.keepers;
     this.#roster = roster;
     this.#slots = slots;
+    this.#policies = policies;
     this.#queue = new RepairQueue(clock, random, QUEUE_MAX);
     this.#copier = new Copier({ ...shared, keepers });
     this.#settleMs = options.settleMs ?? options.settings.dead_after;
@@ -105,7 +112,8 @@ export class Replicator {
       reader,
       deadKeepers: () => this.#deadKeepers(),
       judge: (chunk) => this.#judge(chunk),
-      onRepair: (chunk, live) => this.#offer(chunk, live),
+      isStranded: (chunk) => isStranded(this.#holdersOf(chunk)),
+      onRepair: (chunk, rank) => this.#offer(chunk, rank),
       youngMs: YOUNG_MS,
     });
   }
@@ -169,13 +177,14 @@ export class Replicator {
   /** Begins copies of the most endangered chunks, as many as may run. */
   #dispatch(): void {
     const { settings, reader } = this.#options;
-    const putBack: { chunk: string; live: number }[] = [];
+    const putBack: RepairJob[] = [];
     while (this.#copier.running < settings.repair_streams) {
       const job = this.#queue.take();
       if (job === undefined) break;
       const chunk = reader.chunk(job.chunk);
       if (chunk === undefined || chunk.refs === 0) continue;
-      if (this.#judge(chunk).kind !== "repair") continue;
+      const { kind } = this.#judge(chunk);
+      if (kind !== "repair" && kind !== "move") continue;
       if (this.#copier.canStart(chunk)) void this.#copy(chunk);
       else if (!this.#copier.isCopying(job.chunk)) putBack.push(job);
       // Destinations are taken: the rest of the queue would hardly fare better.
@@ -198,13 +207,21 @@ export class Replicator {
     const { log } = this.#options;
     const mayDelete = this.#safety.kind === "safe";
     await this.#sweeper.run(mayDelete);
-    if (!mayDelete) return;
     try {
-      await this.#trimmer.run();
+      await this.#recount();
+      if (mayDelete) await this.#trimmer.run();
     } catch (error) {
       if (!this.#abort.signal.aborted) noteFailure(log, "Cannot trim surplus copies", error);
       else dieOfBrokenInvariant(error);
     }
+  }
+
+  /** Has a part of the copies looked at anew whose keeper has come back with other labels. */
+  async #recount(): Promise<void> {
+    const { reader, journal } = this.#options;
+    const keeper = reader.relabelledKeeper();
+    if (keeper === undefined) return;
+    await journal.submit({ kind: "keeper.recount", keeper, limit: RECOUNT_MAX });
   }
 
   #publish(): void {
@@ -212,27 +229,40 @@ export class Replicator {
     const running = this.#copier.running;
     const queued = this.#queue.size;
     const waiting = running + queued;
-    const { under, lost, startedMs: scannedMs } = this.#counts;
+    const { startedMs: scannedMs, ...counts } = this.#counts;
     const etaMs = waiting === 0 || this.#meanCopyMs === undefined
       ? undefined
       : waiting * this.#meanCopyMs / settings.repair_streams;
     const eta = etaMs === undefined ? {} : { etaMs };
-    tables.repairs.put({ running, queued, under, lost, scannedMs, ...eta });
+    tables.repairs.put({ running, queued, ...counts, scannedMs, ...eta });
   }
 
-  #offer(chunk: ChunkRecord, live: number): void {
+  /** Queues a chunk; whether any keeper could take it. */
+  #offer(chunk: ChunkRecord, rank: number): boolean {
     // Without another keeper nothing can be done: it counts as under its goal, but waits in no
     // queue.
-    if (this.#copier.isCopying(chunk.id)) return;
-    if (!this.#copier.hasRoom(chunk, this.#candidates)) return;
-    this.#queue.offer({ chunk: chunk.id, live });
+    if (this.#copier.isCopying(chunk.id)) return true;
+    if (!this.#copier.hasRoom(chunk, this.#candidates)) return false;
+    this.#queue.offer({ chunk: chunk.id, rank });
+    return true;
   }
 
   #judge(chunk: ChunkRecord): RepairVerdict {
     const { repair_delay, maintenance_window } = this.#options.settings;
-    return decideRepair(chunk.goal, chunk.keepers.map((number) => this.#stateOf(number)), {
+    return decideRepair(chunk.goal, this.#holdersOf(chunk), {
       repairDelayMs: repair_delay,
       maintenanceWindowMs: maintenance_window,
+    });
+  }
+
+  /** The keepers that have a chunk: their states, and whether its policy forbids them. */
+  #holdersOf(chunk: ChunkRecord): HolderState[] {
+    const states = chunk.keepers.map((number) => this.#stateOf(number));
+    if (chunk.misplaced === 0) return states;
+    const require = this.#policies.of(chunk.policy)?.require ?? {};
+    return chunk.keepers.map((number, index) => {
+      const labels = this.#roster.byNumber(number)?.labels ?? {};
+      return { ...states[index] as HolderState, misplaced: !hasLabels(labels, require) };
     });
   }
 

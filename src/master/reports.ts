@@ -6,7 +6,7 @@
  */
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
-import type { CommittedFile, Journal, Operation, ResultOf } from "../catalog/operation.ts";
+import type { Journal, Operation, PolicyFacts, ResultOf } from "../catalog/operation.ts";
 import type { CatalogReader } from "../catalog/reader.ts";
 import type { Settings } from "../config/options.ts";
 import type { Bus, Subscription } from "../wire/bus.ts";
@@ -28,8 +28,9 @@ import { openTicket } from "../wire/ticket.ts";
 import type { Committed } from "../wire/upload.ts";
 import { PROTOCOL_VERSION } from "../wire/version.ts";
 import type { Announce } from "./events.ts";
-import { announcer } from "./events.ts";
+import { announceChange, announcer } from "./events.ts";
 import { noteFailure } from "./failures.ts";
+import { policyOf, Rulebook } from "./rulebook.ts";
 import type { Tables } from "./wiring.ts";
 
 type Stored = Extract<Operation, { kind: "chunk.stored" }>;
@@ -63,12 +64,14 @@ export class Reports {
   readonly #options: ReportsOptions;
   readonly #subjects: Subjects;
   readonly #announce: Announce;
+  readonly #rulebook: Rulebook;
   readonly #subscriptions: Subscription[] = [];
 
   constructor(options: ReportsOptions) {
     this.#options = options;
     this.#subjects = subjectsOf(options.cluster);
     this.#announce = announcer(options.bus, this.#subjects, options.clock);
+    this.#rulebook = new Rulebook(options.settings.rules, options.reader);
   }
 
   /** Begins to answer. */
@@ -122,11 +125,15 @@ export class Reports {
       throw new TydfsError("denied", `Cannot record chunk "${request.chunk}": not its keepers`);
     }
     if (ticket === undefined) return this.#storedCopy(request, keeper);
-    const operation = storedOperation(request, ticket, clock.wallMs());
-    const { committed } = await this.#record(operation);
+    // The rules of now, whatever they were when the chunk was placed: what lies wrong is moved.
+    const policy = policyOf(this.#rulebook.find(ticket.origin.path));
+    const operation = storedOperation(request, ticket, { atMs: clock.wallMs(), policy });
+    const { committed, event } = await this.#record(operation);
     this.#releaseGrants(request, ticket);
+    announceChange(this.#announce, event);
     if (committed === undefined) return {};
-    return { committed: this.#told(committed) };
+    const { replaced: _replaced, ...file } = committed;
+    return { committed: file };
   }
 
   /** Replicas that a keeper does not have any more. */
@@ -228,12 +235,6 @@ export class Reports {
     }
   }
 
-  #told({ replaced, ...file }: CommittedFile): Committed {
-    const { path, version } = file;
-    this.#announce({ kind: replaced ? "replaced" : "put", path, version });
-    return file;
-  }
-
   #serve<Request, Reply>(
     procedure: Rpc<Request, Reply>,
     handler: (request: Request, keeper: string) => Promise<Reply>,
@@ -258,15 +259,17 @@ export function keeperOf(subject: string): string {
 function storedOperation(
   request: StoredRequest,
   ticket: PutTicket,
-  atMs: number,
+  { atMs, policy }: { atMs: number; policy: PolicyFacts | undefined },
 ): Extract<Operation, { kind: "chunk.stored" }> {
   const { chunk: id, sizeBytes, sums, goal, origin, commit, minCopies } = ticket;
   const { path, upload, seq, offset } = origin;
-  const chunk = { id, sizeBytes, sums, goal };
+  const chunk = { id, sizeBytes, sums, goal, ...(policy === undefined ? {} : { policy }) };
   const base = { kind: "chunk.stored", chunk, keepers: request.keepers, atMs } as const;
   // Only a head with enough copies gives a chunk its use. Others' reports may be late: the client
   // has sent the chunk elsewhere by then.
   if (!request.head || request.keepers.length < minCopies) return base;
   if (commit === undefined) return { ...base, place: { upload, seq, offset } };
-  return { ...base, commit: { upload, file: { path, ...commit } } };
+  const { replicas, ...facts } = commit;
+  const file = { path, ...facts, ...(replicas === undefined ? {} : { replicas }) };
+  return { ...base, commit: { upload, file } };
 }

@@ -168,13 +168,13 @@ export class Sentinel {
 
   #announceState(keeper: KeeperRecord, before: string | undefined, state: string): void {
     const { log } = this.#options;
-    const { name, id } = keeper;
+    const { name } = keeper;
     const grave = state === "DEAD" || state === "SUSPECT";
     log[grave ? "warn" : "info"](`Keeper is ${state}`, { keeper: name, before });
-    if (state === "DEAD") this.#announce({ kind: "keeper-lost", keeper: id });
+    if (state === "DEAD") this.#announce({ kind: "keeper-lost", keeper: name });
     if (state !== "ALIVE") return;
-    if (before === "DEAD") this.#announce({ kind: "keeper-back", keeper: id });
-    else if (before !== "SUSPECT") this.#announce({ kind: "keeper-joined", keeper: id });
+    if (before === "DEAD") this.#announce({ kind: "keeper-back", keeper: name });
+    else if (before !== "SUSPECT") this.#announce({ kind: "keeper-joined", keeper: name });
   }
 
   #tellRegister(keeper: string): void {

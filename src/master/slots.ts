@@ -64,7 +64,7 @@ export class Slots {
     }
     const { number, labels } = keeper;
     const freeBytes = tables.keepers.find(number)?.freeBytes ?? 0;
-    return { number, zone: labels["zone"] ?? "", freeBytes, freeSlots, slots };
+    return { number, zone: labels["zone"] ?? "", labels, freeBytes, freeSlots, slots };
   }
 
   /**

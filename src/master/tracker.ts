@@ -23,20 +23,26 @@ import {
   fileSet,
   fileStat,
 } from "../wire/file.ts";
+import { eventList } from "../wire/event.ts";
 import type { Rpc } from "../wire/rpc.ts";
+import { ruleAdd, ruleApply, ruleList, ruleRemove } from "../wire/rule.ts";
 import type { Subjects } from "../wire/subjects.ts";
 import { subjectsOf, TRACKER_QUEUE } from "../wire/subjects.ts";
 import { uploadAbort, uploadBegin, uploadCommit, uploadExtend } from "../wire/upload.ts";
 import { announcer } from "./events.ts";
 import { noteFailure } from "./failures.ts";
 import { Micro } from "./micro.ts";
+import { Policies } from "./policies.ts";
 import { RecentSet } from "./recent.ts";
 import { Roster } from "./roster.ts";
 import { status } from "./rpc/cluster.ts";
 import type { Desk } from "./rpc/desk.ts";
 import { list, make } from "./rpc/dir.ts";
+import { list as listEvents } from "./rpc/event.ts";
 import { copy, doubt, locate, remove, rename, set, stat } from "./rpc/file.ts";
+import * as rules from "./rpc/rule.ts";
 import { abort, begin, commit, extend } from "./rpc/upload.ts";
+import { Rulebook } from "./rulebook.ts";
 import { Slots } from "./slots.ts";
 import type { Tables } from "./wiring.ts";
 
@@ -67,7 +73,8 @@ const DOUBTS_MAX = 10_000;
 const PROCEDURES = [
   ...[uploadBegin, uploadExtend, uploadCommit, uploadAbort],
   ...[fileLocate, fileStat, fileRemove, fileRename, fileCopy, fileSet, fileDoubt],
-  ...[dirList, dirMake, clusterStatus],
+  ...[dirList, dirMake, eventList, clusterStatus],
+  ...[ruleAdd, ruleRemove, ruleList, ruleApply],
 ] as const;
 
 export class Tracker {
@@ -85,6 +92,8 @@ export class Tracker {
       subjects: this.#subjects,
       announce: announcer(bus, this.#subjects, clock),
       roster,
+      rulebook: new Rulebook(options.settings.rules, reader),
+      policies: new Policies(reader),
       slots: new Slots({ tables, roster, clock, random }),
       doubts: new RecentSet(clock, { periodMs: DOUBT_PERIOD_MS, max: DOUBTS_MAX }),
     };
@@ -119,7 +128,12 @@ export class Tracker {
     this.#serve(fileDoubt, (request) => doubt(desk, request));
     this.#serve(dirList, (request) => list(desk, request));
     this.#serve(dirMake, (request) => make(desk, request));
+    this.#serve(eventList, (request) => listEvents(desk, request));
     this.#serve(clusterStatus, () => status(desk));
+    this.#serve(ruleAdd, (request) => rules.add(desk, request));
+    this.#serve(ruleRemove, (request) => rules.remove(desk, request));
+    this.#serve(ruleList, () => rules.list(desk));
+    this.#serve(ruleApply, (request) => rules.apply(desk, request));
     this.#micro.start();
   }
 

@@ -1,13 +1,14 @@
 /**
- * Gives up copies that a chunk has too many, after a keeper's return for instance: one at a time,
- * only while enough others are on keepers that are surely there, and never before the surplus has
- * stood for a while.
+ * Gives up copies that a chunk has too many, after a keeper's return or a move for instance: one at
+ * a time, only while enough others are on keepers that are surely there, and never before the
+ * surplus has stood for a while.
  */
 import type { ChunkRecord } from "../catalog/chunk_reader.ts";
 import type { CatalogReader, KeeperRecord } from "../catalog/reader.ts";
 import type { KeeperTable } from "../tables/keeper_table.ts";
 import { Ages } from "./ages.ts";
 import { chooseSurplus } from "./placement.ts";
+import type { Policies } from "./policies.ts";
 import { type RemovalOptions, removeReplicas } from "./removals.ts";
 import { decideSurplus } from "./repair.ts";
 import type { Roster } from "./roster.ts";
@@ -17,6 +18,7 @@ export interface TrimmerOptions extends RemovalOptions {
   reader: Pick<CatalogReader, "surplusChunks">;
   roster: Roster;
   slots: Slots;
+  policies: Policies;
   keepers: KeeperTable;
   /** Whether replicas may be deleted now: asked again before each deletion. */
   mayDelete: () => boolean;
@@ -91,7 +93,7 @@ export class Trimmer {
     chunk: ChunkRecord,
     freedByKeeper: ReadonlyMap<number, number>,
   ): number | undefined {
-    const { keepers, roster, slots, settleMs } = this.#options;
+    const { keepers, roster, slots, policies, settleMs } = this.#options;
     const stateOf = (number: number) => keepers.find(number)?.state ?? "DEAD";
     const holders = chunk.keepers.map((number) => ({ number, state: stateOf(number) }));
     if (decideSurplus(chunk.goal, holders) === "keep") return undefined;
@@ -103,6 +105,6 @@ export class Trimmer {
       const freeBytes = candidate.freeBytes + (freedByKeeper.get(number) ?? 0);
       return [{ ...candidate, freeBytes }];
     });
-    return chooseSurplus(candidates)?.number;
+    return chooseSurplus(candidates, policies.of(chunk.policy))?.number;
   }
 }

@@ -11,6 +11,8 @@ const UNDER = 4;
 const LOST = 6;
 const ETA = 8;
 const SCANNED = 10;
+const STRANDED = 12;
+const BLOCKED = 14;
 const ROW_WORDS = 16;
 
 /** The state of repair. */
@@ -23,6 +25,10 @@ export interface RepairCounts {
   under: number;
   /** Chunks without any live copy. */
   lost: number;
+  /** Chunks whose copies in wrong places are on dead keepers: they can't be moved now. */
+  stranded: number;
+  /** Chunks that are to be moved, but no keeper that may have them can take them now. */
+  blocked: number;
   /**
    * Time until the queue is empty at the present rate, in ms; undefined when nothing is queued or
    * no rate is known.
@@ -53,6 +59,8 @@ export class RepairTable {
     writeWide(this.#rows, 0, QUEUED, counts.queued);
     writeWide(this.#rows, 0, UNDER, counts.under);
     writeWide(this.#rows, 0, LOST, counts.lost);
+    writeWide(this.#rows, 0, STRANDED, counts.stranded);
+    writeWide(this.#rows, 0, BLOCKED, counts.blocked);
     writeWide(this.#rows, 0, SCANNED, Math.floor(counts.scannedMs));
     // 0 stands for unknown, so that a fresh table knows none.
     writeWide(this.#rows, 0, ETA, counts.etaMs === undefined ? 0 : Math.ceil(counts.etaMs) + 1);
@@ -65,6 +73,8 @@ export class RepairTable {
       queued: readWide(this.#rows, 0, QUEUED),
       under: readWide(this.#rows, 0, UNDER),
       lost: readWide(this.#rows, 0, LOST),
+      stranded: readWide(this.#rows, 0, STRANDED),
+      blocked: readWide(this.#rows, 0, BLOCKED),
       scannedMs: readWide(this.#rows, 0, SCANNED),
       ...(eta === 0 ? {} : { etaMs: eta - 1 }),
     };

@@ -45,7 +45,16 @@ export const ClusterStatus = v.object({
   keepers: v.array(KeeperStatus),
   files: Natural,
   bytes: Natural,
-  chunks: v.object({ total: Natural, atGoal: Natural, under: Natural, lost: Natural }),
+  chunks: v.object({
+    total: Natural,
+    atGoal: Natural,
+    under: Natural,
+    lost: Natural,
+    /** Those with copies where placement rules don't want them. */
+    misplaced: v.optional(Natural),
+    /** Of those: no keeper that the rules allow can take them now. */
+    blocked: v.optional(Natural),
+  }),
   repairs: v.object({ running: Natural, queued: Natural, etaMs: v.optional(Natural) }),
 });
 export type ClusterStatus = v.InferOutput<typeof ClusterStatus>;

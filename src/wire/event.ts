@@ -36,12 +36,15 @@ export const ClusterEvent = v.object({
 });
 export type ClusterEvent = v.InferOutput<typeof ClusterEvent>;
 
-/** The kinds of event that the catalog logs. */
+/**
+ * The kinds of event that the catalog logs. A copy is a `put` too, or a `replaced`; directories are
+ * logged when they are removed or renamed, not when they are made.
+ */
 export const LOGGED_KINDS = ["put", "replaced", "removed", "renamed"] as const;
 
 /** A change of names as the catalog has logged it. */
 export const LoggedEvent = v.object({
-  /** Grows with each; gaps mean nothing. */
+  /** Grows with each. */
   seq: Natural,
   kind: v.picklist(LOGGED_KINDS),
   atMs: Natural,
@@ -51,6 +54,7 @@ export const LoggedEvent = v.object({
   /** What is at the path now (a directory may be removed or renamed with all that is below it). */
   entry: v.picklist(["file", "directory"]),
   version: v.optional(Natural),
+  /** Bytes of the file; a directory has none. */
   sizeBytes: v.optional(Natural),
   owner: v.optional(v.string()),
 });
@@ -60,8 +64,9 @@ export type LoggedEvent = v.InferOutput<typeof LoggedEvent>;
 export const EVENT_PAGE_MAX = 500;
 
 /**
- * `event.list`: the logged events behind `after`, oldest first. The log keeps a bounded number:
- * those up to `forgotten` are gone. `latest` is the last one's number.
+ * `event.list`: the logged events behind `after`, oldest first; where paths are long, fewer than
+ * `limit`. The log keeps a bounded number: those up to `forgotten` are gone. `latest` is the last
+ * one's number.
  */
 export const eventList = rpc(
   "event.list",

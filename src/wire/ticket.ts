@@ -42,6 +42,8 @@ export const CommitOrder = v.object({
   owner: v.pipe(v.string(), v.maxLength(255)),
   /** Refuse when the path exists (`put --no-replace`). */
   exclusive: v.boolean(),
+  /** The copies that the user asked for by number. */
+  replicas: v.optional(Natural),
 });
 export type CommitOrder = v.InferOutput<typeof CommitOrder>;
 

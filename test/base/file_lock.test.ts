@@ -1,9 +1,9 @@
 /** Locks on files: one holder at a time, also across processes, and none after a death. */
 import { expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { takeFileLock } from "../../src/base/file_lock.ts";
+import { lockOpenFile, takeFileLock } from "../../src/base/file_lock.ts";
 
 const SOURCE = join(import.meta.dir, "../../src/base/file_lock.ts");
 
@@ -29,7 +29,7 @@ test("takeFileLock sees another process, and its death", async () => {
   const directory = mkdtempSync(join(tmpdir(), "tydfs-lock-"));
   try {
     const path = join(directory, "lock");
-    const holder = `import { takeFileLock } from ${JSON.stringify(SOURCE)};
+    const holder = `import { lockOpenFile, takeFileLock } from ${JSON.stringify(SOURCE)};
       console.log(takeFileLock(${JSON.stringify(path)}) === undefined ? "refused" : "held");
       setInterval(() => {}, 1000);`;
     const child = Bun.spawn([process.execPath, "-e", holder], { stdout: "pipe" });
@@ -41,6 +41,21 @@ test("takeFileLock sees another process, and its death", async () => {
     const lock = takeFileLock(path);
     expect(lock).toBeDefined();
     lock?.release();
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
+test("lockOpenFile excludes other openings of the file until its own is closed", () => {
+  const directory = mkdtempSync(join(tmpdir(), "tydfs-lock-"));
+  try {
+    const [first, second] = [1, 2].map(() => openSync(join(directory, "file"), "a+"));
+    if (first === undefined || second === undefined) throw new Error("no files");
+    expect(lockOpenFile(first)).toBe(true);
+    expect(lockOpenFile(second)).toBe(false);
+    closeSync(first);
+    expect(lockOpenFile(second)).toBe(true);
+    closeSync(second);
   } finally {
     rmSync(directory, { recursive: true });
   }

@@ -11,6 +11,8 @@ interface ModelUpload {
   path: string;
   exclusive: boolean;
   paused: boolean;
+  /** A file was committed at its path since it was touched. */
+  superseded: boolean;
   /** The number of the step that touched it last. */
   touched: number;
   chunks: Map<number, { label: string; offset: number }>;
@@ -38,6 +40,8 @@ export type Step =
   | { verb: "purge"; limit: number }
   | { verb: "gone"; keeper: number; pick: number }
   | { verb: "forget"; pick: number }
+  | { verb: "relabel"; keeper: number; label: string }
+  | { verb: "apply"; path: string; require: string }
   | { verb: "inventory"; keeper: number; picks: boolean[]; stray: boolean };
 
 export const KEEPERS = 3;
@@ -55,6 +59,11 @@ export class Model {
   readonly #small = new Set<string>();
   /** The oldest first. */
   readonly trash: ModelFile[] = [];
+  /** Changes of names, as `kind path` or `renamed path → path`; a directory ends in "/". */
+  readonly log: string[] = [];
+  /** The label of each keeper, and what each chunk requires. */
+  readonly labels: string[] = [];
+  readonly requires = new Map<string, string>();
   made = 0;
   #steps = 0;
 
@@ -69,7 +78,7 @@ export class Model {
         if (verdict === "ok") {
           this.chunks.set(label, new Set([0, 1]));
           this.#setFile(step.path, [label]);
-          this.#dropPaused(step.path);
+          this.#supersede(step.path);
         }
         return { line, verdict };
       }
@@ -107,8 +116,8 @@ export class Model {
         const verdict = this.#refuseFile(path, exclusive) ?? "ok";
         if (verdict === "ok") {
           const chunks = resume ? this.#takeOver(path, idle) : new Map();
-          const facts = { path, exclusive, paused: false, touched: this.#steps };
-          this.uploads.set(upload, { ...facts, chunks });
+          const state = { paused: false, superseded: false, touched: this.#steps };
+          this.uploads.set(upload, { path, exclusive, ...state, chunks });
         }
         const flags = `${exclusive ? "-x " : ""}${resume ? "-r " : ""}${idle ? "-i " : ""}`;
         return { line: `begin ${flags}${upload} ${path}`, verdict };
@@ -118,6 +127,7 @@ export class Model {
         if (upload !== undefined) {
           upload.touched = this.#steps;
           upload.paused = false;
+          upload.superseded = false;
         }
         return { line: `touch ${id}`, verdict: upload === undefined ? "not-found" : "ok" };
       }
@@ -130,7 +140,10 @@ export class Model {
         const size = this.sizeOf(label);
         const offset = step.seq * size;
         upload?.chunks.set(step.seq, { label, offset });
-        if (upload !== undefined) upload.touched = this.#steps;
+        if (upload !== undefined) {
+          upload.touched = this.#steps;
+          upload.superseded = false;
+        }
         return {
           line: `place ${id} ${step.seq} ${offset} ${label} ${size} ${keepers}`,
           verdict: "ok",
@@ -147,7 +160,7 @@ export class Model {
       }
       case "abort": {
         const [id, upload] = this.#findUpload(step.upload);
-        if (upload !== undefined && step.keep && this.#isWorthKeeping(upload)) {
+        if (step.keep && upload !== undefined && upload.chunks.size > 0 && !upload.superseded) {
           upload.paused = true;
         } else this.uploads.delete(id);
         return { line: `abort ${step.keep ? "-k " : ""}${id}`, verdict: "ok" };
@@ -184,8 +197,34 @@ export class Model {
         return { line: `inventory k${step.keeper} * ${list} last`, verdict: "ok" };
       }
       default:
+        return this.#takePlacement(step);
+    }
+  }
+
+  #takePlacement(step: Step): { line: string; verdict: string } | undefined {
+    switch (step.verb) {
+      case "relabel": {
+        this.labels[step.keeper] = step.label;
+        const epoch = 100 + this.made++;
+        return { line: `join k${step.keeper} ${epoch} ${step.label}`, verdict: "ok" };
+      }
+      case "apply": {
+        const entry = this.paths.get(step.path);
+        for (const label of entry?.kind === "file" ? entry.chunks : []) {
+          this.requires.set(label, step.require);
+        }
+        return { line: `apply ${step.path} 3 ${step.require}`, verdict: "ok" };
+      }
+      default:
         return undefined;
     }
+  }
+
+  /** How many copies of a chunk lie where they must not. */
+  misplaced(label: string): number {
+    const require = this.requires.get(label) ?? "_";
+    const keepers = [...this.chunks.get(label) ?? []];
+    return require === "_" ? 0 : keepers.filter((k) => this.labels[k] !== require).length;
   }
 
   refs(label: string): number {
@@ -221,15 +260,11 @@ export class Model {
     return new Map(upload.chunks);
   }
 
-  #isWorthKeeping(upload: ModelUpload): boolean {
-    const file = this.paths.get(upload.path);
-    const there = file?.kind === "file" ? file.chunks : [];
-    return labelsOf(upload).some((label) => !there.includes(label));
-  }
-
-  #dropPaused(path: string): void {
+  #supersede(path: string): void {
     for (const [id, upload] of this.uploads) {
-      if (upload.paused && upload.path === path) this.uploads.delete(id);
+      if (upload.path !== path) continue;
+      if (upload.paused) this.uploads.delete(id);
+      else upload.superseded = true;
     }
   }
 
@@ -249,6 +284,7 @@ export class Model {
   }
 
   #setFile(path: string, chunks: string[]): void {
+    this.log.push(`${this.paths.has(path) ? "replaced" : "put"} ${path}`);
     this.#discard(path);
     this.#makeParents(path);
     this.paths.set(path, { kind: "file", chunks });
@@ -283,7 +319,7 @@ export class Model {
     if (weak) return "no-keepers";
     this.uploads.delete(id);
     this.#setFile(upload.path, labels);
-    this.#dropPaused(upload.path);
+    this.#supersede(upload.path);
     return "ok";
   }
 
@@ -314,6 +350,7 @@ export class Model {
     if (entry === undefined) return "not-found";
     const below = this.#below(path);
     if (below.length > 0 && !recursive) return "not-empty";
+    this.log.push(`removed ${path}${entry.kind === "directory" ? "/" : ""}`);
     // In the order in which the trash is emptied: by time, then by age of the version.
     for (const other of [path, ...below]) this.#discard(other);
     return "ok";
@@ -331,6 +368,7 @@ export class Model {
       return target.kind === "file" ? "not-directory" : "is-directory";
     }
     if (target?.kind === "directory" || (target !== undefined && !replace)) return "exists";
+    this.log.push(`renamed ${from}${entry.kind === "directory" ? "/" : ""} → ${to}`);
     const moved = [from, ...this.#below(from)]
       .map((path): [string, ModelEntry | undefined] => [path, this.paths.get(path)]);
     for (const [path] of moved) this.paths.delete(path);

@@ -47,4 +47,5 @@ test("a catalog of format 1 is migrated with all that is in it", () => {
   ];
   expect(lines.map(([line]) => [line, world.do(line)])).toEqual(lines);
   expect(world.check()).toEqual([]);
+  expect(world.reader.events(0, 9).events.map(({ path }) => path)).toEqual(["/c", "/a/film"]);
 });

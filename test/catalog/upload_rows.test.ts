@@ -82,13 +82,25 @@ session("an upload with nothing worth keeping is dropped, not paused", [
   // The report of its one chunk comes late.
   ["abort -k u-x", "ok"],
   ["put /f x", 'expired: Cannot commit "/f": its upload was dropped'],
-  // What it has is what the file has.
-  ["begin v /big", "ok"],
-  ["place v 0 0 y 10 k0,k1", "ok"],
-  ["begin -r w /big", "10 bytes resumed"],
-  ["commit w y=10", "/big v10, 10 bytes, 2/3"],
-  ["abort -k v", "ok"],
-  ["chunk y", "1 refs, 2/3 copies on 0,1"],
+]);
+
+// Its client was killed, and the next one was done before that was found out.
+session("an upload that was not heard since a commit at its path is dropped, not paused", [
+  ["begin u /big", "ok"],
+  ["place u 0 0 x 10 k0,k1", "ok"],
+  ["begin -r v /big", "10 bytes resumed"],
+  ["commit v x=10", "/big v7, 10 bytes, 2/3"],
+  ["rm /big", "1 files, 0 directories"],
+  ["abort -k u", "ok"],
+  ["chunk x", "1 refs, 2/3 copies on 0,1"],
+  ...["touch w", "place w 1 10 y 10 k0,k1"].flatMap((sign): [string, string][] => [
+    ["begin w /big", "ok"],
+    ["place w 0 0 z 10 k0,k1", "ok"],
+    ["put /big", expect.stringMatching(/^.big v/)],
+    [sign, "ok"],
+    ["abort -k w", "kept"],
+    ["abort w", "ok"],
+  ]),
 ]);
 
 session("a commit drops the paused uploads to its path, and no others", [

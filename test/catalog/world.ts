@@ -14,6 +14,7 @@ import type {
   FileFacts,
   Operation,
   OperationKind,
+  PolicyFacts,
   ResultOf,
 } from "../../src/catalog/operation.ts";
 import { CatalogReader } from "../../src/catalog/reader.ts";
@@ -136,7 +137,7 @@ export class World {
     const [first = "", second = "", ...others] = rest.filter((word) => !word.startsWith("-"));
     switch (verb) {
       case "put":
-        return this.#put(first, second, flags.includes("-x"));
+        return this.#put(first, second, flags.includes("-x"), others[0]);
       case "mkdir": {
         // mkdir PATH [MODE [MTIME]]
         const mode = second === "" ? 0o755 : parseInt(second, 8);
@@ -290,6 +291,38 @@ export class World {
         return `${found.unknown} unknown, ${found.missing} missing`;
       }
       default:
+        return this.#runRule(verb, first, second, others);
+    }
+  }
+
+  #runRule(verb: string, first: string, second: string, others: string[]): string {
+    switch (verb) {
+      case "rule": {
+        // rule PATTERN REQUIRE [PREFER [COPIES]]; "_" is none
+        const [prefer, copies] = others;
+        const facts = copies === undefined ? {} : { copies: Number(copies) };
+        const rule = { pattern: first, ...policyOf(second, prefer), ...facts };
+        return `rule ${this.apply({ kind: "rule.add", rule }).id}`;
+      }
+      case "unrule":
+        this.apply({ kind: "rule.remove", id: Number(first) });
+        return "ok";
+      case "apply": {
+        // apply PATH GOAL [REQUIRE [PREFER]]
+        const file = this.reader.placedFile(first, 0, 100);
+        if (file === undefined) return "no file";
+        const [require, prefer] = others;
+        const facts = { inode: file.inode, fromSeq: 0, limit: 100, goal: Number(second) };
+        const files = [{ ...facts, policy: policyOf(require, prefer) }];
+        const { changed } = this.apply({ kind: "rule.apply", files, atMs: this.nowMs });
+        return changed.length === 0 ? "as it was" : "changed";
+      }
+      case "recount": {
+        const keeper = this.reader.keepers().find(({ id }) => id === idOf(first))?.number ?? -1;
+        this.apply({ kind: "keeper.recount", keeper, limit: Number(second) });
+        return this.reader.relabelledKeeper() === undefined ? "done" : "more";
+      }
+      default:
         throw new Error(`No such line: ${verb}`);
     }
   }
@@ -300,22 +333,27 @@ export class World {
     sizeBytes: number,
     keepers: string[],
     use: Pick<Extract<Operation, { kind: "chunk.stored" }>, "place" | "commit">,
+    policy?: PolicyFacts,
   ): CommittedFile | undefined {
-    const chunk = { id: idOf(label), sizeBytes, sums: sumsFor(label, sizeBytes), goal: 3 };
+    const sums = sumsFor(label, sizeBytes);
+    const chunk = { id: idOf(label), sizeBytes, sums, goal: 3, ...(policy && { policy }) };
     const facts = { chunk, keepers: keepers.map(idOf), ...use, atMs: this.nowMs };
     return this.apply({ kind: "chunk.stored", ...facts }).committed;
   }
 
-  #put(path: string, label: string, exclusive: boolean): string {
+  #put(path: string, label: string, exclusive: boolean, require?: string): string {
     const chunk = label === "" ? `c${++this.#chunks}` : label;
     const commit = { upload: idOf(`u-${chunk}`), file: fileAt(path, exclusive) };
-    const committed = this.store(chunk, 10, ["k0", "k1"], { commit });
+    const policy = require === undefined ? undefined : policyOf(require);
+    const committed = this.store(chunk, 10, ["k0", "k1"], { commit }, policy);
     return committed === undefined ? "not committed" : describe(committed);
   }
 
   #join(label: string, epoch: number, options: string[]): string {
-    const [name = label, instance = `${label}-${epoch}`] = options;
-    const facts = { host: "localhost", ports: [7000, 7001], slots: 8, labels: { zone: "a" } };
+    const names = options.filter((word) => !word.includes("="));
+    const [name = label, instance = `${label}-${epoch}`] = names;
+    const labels = { zone: "a", ...policyOf(options.find((word) => word.includes("="))).require };
+    const facts = { host: "localhost", ports: [7000, 7001], slots: 8, labels };
     const keeper = { id: idOf(label), name, epoch, instance: idOf(instance), ...facts };
     return `number ${this.apply({ kind: "keeper.join", keeper, atMs: this.nowMs }).number}`;
   }
@@ -323,10 +361,18 @@ export class World {
   #showChunk(label: string): string {
     const chunk = this.reader.chunk(idOf(label));
     if (chunk === undefined) return "unknown";
-    const { refs, copies, goal, orphanedMs, keepers } = chunk;
+    const { refs, copies, goal, orphanedMs, keepers, misplaced } = chunk;
     const state = orphanedMs === null ? "" : ` orphan since ${orphanedMs}`;
-    return `${refs} refs, ${copies}/${goal} copies on ${keepers.join(",")}${state}`;
+    const place = misplaced === 0 ? "" : `, ${misplaced} misplaced`;
+    return `${refs} refs, ${copies}/${goal} copies on ${keepers.join(",")}${place}${state}`;
   }
+}
+
+/** `k=v,…` as it stands in a line; "_" is none. */
+function policyOf(require = "_", prefer = "_"): PolicyFacts {
+  const labelsOf = (text: string): Record<string, string> =>
+    text === "_" ? {} : Object.fromEntries(text.split(",").map((pair) => pair.split("=")));
+  return { require: labelsOf(require), prefer: labelsOf(prefer) };
 }
 
 /** A commit's answer in short. */

@@ -3,6 +3,9 @@ import type { Output } from "../../src/cli/output.ts";
 
 export class FakeOutput implements Output {
   readonly columns = 100;
+  readonly rows = 40;
+  /** What the board has shown, the latest last. */
+  readonly boards: (readonly string[])[] = [];
   readonly lines: string[] = [];
   readonly messages: string[] = [];
   drawn = "";
@@ -22,6 +25,10 @@ export class FakeOutput implements Output {
 
   draw(text: string): void {
     this.drawn += text;
+  }
+
+  board(lines: readonly string[]): void {
+    this.boards.push(lines);
   }
 
   bytes(): Promise<boolean> {

@@ -12,6 +12,7 @@ import { formatStatus } from "../../src/cli/format_status.ts";
 import { formatProgress, ProgressBar } from "../../src/cli/progress.ts";
 import type { ClusterStatus, Entry, StatResult } from "../../src/client/client.ts";
 import { MIB } from "../../src/base/bytes.ts";
+import { LINK_MODE } from "../../src/wire/file.ts";
 import { FakeOutput } from "./fake_output.ts";
 
 const FILE: Entry = {
@@ -48,6 +49,15 @@ test("formatEntries aligns a long list", () => {
     "-rw-r--r--  -       17 B  2024-05-01 12:30  b \\u001b[2J.mp4  (updating)",
     "drwxr-xr-x  ann        -  2024-05-01 12:30  old/",
   ]);
+});
+
+test("a symbolic link is a file of its own kind", () => {
+  const link = { ...FILE, path: "/videos/l", size: 5, mode: LINK_MODE };
+  expect(formatEntries([link], { long: true, directory: "/videos" })).toEqual([
+    "lrwxrwxrwx  ann  5 B  2024-05-01 12:30  l",
+  ]);
+  expect(entryJson(link)["kind"]).toBe("link");
+  expect(statJson({ ...STAT, entry: link }, false)["kind"]).toBe("link");
 });
 
 test("entryJson has the fields that scripts rely on", () => {
@@ -110,6 +120,7 @@ const PUT = {
   checksum: "0123456789abcdef",
   copies: 3,
   goal: 3,
+  resumedBytes: 0,
   elapsedMs: 2100,
 };
 
@@ -122,6 +133,13 @@ test("formatPut tells how many copies are durable, and which are not yet made", 
     "2 of 3 copies durable so far; the last one is being made",
   );
   expect(formatPut({ ...PUT, copies: 2, goal: 4 })).toContain("2 more are being made");
+});
+
+test("formatPut tells what was there already, and the rate of the rest", () => {
+  expect(formatPut({ ...PUT, resumedBytes: 2 ** 29 })).toStartWith(
+    'put "/videos/a.mp4" · 1 GiB in 2.1 s (244 MiB/s) · 512 MiB of it were there already · 3 of 3',
+  );
+  expect(formatPut({ ...PUT, resumedBytes: 2 ** 30 })).toContain(" · all of it was there already");
 });
 
 test("formatGet tells what was checked and where it is", () => {

@@ -18,8 +18,16 @@ import { clusterStatus } from "../../src/wire/cluster.ts";
 import { dirList, dirMake } from "../../src/wire/dir.ts";
 import { TydfsError } from "../../src/wire/errors.ts";
 import type { Entry, FileLocateReply, LocatedExtent } from "../../src/wire/file.ts";
-import { fileDoubt, fileLocate, fileRemove, fileRename, fileStat } from "../../src/wire/file.ts";
+import {
+  fileCopy,
+  fileDoubt,
+  fileLocate,
+  fileRemove,
+  fileRename,
+  fileStat,
+} from "../../src/wire/file.ts";
 import { makeId } from "../../src/wire/ids.ts";
+import { parentPath } from "../../src/wire/names.ts";
 import type { Rpc } from "../../src/wire/rpc.ts";
 import { subjectsOf } from "../../src/wire/subjects.ts";
 import { fileChecksum, sameSums, sumsOf } from "../../src/wire/sums.ts";
@@ -70,6 +78,8 @@ interface FakeFile {
 interface FakeUpload {
   request: UploadBeginRequest;
   offers: Map<number, ChunkOffer & { chunk: string }>;
+  /** Numbers of the chunks that keepers have. */
+  stored: Set<number>;
   committed: Committed | undefined;
 }
 
@@ -86,11 +96,17 @@ export class FakeCluster {
   readonly bus = new FakeBus();
   readonly keepers: FakeKeeper[];
   readonly files = new Map<string, FakeFile>();
+  /** Directories that were made, with their modes; those above files are there by themselves. */
+  readonly directories = new Map<string, number>();
   /** Names of the remote calls, in order. */
   readonly calls: string[] = [];
   readonly offers: ChunkOffer[] = [];
   readonly doubts: { chunk: string; keeper: string }[] = [];
   readonly aborted: string[] = [];
+  /** Of those, the ones whose chunks are kept for the next upload to their path. */
+  readonly kept: string[] = [];
+  /** Lengths of the ranges that keepers were asked for. */
+  readonly served: number[] = [];
   readonly client: TydfsClient;
   /** Called before each remote call; what it throws is answered. */
   before: (name: string) => void = () => {};
@@ -168,6 +184,7 @@ export class FakeCluster {
     get: (address, request) => {
       const keeper = this.#reach(address, request.signal);
       keeper.gets++;
+      this.served.push(request.length);
       if (keeper.fault === "busy") throw new TydfsError("busy", "All slots are taken");
       if (keeper.fault === "expired" && request.ticket === "old") {
         throw new TydfsError("expired", "The ticket has run out");
@@ -206,6 +223,7 @@ export class FakeCluster {
       throw new TydfsError("no-keepers", "Too few copies");
     }
     for (const holder of holders) holder.chunks.set(request.chunk, bytes);
+    upload.stored.add(Number(seq));
     const keepers = holders.map(({ id }) => id);
     if (upload.request.only === undefined) return { ok: true, keepers };
     return { ok: true, keepers, committed: this.#commit(uploadId) };
@@ -228,11 +246,15 @@ export class FakeCluster {
     const { chunkBytes } = this.#options;
     this.#serve(subject, uploadBegin, (request) => {
       const upload = makeId(this.#random);
-      const offers = new Map();
       const single = request.only !== undefined && request.only.sizeBytes <= chunkBytes;
       const kept = { ...request, only: single ? request.only : undefined };
-      this.#uploads.set(upload, { request: kept, offers, committed: undefined });
-      const reply = { upload, chunkBytes, leaseMs: 60_000, resumedBytes: 0 };
+      const { offers, stored } = request.resume && !single
+        ? this.#takeOver(request.path)
+        : { offers: new Map(), stored: new Set<number>() };
+      this.#uploads.set(upload, { request: kept, offers, stored, committed: undefined });
+      const sizes = [...stored].map((seq) => offers.get(seq)?.sizeBytes ?? 0);
+      const resumedBytes = sizes.reduce((total, size) => total + size, 0);
+      const reply = { upload, chunkBytes, leaseMs: 60_000, resumedBytes };
       if (!single || request.only === undefined) return reply;
       return { ...reply, placement: this.#place(upload, request.only) };
     });
@@ -242,22 +264,44 @@ export class FakeCluster {
       if (!this.#uploads.has(upload) || !isRecorded) {
         throw new TydfsError("not-found", "No such upload");
       }
-      return offer === undefined ? {} : { placement: this.#place(upload, offer) };
+      if (offer === undefined) return {};
+      if (this.#isStored(upload, offer)) return { stored: true as const };
+      return { placement: this.#place(upload, offer) };
     });
     this.#serve(subject, uploadCommit, ({ upload, chunks, checksum }) => {
       const open = this.#uploads.get(upload);
       if (open === undefined) throw new TydfsError("not-found", "No such upload");
+      // What was taken over from a longer file.
+      for (const seq of open.offers.keys()) if (seq >= chunks) open.offers.delete(seq);
       const committed = this.#commit(upload);
       if (open.offers.size !== chunks || committed.checksum !== checksum) {
         throw new TydfsError("conflict", "The sums differ");
       }
       return committed;
     });
-    this.#serve(subject, uploadAbort, ({ upload }) => {
+    this.#serve(subject, uploadAbort, ({ upload, keep }) => {
       this.aborted.push(upload);
+      if (keep) this.kept.push(upload);
       const committed = this.#uploads.get(upload)?.committed;
       return committed === undefined ? {} : { committed };
     });
+  }
+
+  /** The chunks of the newest unfinished upload to a path. */
+  #takeOver(path: string): { offers: FakeUpload["offers"]; stored: Set<number> } {
+    const unfinished = [...this.#uploads].filter(([id, { request, committed }]) =>
+      request.path === path && committed === undefined &&
+      (!this.aborted.includes(id) || this.kept.includes(id))
+    );
+    const [, newest] = unfinished.at(-1) ?? [];
+    return { offers: new Map(newest?.offers), stored: new Set(newest?.stored) };
+  }
+
+  #isStored(upload: string, offer: ChunkOffer): boolean {
+    const { offers, stored } = must(this.#uploads.get(upload), "the upload");
+    const there = offers.get(offer.seq);
+    return there !== undefined && stored.has(offer.seq) && there.offset === offer.offset &&
+      there.sizeBytes === offer.sizeBytes && sameSums(there.sums, offer.sums);
   }
 
   #place(upload: string, offer: ChunkOffer): ChunkPlacement {
@@ -265,7 +309,9 @@ export class FakeCluster {
     const hops = this.keepers.filter(({ id }) => !offer.avoid.includes(id)).slice(0, HOPS_MAX);
     if (hops.length < this.#options.copies) throw new TydfsError("no-keepers", "Too few keepers");
     const chunk = makeId(this.#random);
-    must(this.#uploads.get(upload), "the upload").offers.set(offer.seq, { ...offer, chunk });
+    const open = must(this.#uploads.get(upload), "the upload");
+    open.offers.set(offer.seq, { ...offer, chunk });
+    open.stored.delete(offer.seq);
     return {
       chunk,
       ticket: [upload, offer.seq, ...hops.map(({ id }) => id)].join(" "),
@@ -308,8 +354,7 @@ export class FakeCluster {
   #serveFiles(subject: (name: string) => string): void {
     this.#serve(subject, fileLocate, ({ path, fromSeq }) => this.#locate(path, fromSeq));
     this.#serve(subject, fileStat, ({ path }) => {
-      if (path === "/dir") return statReply({ ...entryOf(path, undefined), kind: "directory" });
-      return statReply(entryOf(path, this.#find(path)));
+      return statReply(this.#entry(path));
     });
     this.#serve(subject, fileRemove, ({ path }) => {
       this.#find(path);
@@ -321,20 +366,60 @@ export class FakeCluster {
       this.files.delete(from);
       return { path: to };
     });
+    this.#serve(subject, fileCopy, ({ from, to, replace }) => {
+      const file = this.#find(from);
+      if (!replace && this.files.has(to)) throw new TydfsError("exists", `"${to}" exists`);
+      if (this.#isDirectory(to)) throw new TydfsError("is-directory", `"${to}" is a directory`);
+      const version = (this.files.get(to)?.version ?? 0) + 1;
+      this.files.set(to, { ...file, version });
+      return { path: to, version };
+    });
     this.#serve(subject, fileDoubt, (doubt) => {
       this.doubts.push(doubt);
       return {};
     });
-    this.#serve(subject, dirMake, ({ path }) => ({ path, made: true }));
-    this.#serve(subject, dirList, ({ after }) => {
-      const paths = [...this.files.keys()].sort();
-      const path = paths.find((candidate) => after === undefined || candidate > after);
-      const entries = path === undefined ? [] : [entryOf(path, this.files.get(path))];
-      return path === undefined || path === paths.at(-1) ? { entries } : { entries, next: path };
+    this.#serve(subject, dirMake, ({ path, mode }) => {
+      if (this.files.has(path)) throw new TydfsError("exists", `"${path}" is a file`);
+      this.directories.set(path, mode ?? 0o755);
+      return { path, made: true };
+    });
+    this.#serve(subject, dirList, ({ path, recursive, after }) => {
+      const all = this.files.has(path) ? [this.#entry(path)] : this.#below(path, recursive);
+      // A page is one entry.
+      const at = after === undefined ? 0 : Number(after);
+      const entries = all.slice(at, at + 1);
+      return at + 1 < all.length ? { entries, next: String(at + 1) } : { entries };
     });
     this.#serve(subject, clusterStatus, () => {
       throw new TydfsError("unavailable", "Not in this fake");
     });
+  }
+
+  /** Entries below a directory, in the order of the catalog: a directory sorts as `name/`. */
+  #below(directory: string, recursive: boolean): Entry[] {
+    if (!this.#isDirectory(directory)) {
+      throw new TydfsError("not-found", `Cannot find "${directory}"`);
+    }
+    const paths = new Set([...this.files.keys(), ...this.directories.keys()]);
+    for (const path of paths) if (parentPath(path) !== "/") paths.add(parentPath(path));
+    const prefix = directory === "/" ? "/" : `${directory}/`;
+    const keyOf = (path: string) => Buffer.from(this.files.has(path) ? path : `${path}/`);
+    return [...paths]
+      .filter((path) => path.startsWith(prefix))
+      .filter((path) => recursive || parentPath(path) === directory)
+      .sort((left, right) => Buffer.compare(keyOf(left), keyOf(right)))
+      .map((path) => this.#entry(path));
+  }
+
+  #entry(path: string): Entry {
+    if (!this.#isDirectory(path)) return entryOf(path, this.#find(path));
+    const mode = this.directories.get(path) ?? 0o755;
+    return { ...entryOf(path, undefined), kind: "directory", mode };
+  }
+
+  #isDirectory(path: string): boolean {
+    if (path === "/" || path === "/dir" || this.directories.has(path)) return true;
+    return [...this.files.keys()].some((file) => file.startsWith(`${path}/`));
   }
 
   #find(path: string): FakeFile {

@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import * as fc from "fast-check";
 import { MIB } from "../../src/base/bytes.ts";
-import { cutChunks, cutRanges, filePosition } from "../../src/client/plan.ts";
+import { cutChunks, cutRanges, filePosition, planMissing, spanOf } from "../../src/client/plan.ts";
 import type { LocatedExtent } from "../../src/wire/file.ts";
 import { BLOCK_BYTES } from "../../src/wire/sums.ts";
 
@@ -56,5 +56,57 @@ test("cutRanges wants every byte of an extent exactly once and fetches whole blo
       next = range.wantEnd;
     }
     expect(wanted).toBe(extent.length);
+  }));
+});
+
+const shares = fc.double({ min: 0, max: 1, noNaN: true });
+
+test("cutRanges wants of an extent what is in the span, and no block beside it", () => {
+  fc.assert(fc.property(extents, shares, shares, (extent, from, to) => {
+    const span = {
+      start: extent.offset - 9 + Math.floor(from * (extent.length + 18)),
+      end: extent.offset - 9 + Math.floor(to * (extent.length + 18)),
+    };
+    const start = Math.max(span.start, extent.offset);
+    const end = Math.min(span.end, extent.offset + extent.length);
+    let next = start;
+    for (const range of cutRanges(extent, 2 * BLOCK_BYTES, span)) {
+      expect(filePosition(extent, range.wantStart)).toBe(next);
+      expect(range.wantEnd).toBeGreaterThan(range.wantStart);
+      expect(range.wantStart - range.fetchStart).toBeWithin(0, BLOCK_BYTES);
+      expect(range.fetchEnd - range.wantEnd).toBeWithin(0, BLOCK_BYTES);
+      next += range.wantEnd - range.wantStart;
+    }
+    expect(next).toBe(Math.max(start, end));
+  }));
+});
+
+test("spanOf counts from the end when the offset is negative, and ends with the file", () => {
+  expect(spanOf(100, {})).toEqual({ start: 0, end: 100 });
+  expect(spanOf(100, { offset: 90, length: 20 })).toEqual({ start: 90, end: 100 });
+  expect(spanOf(100, { offset: -30, length: 20 })).toEqual({ start: 70, end: 90 });
+  expect(spanOf(100, { offset: -300, length: 20 })).toEqual({ start: 0, end: 20 });
+  expect(spanOf(100, { offset: 300 })).toEqual({ start: 100, end: 100 });
+});
+
+test("planMissing covers the blocks that are not good, neighbours together", () => {
+  const masks = fc.array(fc.boolean(), { minLength: 9, maxLength: 9 });
+  fc.assert(fc.property(extents, masks, (extent, mask) => {
+    for (const range of cutRanges(extent, 9 * BLOCK_BYTES)) {
+      const isGood = (start: number) => mask[(start - range.fetchStart) / BLOCK_BYTES] === true;
+      const missing = planMissing(range, isGood);
+      const blocks: number[] = [];
+      for (const [index, part] of missing.entries()) {
+        expect(part.wantStart).toBe(Math.max(part.fetchStart, range.wantStart));
+        expect(part.wantEnd).toBe(Math.min(part.fetchEnd, range.wantEnd));
+        expect(part.fetchStart).toBeGreaterThan(missing[index - 1]?.fetchEnd ?? -1);
+        for (let at = part.fetchStart; at < part.fetchEnd; at += BLOCK_BYTES) blocks.push(at);
+      }
+      const wanted: number[] = [];
+      for (let at = range.fetchStart; at < range.fetchEnd; at += BLOCK_BYTES) {
+        if (!isGood(at)) wanted.push(at);
+      }
+      expect(blocks).toEqual(wanted);
+    }
   }));
 });

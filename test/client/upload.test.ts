@@ -19,7 +19,9 @@ for (const sizeBytes of [0, 1, MIB, 4 * MIB]) {
     expect(cluster.content("/a")).toEqual(bytes);
     expect(result).toMatchObject({ path: "/a", sizeBytes, copies: 2, goal: 3, version: 1 });
     expect(result.checksum).toBe(cluster.file("/a").checksum);
-    expect(cluster.calls).toEqual(["upload.begin"]);
+    // On a busy machine the fast clock may have the client look at the keeper meanwhile.
+    const calls = cluster.calls.filter((name) => name !== "cluster.status");
+    expect(calls).toEqual(["upload.begin"]);
   });
 }
 

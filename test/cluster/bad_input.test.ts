@@ -9,7 +9,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { BINARY, MIB, TestCluster, until } from "./harness.ts";
+import { BINARY, MIB, sameBytes, TestCluster, until } from "./harness.ts";
 
 let cluster: TestCluster;
 beforeAll(async () => {
@@ -65,7 +65,7 @@ test("a target that can't be written is named, and nothing is left beside it", a
   expect(outcome.stderr).toContain("locked");
 });
 
-test("a full disk of the client is said, and leaves the old file and no temporary one", async () => {
+test("a full disk of the client is said, leaves the old file, and get goes on with more room", async () => {
   const mount = join(cluster.dir, "small");
   mkdirSync(mount);
   const mounted = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", mount]);
@@ -76,8 +76,13 @@ test("a full disk of the client is said, and leaves the old file and no temporar
     const outcome = await cluster.run(["get", "/large", join(mount, "large")]);
     expect(outcome.exit).not.toBe(0);
     expect(outcome.stderr.toLowerCase()).toContain("space");
-    expect(readdirSync(mount)).toEqual(["large"]);
+    expect(readdirSync(mount).sort()).toEqual([".large.tydfs-part", "large"]);
     expect(await Bun.file(join(mount, "large")).text()).toBe("old");
+    Bun.spawnSync(["mount", "-o", "remount,size=16m", mount]);
+    const again = JSON.parse(await cluster.ok("get", "--json", "/large", join(mount, "large")));
+    expect(again.resumedBytes).toBeGreaterThan(0);
+    expect(await sameBytes(join(mount, "large"), join(cluster.dir, "large.bin"))).toBe(true);
+    expect(readdirSync(mount)).toEqual(["large"]);
   } finally {
     Bun.spawnSync(["umount", mount]);
   }

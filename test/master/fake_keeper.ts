@@ -27,6 +27,7 @@ const within = { timeoutMs: 5_000 };
 
 export interface FakeKeeperOptions {
   zone?: string;
+  labels?: Record<string, string>;
   freeBytes?: number;
   slots?: number;
   ports?: number[];
@@ -53,7 +54,7 @@ export class FakeKeeper {
   /** The code with which it refuses to replicate. */
   refuses: "corrupt" | "unavailable" | undefined;
   readonly #bus: FakeBus;
-  readonly #labels: Record<string, string>;
+  labels: Record<string, string>;
 
   constructor(bus: FakeBus, label: string, options: FakeKeeperOptions = {}) {
     this.#bus = bus;
@@ -62,7 +63,7 @@ export class FakeKeeper {
     this.ports = options.ports ?? [7000, 7001];
     this.slots = options.slots ?? 8;
     this.freeBytes = options.freeBytes ?? 100 * GIB;
-    this.#labels = options.zone === undefined ? {} : { zone: options.zone };
+    this.labels = { ...options.labels, ...(options.zone && { zone: options.zone }) };
     this.#obey();
   }
 
@@ -78,7 +79,7 @@ export class FakeKeeper {
       host: "127.0.0.1",
       ports: this.ports,
       slots: this.slots,
-      labels: this.#labels,
+      labels: this.labels,
       totalBytes: 2 * this.freeBytes,
       freeBytes: this.freeBytes,
       ...more,

@@ -4,7 +4,7 @@ import { seededRandom } from "../../src/base/random.ts";
 import { Ages } from "../../src/master/ages.ts";
 import { RecentSet } from "../../src/master/recent.ts";
 import type { HolderState } from "../../src/master/repair.ts";
-import { decideRepair, decideSafety, decideSurplus } from "../../src/master/repair.ts";
+import { decideRepair, decideSafety, decideSurplus, isStranded } from "../../src/master/repair.ts";
 import { RepairQueue } from "../../src/master/repair_queue.ts";
 import type { KeeperState } from "../../src/wire/cluster.ts";
 import { ManualClock } from "../manual_clock.ts";
@@ -13,7 +13,7 @@ const DELAYS = { repairDelayMs: 300, maintenanceWindowMs: 1_800 };
 
 /**
  * `A`live, `S`uspect, `J`oining, dead just now `d`, dead for long `D`, left just now `l`, left for
- * long `L`.
+ * long `L`; behind a `/` those where the chunk must not lie.
  */
 function holdersOf(letters: string): HolderState[] {
   const states: Record<string, HolderState> = {
@@ -25,10 +25,11 @@ function holdersOf(letters: string): HolderState[] {
     l: { state: "DEAD", deadForMs: 1_799, left: true },
     L: { state: "DEAD", deadForMs: 1_800, left: true },
   };
-  return [...letters].map((letter) => {
+  const [right = "", wrong = ""] = letters.split("/");
+  return [...right, ...wrong].map((letter, index) => {
     const state = states[letter];
     if (state === undefined) throw new Error(`No state ${letter}`);
-    return state;
+    return index < right.length ? state : { ...state, misplaced: true };
   });
 }
 
@@ -51,6 +52,17 @@ test("decideRepair decides", () => {
     [1, "A", "whole"],
     [1, "D", "lost"],
     [2, "Ad", "repair 1"],
+    [3, "/AAA", "move"],
+    [3, "AA/AA", "move"],
+    [3, "AA/S", "move"],
+    [3, "AAA/A", "whole"],
+    [3, "AAd/A", "whole"],
+    [3, "AAD/A", "move"],
+    [3, "AAA/D", "whole"],
+    [3, "AA/AD", "move"],
+    [3, "A/AD", "repair 1"],
+    [3, "A/Ad", "wait"],
+    [3, "/dd", "lost"],
   ];
   for (const [goal, letters, expected] of table) {
     const verdict = decideRepair(goal, holdersOf(letters), DELAYS);
@@ -73,6 +85,14 @@ test("decideSurplus gives up a copy only when enough others are surely there", (
   for (const [goal, letters, expected] of table) {
     const shown = decideSurplus(goal, holdersOf(letters));
     expect(`${goal} ${letters}: ${shown}`).toBe(`${goal} ${letters}: ${expected}`);
+  }
+});
+
+test("isStranded looks at the misplaced copies only", () => {
+  for (
+    const [letters, expected] of [["A/D", true], ["A/dl", true], ["D/A", false], ["/SD", false]]
+  ) {
+    expect([letters, isStranded(holdersOf(String(letters)))]).toEqual([letters, expected]);
   }
 });
 
@@ -99,8 +119,8 @@ test("decideSafety allows deletion in a settled cluster only", () => {
 
 test("RepairQueue hands out the most endangered first, and keeps them when it is full", () => {
   const queue = new RepairQueue(new ManualClock(), seededRandom(1), 3);
-  for (const [chunk, live] of [["a", 2], ["b", 1], ["c", 2], ["d", 1], ["e", 2]] as const) {
-    queue.offer({ chunk, live });
+  for (const [chunk, rank] of [["a", 2], ["b", 1], ["c", 2], ["d", 1], ["e", 2]] as const) {
+    queue.offer({ chunk, rank });
   }
   expect(queue.size).toBe(3);
   const taken = [queue.take(), queue.take(), queue.take(), queue.take()].map((job) => job?.chunk);
@@ -113,7 +133,7 @@ test("RepairQueue pauses after failures, longer each time, and forgets them with
   const clock = new ManualClock();
   const queue = new RepairQueue(clock, seededRandom(1), 10);
   const offered = () => {
-    queue.offer({ chunk: "a", live: 1 });
+    queue.offer({ chunk: "a", rank: 1 });
     return queue.take() !== undefined;
   };
   queue.fail("a");

@@ -37,15 +37,29 @@ test("A chunk of a dead keeper is copied to another after the delay, and not bef
   await world.live(20_000, dead);
   expect(world.commands("replicate")).toEqual([]);
   const waiting = await world.ask(clusterStatus, {});
-  expect(waiting.chunks).toEqual({ total: 1, atGoal: 0, under: 1, lost: 0 });
+  expect(waiting.chunks).toEqual({
+    total: 1,
+    atGoal: 0,
+    under: 1,
+    lost: 0,
+    misplaced: 0,
+    blocked: 0,
+  });
   await world.live(6_000, dead);
   expect(world.commands("replicate")).toEqual([`${others[0]?.name}: replicate ${chunk}`]);
   expect(world.holders(chunk)).toHaveLength(4);
   await world.live(1_000, dead);
   const whole = await world.ask(clusterStatus, {});
-  expect(whole.chunks).toEqual({ total: 1, atGoal: 1, under: 0, lost: 0 });
+  expect(whole.chunks).toEqual({
+    total: 1,
+    atGoal: 1,
+    under: 0,
+    lost: 0,
+    misplaced: 0,
+    blocked: 0,
+  });
   expect(whole.repairs).toEqual({ running: 0, queued: 0 });
-  expect(world.events("repaired")).toMatchObject([{ chunk, keeper: others[0]?.id }]);
+  expect(world.events("repaired")).toMatchObject([{ chunk, keeper: others[0]?.name }]);
 });
 
 test("A chunk with one live copy left is copied at once", async () => {
@@ -88,7 +102,14 @@ test("Without another keeper a short chunk counts as under, and nothing is queue
   await world.put("/f");
   await world.live(8_000);
   const status = await world.ask(clusterStatus, {});
-  expect(status.chunks).toEqual({ total: 1, atGoal: 0, under: 1, lost: 0 });
+  expect(status.chunks).toEqual({
+    total: 1,
+    atGoal: 0,
+    under: 1,
+    lost: 0,
+    misplaced: 0,
+    blocked: 0,
+  });
   expect(status.repairs).toEqual({ running: 0, queued: 0 });
   await world.addKeepers(["c"]);
   await world.live(4_000);
@@ -102,7 +123,14 @@ test("A chunk without a live copy counts as lost until a holder is back", async 
   const { holders } = cast(chunk);
   await world.live(10_000, holders);
   const status = await world.ask(clusterStatus, {});
-  expect(status.chunks).toEqual({ total: 1, atGoal: 0, under: 0, lost: 1 });
+  expect(status.chunks).toEqual({
+    total: 1,
+    atGoal: 0,
+    under: 0,
+    lost: 1,
+    misplaced: 0,
+    blocked: 0,
+  });
   expect(world.commands("replicate")).toEqual([]);
   await world.live(2_000);
   expect((await world.ask(clusterStatus, {})).chunks.lost).toBe(0);

@@ -18,10 +18,10 @@ test("A silent keeper becomes suspect, then dead, then is back", async () => {
   expect(world.state(keeper)).toBe("SUSPECT");
   await world.live(8_000, [keeper]);
   expect(world.state(keeper)).toBe("DEAD");
-  expect(world.events("keeper-lost")).toMatchObject([{ keeper: keeper.id }]);
+  expect(world.events("keeper-lost")).toMatchObject([{ keeper: keeper.name }]);
   await world.live(2_000);
   expect(world.state(keeper)).toBe("ALIVE");
-  expect(world.events("keeper-back")).toMatchObject([{ keeper: keeper.id }]);
+  expect(world.events("keeper-back")).toMatchObject([{ keeper: keeper.name }]);
   expect(keeper.commands).toContain("inventory");
 });
 
@@ -199,7 +199,14 @@ test("cluster.status shows keepers, ports and counts", async () => {
   await world.live(1_000);
   const status = await world.ask(clusterStatus, {});
   expect(status).toMatchObject({ cluster: "main", files: 1, bytes: 10, replicas: 3, minCopies: 2 });
-  expect(status.chunks).toEqual({ total: 1, atGoal: 1, under: 0, lost: 0 });
+  expect(status.chunks).toEqual({
+    total: 1,
+    atGoal: 1,
+    under: 0,
+    lost: 0,
+    misplaced: 0,
+    blocked: 0,
+  });
   expect(status.keepers.map(({ name }) => name)).toEqual(["a", "b", "c"]);
   expect(status.keepers[0]).toMatchObject({ state: "ALIVE", labels: { zone: "z1" }, chunks: 1 });
   expect(status.keepers[0]?.ports).toMatchObject([

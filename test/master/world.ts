@@ -47,7 +47,7 @@ const subjects = subjectsOf("main");
 export class World {
   readonly clock = new ManualClock();
   readonly bus = new FakeBus(this.clock);
-  readonly settings: Settings;
+  readonly settings: { -readonly [K in keyof Settings]: Settings[K] };
   readonly keepers: FakeKeeper[] = [];
   readonly writer: CatalogWriter;
   readonly reader: CatalogReader;

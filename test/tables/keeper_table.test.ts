@@ -73,8 +73,10 @@ test("decideKeeperState follows the silence", () => {
 test("RepairTable gives back what was put, with or without an estimate", () => {
   const table = new RepairTable();
   const other = new RepairTable(table.buffer);
-  expect(other.read()).toEqual({ running: 0, queued: 0, under: 0, lost: 0, scannedMs: 0 });
-  const counts = { running: 4, queued: 2 ** 33, under: 7, lost: 1, scannedMs: 1_700_000_000_000 };
+  const zeros = { under: 0, lost: 0, stranded: 0, blocked: 0, scannedMs: 0 };
+  expect(other.read()).toEqual({ running: 0, queued: 0, ...zeros });
+  const scanned = { under: 7, lost: 1, stranded: 2 ** 34, blocked: 3, scannedMs: 1.7e12 };
+  const counts = { running: 4, queued: 2 ** 33, ...scanned };
   table.put({ ...counts, etaMs: 0 });
   expect(other.read()).toEqual({ ...counts, etaMs: 0 });
   table.put(counts);

@@ -7,9 +7,10 @@ import type { Desk } from "./desk.ts";
 /** `cluster.status`. */
 export function status(desk: Desk): ClusterStatus {
   const { reader, roster, settings, tables, clock, version, natsVersion: nats } = desk;
-  const { files, bytes, chunks: total } = reader.counts();
-  const { running, queued, etaMs } = tables.repairs.read();
+  const { files, bytes, chunks: total, chunksMisplaced } = reader.counts();
+  const { running, queued, stranded, blocked, etaMs } = tables.repairs.read();
   const { under, lost } = health(desk);
+  const misplaced = Math.max(0, chunksMisplaced - stranded);
   return {
     cluster: desk.cluster,
     master: { version, nats, uptimeMs: Math.round(clock.monotonicMs() - desk.startedMs) },
@@ -18,7 +19,14 @@ export function status(desk: Desk): ClusterStatus {
     keepers: roster.all().map((keeper) => keeperStatus(desk, keeper)),
     files,
     bytes,
-    chunks: { total, atGoal: Math.max(0, total - under - lost), under, lost },
+    chunks: {
+      total,
+      atGoal: Math.max(0, total - under - lost),
+      under,
+      lost,
+      misplaced,
+      blocked: Math.min(blocked, misplaced),
+    },
     repairs: { running, queued, ...(etaMs === undefined ? {} : { etaMs }) },
   };
 }

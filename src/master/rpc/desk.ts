@@ -8,7 +8,9 @@ import type { Settings } from "../../config/options.ts";
 import type { Bus } from "../../wire/bus.ts";
 import type { Subjects } from "../../wire/subjects.ts";
 import type { Announce } from "../events.ts";
+import type { Policies } from "../policies.ts";
 import type { Roster } from "../roster.ts";
+import type { Rulebook } from "../rulebook.ts";
 import type { Slots } from "../slots.ts";
 import type { Tables } from "../wiring.ts";
 import type { RecentSet } from "../recent.ts";
@@ -25,6 +27,8 @@ export interface Desk {
   readonly journal: Journal;
   readonly reader: CatalogReader;
   readonly roster: Roster;
+  readonly rulebook: Rulebook;
+  readonly policies: Policies;
   readonly slots: Slots;
   readonly tables: Tables;
   readonly ticketKey: string;

@@ -9,6 +9,7 @@ import { TydfsError } from "../../wire/errors.ts";
 import type { ChunkLocation, Entry, FileLocateReply, LocatedExtent } from "../../wire/file.ts";
 import { LOCATE_PAGE_MAX } from "../../wire/file.ts";
 import { signTicket } from "../../wire/ticket.ts";
+import { announceChange } from "../events.ts";
 import { holderOf } from "../roster.ts";
 import type { Desk } from "./desk.ts";
 
@@ -87,8 +88,9 @@ export async function remove(
   request: { path: string; recursive: boolean },
 ): Promise<{ files: number; directories: number }> {
   const atMs = desk.clock.wallMs();
-  const removed = await desk.journal.submit({ kind: "file.remove", ...request, atMs });
-  desk.announce({ kind: "removed", path: request.path });
+  const operation = { kind: "file.remove", ...request, atMs } as const;
+  const { event, ...removed } = await desk.journal.submit(operation);
+  announceChange(desk.announce, event);
   return removed;
 }
 
@@ -98,8 +100,8 @@ export async function rename(
   request: { from: string; to: string; replace: boolean },
 ): Promise<{ path: string }> {
   const atMs = desk.clock.wallMs();
-  await desk.journal.submit({ kind: "file.rename", ...request, atMs });
-  desk.announce({ kind: "renamed", path: request.from, to: request.to });
+  const { event } = await desk.journal.submit({ kind: "file.rename", ...request, atMs });
+  announceChange(desk.announce, event);
   return { path: request.to };
 }
 
@@ -109,7 +111,8 @@ export async function copy(
   request: { from: string; to: string; replace: boolean; owner: string },
 ): Promise<{ path: string; version: number }> {
   const atMs = desk.clock.wallMs();
-  const { version } = await desk.journal.submit({ kind: "file.copy", ...request, atMs });
+  const { version, event } = await desk.journal.submit({ kind: "file.copy", ...request, atMs });
+  announceChange(desk.announce, event);
   return { path: request.to, version };
 }
 

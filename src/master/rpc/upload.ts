@@ -6,9 +6,11 @@
 import { formatSize, MIB } from "../../base/bytes.ts";
 import type { FileFacts } from "../../catalog/operation.ts";
 import type { UploadRecord } from "../../catalog/upload_reader.ts";
+import { formatLabels } from "../../wire/labels.ts";
 import { TydfsError } from "../../wire/errors.ts";
 import { makeId } from "../../wire/ids.ts";
 import { quotePath } from "../../wire/names.ts";
+import type { Rule } from "../../wire/rule.ts";
 import { blockCount, sameSums, SUM_BYTES } from "../../wire/sums.ts";
 import type { CommitOrder } from "../../wire/ticket.ts";
 import { signTicket } from "../../wire/ticket.ts";
@@ -19,8 +21,10 @@ import type {
   UploadBeginReply,
   UploadBeginRequest,
 } from "../../wire/upload.ts";
+import { announceChange } from "../events.ts";
 import type { Candidate } from "../placement.ts";
-import { fits } from "../placement.ts";
+import { allowedBy, fits } from "../placement.ts";
+import { policyOf } from "../rulebook.ts";
 import type { Chain } from "../slots.ts";
 import type { Desk } from "./desk.ts";
 
@@ -37,8 +41,10 @@ interface UploadTerms {
   path: string;
   goal: number;
   minCopies: number;
-  /** The keepers that can be written now. */
-  candidates: Candidate[];
+  /** The rule that decides about the path, if there is one. */
+  rule: Rule | undefined;
+  /** The keepers that can be written now, as far as the rule allows. */
+  candidates: readonly Candidate[];
   commit?: CommitOrder;
 }
 
@@ -46,7 +52,8 @@ interface UploadTerms {
 export async function begin(desk: Desk, request: UploadBeginRequest): Promise<UploadBeginReply> {
   const { settings, reader, random } = desk;
   const { path, mode, mtimeMs, owner, exclusive } = request;
-  const { goal, minCopies } = chooseCopies(desk, request);
+  const rule = desk.rulebook.find(path);
+  const { goal, minCopies } = chooseCopies(desk, request, rule);
   const there = reader.entry(path);
   if (path === "/" || there?.kind === "directory") {
     throw refusal("is-directory", path, "it is a directory");
@@ -58,11 +65,13 @@ export async function begin(desk: Desk, request: UploadBeginRequest): Promise<Up
   const sizeBytes = only?.sizeBytes ?? request.sizeBytes ?? 0;
   // What is stored already needs no room, as far as it turns out to be the same.
   const newBytes = Math.max(0, sizeBytes - (resume ? reader.resumableBytes(path) : 0));
-  const candidates = checkRoom(desk, path, newBytes, minCopies);
+  const candidates = checkRoom(desk, { path, sizeBytes: newBytes, minCopies, rule });
 
   const upload = makeId(random);
-  const file: FileFacts = { path, mode, mtimeMs, owner, exclusive };
-  const terms: UploadTerms = { upload, path, goal, minCopies, candidates };
+  const { replicas } = request;
+  const asked = replicas === undefined ? {} : { replicas };
+  const file: FileFacts = { path, mode, mtimeMs, owner, exclusive, ...asked };
+  const terms: UploadTerms = { upload, path, goal, minCopies, rule, candidates };
   const reply = {
     upload,
     chunkBytes: settings.chunk_size,
@@ -77,7 +86,7 @@ export async function begin(desk: Desk, request: UploadBeginRequest): Promise<Up
     const { resumedBytes } = await desk.journal.submit({ ...operation, ...takingOver });
     return { ...reply, resumedBytes: Math.min(resumedBytes, request.sizeBytes ?? Infinity) };
   }
-  const order: CommitOrder = { mode, mtimeMs, owner, exclusive };
+  const order: CommitOrder = { mode, mtimeMs, owner, exclusive, ...asked };
   const { placement, release } = place(desk, { ...terms, commit: order }, only);
   if (only.sizeBytes > UNRECORDED_BYTES_MAX) {
     try {
@@ -110,8 +119,9 @@ export async function extend(
   const { path, goal, minCopies } = record;
   checkOffer(path, offer, settings.chunk_size);
   if (isStored(desk, record, offer)) return { stored: true };
-  const candidates = checkRoom(desk, path, offer.sizeBytes, minCopies);
-  const terms: UploadTerms = { upload, path, goal, minCopies, candidates };
+  const rule = desk.rulebook.find(path);
+  const candidates = checkRoom(desk, { path, sizeBytes: offer.sizeBytes, minCopies, rule });
+  const terms: UploadTerms = { upload, path, goal, minCopies, rule, candidates };
   return { placement: place(desk, terms, offer).placement };
 }
 
@@ -121,13 +131,9 @@ export async function commit(
   request: { upload: string; sizeBytes: number; chunks: number; checksum: string },
 ): Promise<Committed> {
   const atMs = desk.clock.wallMs();
-  const { replaced, ...file } = await desk.journal.submit({
-    kind: "upload.commit",
-    ...request,
-    atMs,
-  });
-  const { path, version } = file;
-  desk.announce({ kind: replaced ? "replaced" : "put", path, version });
+  const operation = { kind: "upload.commit", ...request, atMs } as const;
+  const { replaced: _replaced, event, ...file } = await desk.journal.submit(operation);
+  announceChange(desk.announce, event);
   return file;
 }
 
@@ -154,12 +160,16 @@ function isStored(desk: Desk, upload: UploadRecord, offer: ChunkOffer): boolean 
   return live >= upload.minCopies && sameSums(sums, offer.sums);
 }
 
-/** Copies wanted and copies needed. Throws `invalid` when more are needed than wanted. */
+/**
+ * Copies wanted and copies needed: as the user says, else the rule, else the cluster. Throws
+ * `invalid` when more are needed than wanted.
+ */
 function chooseCopies(
   desk: Desk,
   request: UploadBeginRequest,
+  rule: Rule | undefined,
 ): { goal: number; minCopies: number } {
-  const goal = request.replicas ?? desk.settings.replicas;
+  const goal = request.replicas ?? rule?.copies ?? desk.settings.replicas;
   if (request.minCopies !== undefined && request.minCopies > goal) {
     const state = `${request.minCopies} copies before success are more than ${goal} in all`;
     throw refusal("invalid", request.path, state);
@@ -188,14 +198,23 @@ function checkOffer(path: string, offer: ChunkOffer, chunkBytes: number): void {
   }
 }
 
+/** What room is looked for. */
+interface RoomRequest {
+  path: string;
+  sizeBytes: number;
+  minCopies: number;
+  rule: Rule | undefined;
+}
+
 /**
  * Throws `no-keepers` or `no-space` when no placement could help, however long the client waits for
  * a port.
  */
-function checkRoom(desk: Desk, path: string, sizeBytes: number, minCopies: number): Candidate[] {
-  const candidates = desk.slots.candidates();
-  if (candidates.length < minCopies) throw tooFew(path, candidates.length, minCopies);
-  if (!fits(candidates, minCopies, sizeBytes)) throw noSpace(path, sizeBytes, minCopies);
+function checkRoom(desk: Desk, request: RoomRequest): readonly Candidate[] {
+  const { sizeBytes, minCopies, rule } = request;
+  const candidates = allowedBy(policyOf(rule), desk.slots.candidates());
+  if (candidates.length < minCopies) throw tooFew(request, candidates.length, minCopies);
+  if (!fits(candidates, minCopies, sizeBytes)) throw noSpace(request, minCopies);
   return candidates;
 }
 
@@ -206,11 +225,12 @@ function place(
   offer: ChunkOffer,
 ): { placement: ChunkPlacement; release: () => void } {
   const { slots, clock, random, roster, ticketKey } = desk;
-  const { upload, path, goal, minCopies, candidates, commit } = terms;
+  const { upload, path, goal, minCopies, rule, candidates, commit } = terms;
   const { seq, offset, sizeBytes, sums } = offer;
   const avoid = new Set(offer.avoid.flatMap((id) => roster.byId(id)?.number ?? []));
-  const chain = slots.takeChain({ candidates, goal, minCopies, sizeBytes, avoid });
-  if (chain.kind !== "chain") throw chainRefusal(chain, path, sizeBytes);
+  const policy = policyOf(rule);
+  const chain = slots.takeChain({ candidates, goal, minCopies, sizeBytes, avoid, policy });
+  if (chain.kind !== "chain") throw chainRefusal(chain, { path, sizeBytes, minCopies, rule });
   const { hops } = chain;
   const chunk = makeId(random);
   const ticket = signTicket(ticketKey, {
@@ -231,35 +251,49 @@ function place(
 
 function chainRefusal(
   chain: Exclude<Chain, { kind: "chain" }>,
-  path: string,
-  sizeBytes: number,
+  request: RoomRequest,
 ): TydfsError {
   switch (chain.kind) {
     case "busy":
       return new TydfsError(
         "busy",
-        `Cannot upload ${quotePath(path)}: all ports of the keepers are busy; try again`,
+        `Cannot upload ${quotePath(request.path)}: all ports of the keepers are busy; try again`,
         { data: { retryAfterMs: chain.retryAfterMs } },
       );
     case "no-keepers":
-      return tooFew(path, chain.alive, chain.needed);
+      return tooFew(request, chain.alive, chain.needed);
     case "no-space":
-      return noSpace(path, sizeBytes, chain.needed);
+      return noSpace(request, chain.needed);
   }
 }
 
-function tooFew(path: string, alive: number, needed: number): TydfsError {
-  const state = `${alive} keepers can be written, ${needed} are needed`;
-  return new TydfsError("no-keepers", `Cannot upload ${quotePath(path)}: ${state}`, {
-    data: { alive, needed },
+function tooFew({ path, rule }: RoomRequest, alive: number, needed: number): TydfsError {
+  const state = `${alive} keepers${wanted(rule)} can be written, ${needed} are needed`;
+  return new TydfsError(
+    "no-keepers",
+    `Cannot upload ${quotePath(path)}: ${state}${because(rule)}`,
+    {
+      data: { alive, needed },
+    },
+  );
+}
+
+function noSpace({ path, sizeBytes, rule }: RoomRequest, needed: number): TydfsError {
+  const state = `no ${needed} keepers${wanted(rule)} have room for ${formatSize(sizeBytes)}`;
+  return new TydfsError("no-space", `Cannot upload ${quotePath(path)}: ${state}${because(rule)}`, {
+    data: { sizeBytes, needed },
   });
 }
 
-function noSpace(path: string, sizeBytes: number, needed: number): TydfsError {
-  const state = `no ${needed} keepers have room for ${formatSize(sizeBytes)}`;
-  return new TydfsError("no-space", `Cannot upload ${quotePath(path)}: ${state}`, {
-    data: { sizeBytes, needed },
-  });
+/** The labels that a rule requires, as errors name them. */
+function wanted(rule: Rule | undefined): string {
+  const labels = formatLabels(rule?.require ?? {});
+  return labels === "" ? "" : ` with ${labels}`;
+}
+
+function because(rule: Rule | undefined): string {
+  if (rule === undefined || wanted(rule) === "") return "";
+  return ` (the rule for ${JSON.stringify(rule.pattern)} requires them)`;
 }
 
 function refusal(code: "invalid" | "exists" | "is-directory", path: string, state: string) {

@@ -1,0 +1,158 @@
+/** What has become of the jobs of a tree so far: counts, bytes, rates, failures. */
+import type { Progress } from "../client/client.ts";
+import type { Job } from "../client/job_runner.ts";
+import type { TydfsError } from "../wire/errors.ts";
+
+/** Failures that are kept to be listed; all are counted. */
+export const LISTED_MAX = 50;
+/** The rate is that of so long. */
+const RATE_WINDOW_MS = 8_000;
+const SAMPLE_MS = 400;
+
+/** A job that runs. */
+export interface Running {
+  job: Job;
+  sinceMs: number;
+  doneBytes: number;
+  rate: Rate;
+}
+
+/** One thing that failed, or that was left out. */
+export interface Listed {
+  path: string;
+  message: string;
+}
+
+export class Tally {
+  /** Files and links that are to be moved, as far as they are known. */
+  filesFound = 0;
+  bytesFound = 0;
+  /** Whether more may be found. */
+  foundAll = false;
+  filesDone = 0;
+  bytesDone = 0;
+  /** Of those, what was there already from an earlier try. */
+  bytesResumed = 0;
+  links = 0;
+  directories = 0;
+  /** Only mode or time were changed. */
+  adjusted = 0;
+  removed = 0;
+  failed = 0;
+  skipped = 0;
+  readonly failures: Listed[] = [];
+  readonly leftOut: Listed[] = [];
+  firstFailure: TydfsError | undefined;
+  readonly running = new Map<Job, Running>();
+  readonly rate: Rate;
+  readonly startMs: number;
+
+  constructor(nowMs: number) {
+    this.startMs = nowMs;
+    this.rate = new Rate(nowMs);
+  }
+
+  found(job: Job): void {
+    if (!moves(job)) return;
+    this.foundAll = false;
+    this.filesFound++;
+    this.bytesFound += job.sizeBytes;
+  }
+
+  started(job: Job, nowMs: number): void {
+    this.running.set(job, { job, sinceMs: nowMs, doneBytes: 0, rate: new Rate(nowMs) });
+  }
+
+  progressed(job: Job, progress: Progress, nowMs: number): void {
+    const running = this.running.get(job);
+    if (running === undefined) return;
+    // A new try begins anew.
+    const moved = progress.doneBytes - running.doneBytes;
+    running.doneBytes = progress.doneBytes;
+    this.bytesDone += moved;
+    running.rate.add(Math.max(0, moved), nowMs);
+    this.rate.add(Math.max(0, moved), nowMs);
+  }
+
+  /** A job is over, as what it has decided to be. `entries` is how many went in a removal. */
+  done(job: Job, done: Job, entries: number, nowMs: number): void {
+    this.#end(job, done.kind === "facts" ? "needless" : "done", nowMs);
+    if (done.kind === "link") this.links++;
+    if (done.kind === "directory") this.directories++;
+    if (done.kind === "facts") this.adjusted++;
+    if (done.kind === "remove") this.removed += entries;
+  }
+
+  needless(job: Job, nowMs: number): void {
+    this.#end(job, "needless", nowMs);
+  }
+
+  failedAt(job: Job, error: TydfsError, nowMs: number): void {
+    this.#end(job, "failed", nowMs);
+    this.fail(job.path, error);
+  }
+
+  /** A failure of no job. */
+  fail(path: string, error: TydfsError): void {
+    this.failed++;
+    this.firstFailure ??= error;
+    list(this.failures, path, error);
+  }
+
+  /** Something that is no failure was not taken. */
+  skip(error: TydfsError): void {
+    this.skipped++;
+    list(this.leftOut, "", error);
+  }
+
+  #end(job: Job, how: "done" | "needless" | "failed", nowMs: number): void {
+    const doneBytes = this.running.get(job)?.doneBytes ?? 0;
+    this.running.delete(job);
+    if (!moves(job)) return;
+    if (how === "done") {
+      this.filesDone++;
+      this.bytesDone += job.sizeBytes - doneBytes;
+      this.rate.add(Math.max(0, job.sizeBytes - doneBytes), nowMs);
+    } else {
+      this.bytesDone -= doneBytes;
+      this.filesFound--;
+      this.bytesFound -= job.sizeBytes;
+    }
+  }
+}
+
+/** Bytes a second over the last seconds. */
+export class Rate {
+  /** Times and the bytes until then, the oldest first. */
+  readonly #samples: { atMs: number; bytes: number }[];
+  #bytes = 0;
+
+  constructor(nowMs: number) {
+    this.#samples = [{ atMs: nowMs, bytes: 0 }];
+  }
+
+  add(bytes: number, nowMs: number): void {
+    this.#bytes += bytes;
+    const last = this.#samples.at(-1);
+    if (last !== undefined && nowMs - last.atMs < SAMPLE_MS) return;
+    this.#samples.push({ atMs: nowMs, bytes: this.#bytes });
+    while (this.#samples.length > 2 && nowMs - (this.#samples[1]?.atMs ?? 0) > RATE_WINDOW_MS) {
+      this.#samples.shift();
+    }
+  }
+
+  /** Undefined while too little is known. */
+  bytesPerMs(nowMs: number): number | undefined {
+    const first = this.#samples[0];
+    if (first === undefined || nowMs - first.atMs < SAMPLE_MS) return undefined;
+    return (this.#bytes - first.bytes) / (nowMs - first.atMs);
+  }
+}
+
+function moves({ kind }: Job): boolean {
+  return kind === "file" || kind === "link";
+}
+
+function list(listed: Listed[], path: string, { message }: TydfsError): void {
+  if (listed.length < LISTED_MAX) listed.push({ path, message });
+}
