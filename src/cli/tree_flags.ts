@@ -23,6 +23,14 @@ const LINK_WORDS: Record<LinkRule, string> = {
 
 /** Adds the flags to a command; `links` are the rules that it knows, its default first. */
 export function addTreeFlags(command: CommandUnknownOpts, links: readonly LinkRule[]): void {
+  addFilterFlags(command, links);
+  command
+    .option("-n, --dry-run", "Say what would be done, and change nothing")
+    .option("-v, --verbose", "One line for each file");
+}
+
+/** Adds those of them that say what is taken of a tree. */
+export function addFilterFlags(command: CommandUnknownOpts, links: readonly LinkRule[]): void {
   // One list for both, since the first rule that matches decides.
   const add = (kind: FilterRule["kind"]) => (pattern: string, rules?: FilterRule[]) => {
     const all = rulesOf.get(command) ?? [];
@@ -45,9 +53,7 @@ export function addTreeFlags(command: CommandUnknownOpts, links: readonly LinkRu
     .addOption(
       new Option("--links <rule>", `Symbolic links in trees (${words})`)
         .choices(links).default(links[0]),
-    )
-    .option("-n, --dry-run", "Say what would be done, and change nothing")
-    .option("-v, --verbose", "One line for each file");
+    );
 }
 
 /** Rules in the order in which they were given, over both flags. */

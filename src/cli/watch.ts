@@ -2,9 +2,7 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
 import type { Command } from "@commander-js/extra-typings";
-import { Option } from "@commander-js/extra-typings";
 import { parseDuration } from "../base/bytes.ts";
-import type { FilterRule } from "../client/filter.ts";
 import type { WatchEvent } from "../client/watch/event.ts";
 import type { WatchOptions } from "../client/watch/start.ts";
 import { ConfigError, parseOption } from "../config/load.ts";
@@ -17,11 +15,11 @@ import { formatWatchEvent, watchJson } from "./format_watch.ts";
 import { printable } from "./output.ts";
 import type { ClientSession, Session } from "./session.ts";
 import { addGlobals, addSettings, settingsOf } from "./settings_flags.ts";
+import { addFilterFlags, filterOf, treeFlags } from "./tree_flags.ts";
 
 const SETTLE_DEFAULT = "750ms";
 const RESCAN_DEFAULT = "10m";
 const POLL_DEFAULT = "5s";
-const TRANSFERS_MAX = 64;
 
 const EXAMPLES = `
 What is new or changed in DIR is sent when it has been quiet for the settle time,
@@ -48,8 +46,6 @@ interface WatchFlags {
   poll?: string | true;
   settle: string;
   rescan: string;
-  links: string;
-  transfers: string;
   state?: string;
   replicas?: string;
   minCopies?: string;
@@ -57,9 +53,6 @@ interface WatchFlags {
 
 /** Declares the command. */
 export function addWatch(program: Command, session: Session): void {
-  const rules: FilterRule[] = [];
-  const gather = (kind: FilterRule["kind"]) => (pattern: string) =>
-    void rules.push({ kind, pattern });
   const command = program.command("watch")
     .description("Keep a remote directory in step with a local one")
     .argument("<DIR>", "The local directory")
@@ -69,38 +62,38 @@ export function addWatch(program: Command, session: Session): void {
     .option("--poll [interval]", `Look at all files each ${POLL_DEFAULT}, for network mounts`)
     .option("--settle <duration>", "Time without a change before a file is sent", SETTLE_DEFAULT)
     .option("--rescan <duration>", "Look at all files this often anyway", RESCAN_DEFAULT)
-    .option("--exclude <pattern>", "Leave out what matches (may be repeated)", gather("exclude"))
-    .option("--include <pattern>", "Take what matches (may be repeated)", gather("include"))
-    .addOption(
-      new Option("--links <what>", "Symbolic links").choices(["keep", "follow", "skip"])
-        .default("keep"),
-    )
-    .option("--transfers <number>", "Files sent at once", "4")
     .option("--state <file>", "The state database, in place of one below ~/.local/state/tydfs")
     .option("--replicas <number>", "Copies to reach, in place of the cluster's own goal")
     .option("--min-copies <number>", "Copies on disk before a file counts as sent")
-    .addHelpText("after", EXAMPLES)
-    .action(async (directory, remote, flags, self) => {
-      const options = watchOptions(flags as WatchFlags);
-      const { makeFilter } = await import("../client/filter.ts");
-      const settings = settingsOf(self, session.env);
-      await session.withClient(self, async (connected) => {
-        await run(session, connected, {
-          ...options,
-          directory,
-          remote,
-          filter: makeFilter(rules),
-          statePath: await statePathOf(flags.state, settings.url, session.env),
-        });
-      });
+    .addHelpText("after", EXAMPLES);
+  addFilterFlags(command, ["keep", "follow", "skip"]);
+  command.action(async (directory, remote, flags, self) => {
+    const options = watchOptions(flags as WatchFlags);
+    const tree = { ...treeFlags(self), recursive: true };
+    const filter = await filterOf(tree);
+    const { url, transfers } = settingsOf(self, session.env);
+    await session.withClient(self, async (connected) => {
+      const statePath = await statePathOf(flags.state, url, session.env);
+      const places = { directory, remote, statePath };
+      const { links } = tree;
+      await run(session, connected, { ...options, ...places, filter, links, transfers });
     });
+  });
   addSettings(command, "client", false);
   addGlobals(command, false);
 }
 
 type ParsedFlags = Omit<
   WatchOptions,
-  "directory" | "remote" | "filter" | "statePath" | "onEvent" | "signal" | "onProgress"
+  | "directory"
+  | "remote"
+  | "filter"
+  | "links"
+  | "transfers"
+  | "statePath"
+  | "onEvent"
+  | "signal"
+  | "onProgress"
 >;
 
 function watchOptions(flags: WatchFlags): ParsedFlags {
@@ -112,8 +105,6 @@ function watchOptions(flags: WatchFlags): ParsedFlags {
     pollMs: durationOf("--poll", typeof poll === "string" ? poll : POLL_DEFAULT),
     settleMs: durationOf("--settle", flags.settle),
     rescanMs: durationOf("--rescan", flags.rescan),
-    transfers: transfersOf(flags.transfers),
-    links: flags.links as WatchOptions["links"],
     put: {
       ...(replicas && { replicas: parseOption("replicas", replicas, "flag --replicas") as number }),
       ...(minCopies &&
@@ -178,12 +169,4 @@ function durationOf(flag: string, text: string): number {
   const ms = parseDuration(text);
   if (ms !== undefined && ms > 0) return ms;
   throw new ConfigError(`Cannot use "${text}" for ${flag}: it is no duration, such as 5s or 10m`);
-}
-
-function transfersOf(text: string): number {
-  const number = /^\d+$/.test(text) ? Number(text) : 0;
-  if (number >= 1 && number <= TRANSFERS_MAX) return number;
-  throw new ConfigError(
-    `Cannot use "${text}" for --transfers: it is no number from 1 to ${TRANSFERS_MAX}`,
-  );
 }

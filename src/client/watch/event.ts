@@ -1,4 +1,5 @@
 /** What a watch tells: one value for each thing that it did, or could not do. */
+import type { PresenceEvent } from "../presence.ts";
 
 export type WatchEvent =
   | {
@@ -31,9 +32,8 @@ export type WatchEvent =
   | { kind: "polling"; everyMs: number; reason: string }
   /** The state database was lost. */
   | { kind: "state-lost"; reason: string; movedTo: string }
-  /** The master can't be reached; what changes meanwhile is sent later. */
-  | { kind: "away"; error: unknown }
-  | { kind: "back"; afterMs: number }
+  /** What changes while the master is away is sent later. */
+  | PresenceEvent
   /** The watched directory is gone; nothing is removed for that. */
   | { kind: "root-lost"; reason: string }
   | { kind: "root-back" };

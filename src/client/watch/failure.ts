@@ -1,5 +1,6 @@
 /** What a watch does about an error: pure. */
 import { hasCode } from "../../wire/errors.ts";
+import { saysAway } from "../presence.ts";
 
 /** `settle`: look again · `wait`: for the master · `hold`: try this path again after a pause. */
 export type FailureVerdict = { kind: "settle" } | { kind: "wait" } | { kind: "hold"; ms: number };
@@ -10,7 +11,7 @@ const HOLD_MAX_MS = 5 * 60_000;
 /** Judges the failure number `attempt` (0 is the first in a row) of work on one path. */
 export function decideFailure(error: unknown, attempt: number): FailureVerdict {
   if (hasCode(error, "changed")) return { kind: "settle" };
-  if (hasCode(error, "no-master", "timeout", "unavailable")) return { kind: "wait" };
+  if (saysAway(error)) return { kind: "wait" };
   return { kind: "hold", ms: Math.min(HOLD_MAX_MS, HOLD_FIRST_MS * 2 ** Math.min(attempt, 20)) };
 }
 

@@ -3,8 +3,9 @@
  * passed since it was looked at; who takes it looks again, and puts it back when it has changed
  * meanwhile. So nothing depends on the clock of a file system, and a file that grows goes round.
  *
- * Paths are handed out in order. Waits among those that are worked on point to earlier ones only,
- * so that they can't form a circle.
+ * What has gone waits longer than what has appeared: it may have appeared under another name. Waits
+ * among paths that are worked on point to those handed out before only, so that they can't form a
+ * circle.
  */
 import type { Clock } from "../../base/clock.ts";
 import { orAbort } from "../crew.ts";
@@ -19,11 +20,14 @@ export interface Sighting {
 
 interface Waiting extends Sighting {
   dueMs: number;
+  /** Grows with each that is added. */
   order: number;
 }
 
 interface Running {
   order: number;
+  /** Grows with each that is handed out. */
+  turn: number;
   /** Something was seen, which may turn out to be what is missing elsewhere. */
   appears: boolean;
   decided: PromiseWithResolvers<void>;
@@ -37,6 +41,8 @@ interface Mark {
 
 export interface SettlingOptions {
   settleMs: number;
+  /** What has gone waits longer by this. */
+  goneMs: number;
   /** Paths that may wait. */
   max: number;
 }
@@ -44,13 +50,15 @@ export interface SettlingOptions {
 export class Settling {
   readonly #clock: Clock;
   readonly #options: SettlingOptions;
-  /** In the order in which they fall due. */
+  /** What has appeared or changed, in the order in which it falls due; and what has gone. */
   readonly #queue = new Map<string, Waiting>();
+  readonly #gone = new Map<string, Waiting>();
   /** What has failed, and is tried again later; in no order. */
   readonly #held = new Map<string, Waiting>();
   readonly #running = new Map<string, Running>();
   readonly #marks: Mark[] = [];
   #order = 0;
+  #turns = 0;
   #closed = false;
   #change = Promise.withResolvers<void>();
 
@@ -61,26 +69,32 @@ export class Settling {
 
   /** Paths that wait or are worked on, without those that have failed. */
   get size(): number {
-    return this.#queue.size + this.#running.size;
+    return this.#queue.size + this.#gone.size + this.#running.size;
   }
 
   get full(): boolean {
-    return this.#queue.size >= this.#options.max;
+    return this.#queue.size + this.#gone.size >= this.#options.max;
   }
 
   /** Lets a path settle. One that waits already stays where it is: who takes it looks again. */
   add({ path, seen }: Sighting): void {
     this.#held.delete(path);
     if (this.#queue.has(path)) return;
-    const dueMs = this.#clock.monotonicMs() + this.#options.settleMs;
-    this.#queue.set(path, { path, seen, dueMs, order: ++this.#order });
+    const { settleMs, goneMs } = this.#options;
+    const queue = seen === undefined ? this.#gone : this.#queue;
+    if (queue.has(path)) return;
+    this.#gone.delete(path);
+    const waitMs = seen === undefined ? settleMs + goneMs : settleMs;
+    const dueMs = this.#clock.monotonicMs() + waitMs;
+    queue.set(path, { path, seen, dueMs, order: ++this.#order });
     this.#changed();
   }
 
   /** Hands a path out again after `ms`, unless it is added before. */
   hold({ path, seen }: Sighting, ms: number): void {
     // What finds no place is found again by the next scan.
-    if (this.#queue.has(path) || this.#held.size >= this.#options.max) return;
+    if (this.#queue.has(path) || this.#gone.has(path)) return;
+    if (this.#held.size >= this.#options.max) return;
     const dueMs = this.#clock.monotonicMs() + ms;
     this.#held.set(path, { path, seen, dueMs, order: ++this.#order });
     this.#changed();
@@ -102,10 +116,10 @@ export class Settling {
       const next = this.#next();
       const waitMs = next && next.dueMs - this.#clock.monotonicMs();
       if (next !== undefined && waitMs !== undefined && waitMs <= 0) {
-        this.#queue.delete(next.path);
-        this.#held.delete(next.path);
+        for (const queue of [this.#queue, this.#gone, this.#held]) queue.delete(next.path);
         this.#running.set(next.path, {
           order: next.order,
+          turn: ++this.#turns,
           appears: next.seen !== undefined,
           decided: Promise.withResolvers(),
           over: Promise.withResolvers(),
@@ -137,11 +151,11 @@ export class Settling {
    * under its new name.
    */
   async turn({ path, seen }: Sighting): Promise<void> {
-    const order = this.#running.get(path)?.order ?? 0;
+    const turn = this.#running.get(path)?.turn ?? 0;
     const above = new Set(directoriesAbove(path));
     const waits: Promise<void>[] = [];
     for (const [other, running] of this.#running) {
-      if (running.order >= order) continue;
+      if (running.turn >= turn) continue;
       if (above.has(other)) waits.push(running.over.promise);
       else if (seen === undefined && running.appears) waits.push(running.decided.promise);
     }
@@ -165,13 +179,18 @@ export class Settling {
   /** The path that falls due first. */
   #next(): Waiting | undefined {
     let next: Waiting | undefined;
-    for (const waiting of this.#queue.values()) {
-      if (this.#running.has(waiting.path)) continue;
-      next = waiting;
-      break;
+    const compare = (waiting: Waiting) => {
+      if (next === undefined || waiting.dueMs < next.dueMs) next = waiting;
+    };
+    for (const queue of [this.#queue, this.#gone]) {
+      for (const waiting of queue.values()) {
+        if (this.#running.has(waiting.path)) continue;
+        compare(waiting);
+        break;
+      }
     }
     for (const waiting of this.#held.values()) {
-      if (next === undefined || waiting.dueMs < next.dueMs) next = waiting;
+      if (!this.#running.has(waiting.path)) compare(waiting);
     }
     return next;
   }
@@ -196,9 +215,11 @@ export class Settling {
     if (this.#marks.length === 0) return;
     let first = Infinity;
     for (const { order } of this.#running.values()) first = Math.min(first, order);
-    for (const { order } of this.#queue.values()) {
-      first = Math.min(first, order);
-      break;
+    for (const queue of [this.#queue, this.#gone]) {
+      for (const { order } of queue.values()) {
+        first = Math.min(first, order);
+        break;
+      }
     }
     while (this.#marks[0] !== undefined && this.#marks[0].order < first) {
       this.#marks.shift()?.passed.resolve();

@@ -8,6 +8,7 @@ import type { Random } from "../../base/random.ts";
 import { hasCode, TydfsError } from "../../wire/errors.ts";
 import { quotePath } from "../../wire/names.ts";
 import { orAbort, runCrew } from "../crew.ts";
+import { Presence, saysAway } from "../presence.ts";
 import type { WatchedDisk } from "./disk.ts";
 import type { WatchListener } from "./event.ts";
 import { decideFailure, mayPassSoon } from "./failure.ts";
@@ -15,7 +16,6 @@ import type { FollowerOptions } from "./follower.ts";
 import { Follower } from "./follower.ts";
 import type { HintListener, Hints } from "./hints.ts";
 import { Looker } from "./looker.ts";
-import { Presence } from "./presence.ts";
 import type { WatchClient } from "./remote_side.ts";
 import { RemoteSide } from "./remote_side.ts";
 import { WatchedRoot } from "./root.ts";
@@ -25,6 +25,8 @@ import type { WatchState } from "./state.ts";
 
 /** Paths that settle at once; a scan waits for room. */
 const SETTLING_MAX = 4_096;
+/** Longer than hints are gathered: what has gone may be told of before its new name is. */
+const GONE_MS = 500;
 /** Rounds in which what has failed is tried again by a watch that ends. */
 const ONCE_ROUNDS = 4;
 /** Paths whose failures are remembered. */
@@ -85,7 +87,8 @@ export class Watcher {
     const { client, disk, state, clock, random, listenForHints, onEvent } = parts;
     this.#parts = parts;
     this.#options = options;
-    const settling = new Settling(clock, { settleMs: options.settleMs, max: SETTLING_MAX });
+    const { settleMs } = options;
+    const settling = new Settling(clock, { settleMs, goneMs: GONE_MS, max: SETTLING_MAX });
     const root = new WatchedRoot(disk, state, clock);
     // The numbers of inodes on a network mount may be made up by the machine that mounts it.
     const trustInodes = network === undefined;
@@ -195,7 +198,7 @@ export class Watcher {
         return await this.#looker.scanFirst(signal);
       } catch (error) {
         signal.throwIfAborted();
-        if (decideFailure(error, 0).kind !== "wait") throw error;
+        if (!saysAway(error)) throw error;
         await this.#presence.wait(error, signal);
       }
     }

@@ -128,7 +128,14 @@ export class FakeRemote implements WatchClient {
     const version = ++this.#version;
     this.entries.set(path, { kind: "file", bytes, mode, mtimeMs, version });
     const { checksum } = this.#entry(path, this.#must(path));
-    const facts = { sizeBytes: bytes.length, checksum, copies: 2, goal: 3, elapsedMs: 1 };
+    const facts = {
+      sizeBytes: bytes.length,
+      checksum,
+      copies: 2,
+      goal: 3,
+      elapsedMs: 1,
+      resumedBytes: 0,
+    };
     return { path, version, ...facts };
   }
 

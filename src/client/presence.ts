@@ -1,18 +1,27 @@
 /** Whether the master can be reached: who finds it away waits here until it is back. */
-import type { Clock } from "../../base/clock.ts";
-import { backoffMs } from "../../base/limit.ts";
-import type { Random } from "../../base/random.ts";
-import { decideFailure } from "./failure.ts";
-import type { WatchListener } from "./event.ts";
+import type { Clock } from "../base/clock.ts";
+import { backoffMs } from "../base/limit.ts";
+import type { Random } from "../base/random.ts";
+import { hasCode } from "../wire/errors.ts";
 
 const PAUSE = { firstMs: 500, maxMs: 15_000 };
+
+export type PresenceEvent =
+  /** The master can't be reached. */
+  | { kind: "away"; error: unknown }
+  | { kind: "back"; afterMs: number };
 
 export interface PresenceEffects {
   clock: Clock;
   random: Random;
   /** Throws while the master is away. */
   probe: (signal: AbortSignal) => Promise<unknown>;
-  onEvent: WatchListener;
+  onEvent: (event: PresenceEvent) => void;
+}
+
+/** Whether an error says that the master can't be reached, rather than what it answered. */
+export function saysAway(error: unknown): boolean {
+  return hasCode(error, "no-master", "timeout", "unavailable");
 }
 
 export class Presence {
@@ -42,14 +51,13 @@ export class Presence {
       await clock.sleep(backoffMs(attempt, PAUSE, random), signal);
       try {
         await probe(signal);
-        return onEvent({ kind: "back", afterMs: clock.monotonicMs() - startMs });
+        break;
       } catch (cause) {
         signal.throwIfAborted();
-        // It answers, if only that something is wrong with the question.
-        if (decideFailure(cause, 0).kind !== "wait") {
-          return onEvent({ kind: "back", afterMs: clock.monotonicMs() - startMs });
-        }
+        // Else it answers, if only that something is wrong with the question.
+        if (!saysAway(cause)) break;
       }
     }
+    onEvent({ kind: "back", afterMs: clock.monotonicMs() - startMs });
   }
 }
