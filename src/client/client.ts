@@ -325,15 +325,22 @@ export class TydfsClient {
 
   /**
    * Hears what happens from now on, until the signal aborts; what happens while the connection is
-   * down is not heard.
+   * down is not heard, and `onGap` is called when it is back.
    */
-  listen(hear: (event: ClusterEvent) => void, signal: AbortSignal): void {
+  listen(
+    hear: (event: ClusterEvent) => void,
+    signal: AbortSignal,
+    onGap: () => void = ignore,
+  ): void {
     const { log } = this.#context;
     const onFailure = (subject: string, error: unknown) =>
       log.warn("An event can't be read", { subject, error });
     const subject = this.#subjects.event("*");
     const subscription = listenOn(this.#bus, subject, ClusterEventSchema, onFailure, hear);
     signal.addEventListener("abort", () => void subscription.stop(), { once: true });
+    this.#bus.onReconnect(() => {
+      if (!signal.aborted) onGap();
+    });
   }
 
   /** Appends a placement rule; returns the number that names it. */

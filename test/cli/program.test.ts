@@ -22,6 +22,8 @@ const COMMANDS = [
   "rm",
   "mkdir",
   "watch",
+  "events",
+  "on",
   "status",
   "version",
 ];
