@@ -51,13 +51,17 @@ const filesDoor = {
     "src/client/state_files.ts",
     "src/client/watch/disk.ts",
     "src/client/watch/hints.ts",
+    "src/client/local_names.ts",
     "src/client/local_target.ts",
     "src/client/local_tree.ts",
     "src/client/local_writer.ts",
     "src/config/load.ts",
+    "src/config/saved.ts",
+    "src/cli/shell/history.ts",
     "src/master/data_dir.ts",
     "src/master/nats_server.ts",
     "src/catalog/",
+    "src/cli/service_files.ts",
   ],
   instead: "let chunks/disk, client/local_files, config/load or master/data_dir touch the files",
 };
@@ -74,7 +78,12 @@ const environmentDoor = {
   instead: "add an option to src/config/options.ts, and take its value as an argument",
 };
 const consoleDoor = {
-  allowed: ["src/cli/output.ts", "src/base/log.ts"],
+  allowed: [
+    "src/cli/output.ts",
+    "src/cli/line_reader.ts",
+    "src/cli/terminal.ts",
+    "src/base/log.ts",
+  ],
   instead: "print through src/cli/output.ts, log through src/base/log.ts",
 };
 
@@ -101,8 +110,13 @@ const doors: readonly Door[] = [
   },
   {
     module: /^smol-toml$/,
-    allowed: ["src/config/load.ts"],
+    allowed: ["src/config/load.ts", "src/config/saved.ts"],
     instead: "read settings through src/config/load.ts",
+  },
+  {
+    module: /^mediabunny$/,
+    allowed: ["src/client/media.ts"],
+    instead: "ask readMedia in src/client/media.ts",
   },
   { module: /^(node:)?fs(\/promises)?$/, ...filesDoor },
   { code: /\bBun\.(file|write)\(/, ...filesDoor },
@@ -391,6 +405,7 @@ const rules: readonly {
       ["src/master/a.ts", 'import { connect } from "@nats-io/transport-node";', "take a Bus"],
       ["src/keeper/a.ts", 'import { encode } from "cbor-x";', "wire/codec"],
       ["src/keeper/a.ts", 'import { readFileSync } from "node:fs";', "chunks/disk"],
+      ["src/cli/a.ts", 'await import("mediabunny");', "src/client/media.ts"],
       ["src/client/a.ts", "const x = `${Date.now()}`;", "take a Clock"],
       ["src/client/a.ts", 'const a = /["`]/; const x = Math.random();', "take a Random"],
       ["src/client/a.ts", "if (process.env.X) go();", "config/options"],

@@ -3,7 +3,8 @@
  * to clean up. It excludes processes on one machine; it guards nothing that other machines reach
  * over a network file system.
  */
-import { dlopen, ptr } from "bun:ffi";
+import { ptr } from "bun:ffi";
+import { cString, openLibc } from "./libc.ts";
 
 /** A lock that is held; `release` is idempotent. */
 export interface FileLock {
@@ -18,12 +19,6 @@ export interface FileLock {
 export function lockOpenFile(fd: number): boolean {
   return openLibrary().flock(fd, LOCK_EXCLUSIVE | LOCK_NON_BLOCKING) === 0;
 }
-
-/** The C library by platform; the first that opens is taken (glibc, then musl). */
-const LIBRARIES: Record<string, readonly string[]> = {
-  linux: ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1", "libc.so"],
-  darwin: ["libSystem.B.dylib"],
-};
 
 const LOCK_EXCLUSIVE = 2;
 const LOCK_NON_BLOCKING = 4;
@@ -53,22 +48,12 @@ export function takeFileLock(path: string): FileLock | undefined {
 }
 
 function openLibrary() {
-  const names = LIBRARIES[process.platform] ?? [];
-  for (const name of names) {
-    try {
-      return dlopen(name, {
-        fopen: { args: ["ptr", "ptr"], returns: "ptr" },
-        fileno: { args: ["ptr"], returns: "i32" },
-        flock: { args: ["i32", "i32"], returns: "i32" },
-        fclose: { args: ["ptr"], returns: "i32" },
-      }).symbols;
-    } catch {
-      // Not this C library: the next one.
-    }
-  }
+  const libc = openLibc({
+    fopen: { args: ["ptr", "ptr"], returns: "ptr" },
+    fileno: { args: ["ptr"], returns: "i32" },
+    flock: { args: ["i32", "i32"], returns: "i32" },
+    fclose: { args: ["ptr"], returns: "i32" },
+  });
+  if (libc !== undefined) return libc;
   throw new Error(`Cannot lock files on ${process.platform}: no C library with flock was found`);
-}
-
-function cString(text: string): Uint8Array {
-  return new TextEncoder().encode(text + "\0");
 }

@@ -1,6 +1,6 @@
 /**
- * The log: one line per event on stderr, readable on a terminal, JSON otherwise. Not for users'
- * output.
+ * The log: one line per event on stderr, whatever is in it; readable on a terminal, in local time,
+ * and else one JSON object with time, level, name, message and fields. Not for users' output.
  */
 
 import { systemClock } from "./clock.ts";
@@ -22,19 +22,27 @@ export interface LogOptions {
   write: (line: string) => void;
 }
 
-/** A logger that knows its role; `child` narrows it. */
+/** Names are padded to this many characters, so that messages stand below each other. */
+const NAME_CHARS = 17;
+
+/** A logger with a name, which is that of a role; `child` narrows it. */
 export class Log {
   readonly #options: LogOptions;
-  readonly #role: string;
+  readonly #name: string;
 
-  constructor(role: string, options: LogOptions) {
-    this.#role = role;
+  constructor(name: string, options: LogOptions) {
+    this.#name = name;
     this.#options = options;
+  }
+
+  /** Whether lines are read by programs. */
+  get isJson(): boolean {
+    return this.#options.format === "json";
   }
 
   /** A logger of the same output for a part of this role, named `role/part`. */
   child(part: string): Log {
-    return new Log(`${this.#role}/${part}`, this.#options);
+    return new Log(`${this.#name}/${part}`, this.#options);
   }
 
   debug(message: string, fields: LogFields = {}): void {
@@ -55,22 +63,28 @@ export class Log {
 
   #line(level: LogLevel, message: string, fields: LogFields): void {
     if (RANK[level] < RANK[this.#options.level]) return;
-    const time = new Date(this.#options.nowMs()).toISOString();
+    const nowMs = this.#options.nowMs();
+    const known = plain(fields);
     if (this.#options.format === "json") {
-      const line = { time, level, role: this.#role, message, ...plain(fields) };
-      return this.#options.write(JSON.stringify(line));
+      const time = new Date(nowMs).toISOString();
+      // Fields have a place of their own: one that is called "name" or "time" hides nothing.
+      const line = { time, level, name: this.#name, message, fields: known };
+      return this.#options.write(toJson(line));
     }
-    const facts = Object.entries(plain(fields)).map(([key, value]) =>
-      ` ${key}=${typeof value === "string" ? quoted(value) : JSON.stringify(value)}`
+    const facts = Object.entries(known).map(([key, value]) =>
+      ` ${key}=${typeof value === "string" ? quoted(value) : toJson(value)}`
     );
     const tag = level.toUpperCase().padEnd(5);
-    this.#options.write(`${time} ${tag} ${this.#role}: ${message}${facts.join("")}`);
+    const name = this.#name.padEnd(NAME_CHARS);
+    this.#options.write(
+      `${localTime(nowMs)} ${tag} ${name} ${oneLine(message)}${facts.join("")}`,
+    );
   }
 }
 
 /** A logger that writes to stderr. */
-export function stderrLog(role: string, options: Pick<LogOptions, "level" | "format">): Log {
-  return new Log(role, {
+export function stderrLog(name: string, options: Pick<LogOptions, "level" | "format">): Log {
+  return new Log(name, {
     ...options,
     nowMs: () => systemClock.wallMs(),
     write: (line) => process.stderr.write(line + "\n"),
@@ -102,4 +116,45 @@ function plain(fields: LogFields): LogFields {
       .filter(([, value]) => value !== undefined)
       .map(([key, value]) => [key, value instanceof Error ? describeError(value) : value]),
   );
+}
+
+/** JSON of anything: a line must come out whatever it is to tell. */
+function toJson(value: unknown): string {
+  try {
+    return JSON.stringify(value, (_key, part: unknown) => {
+      if (typeof part === "bigint") return String(part);
+      return part instanceof Error ? describeError(part) : part;
+    }) ?? "null";
+  } catch {
+    // It holds itself, or throws when it is looked at.
+    return typeof value === "object" && value !== null
+      ? toJson(Object.fromEntries(Object.entries(value).map(([key, part]) => [key, flat(part)])))
+      : JSON.stringify(String(value));
+  }
+}
+
+function flat(value: unknown): unknown {
+  try {
+    return JSON.stringify(value) === undefined ? String(value) : value;
+  } catch {
+    return Bun.inspect(value, { depth: 1 });
+  }
+}
+
+/** `2026-05-01 12:30:05.120`, where the reader is. */
+function localTime(ms: number): string {
+  const date = new Date(ms);
+  const two = (value: number) => String(value).padStart(2, "0");
+  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+  const time = [date.getHours(), date.getMinutes(), date.getSeconds()].map(two).join(":");
+  return `${day} ${time}.${String(date.getMilliseconds()).padStart(3, "0")}`;
+}
+
+/** What others say may hold line feeds and worse. */
+function oneLine(text: string): string {
+  // deno-lint-ignore no-control-regex
+  return text.replace(/[\x00-\x1f\x7f-\x9f]/g, (character) => {
+    if (character === "\n") return " ";
+    return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  });
 }

@@ -51,17 +51,18 @@ export function storeChunk(
   const { chunk, atMs } = operation;
   const row = findChunk(tx, chunk.id);
   checkFacts(chunk, row);
+  if (operation.place !== undefined || operation.commit !== undefined) refuseCondemned(row);
   const use = chooseUse(tx, operation, row);
   switch (use.kind) {
     case "none":
       recordChunk(tx, operation, row, {});
       return {};
     case "place": {
-      const { upload, seq, offset } = use.place;
+      const { upload, seq, offset, late } = use.place;
       const no = recordChunk(tx, operation, row, { gained: 1 });
       if (use.displaced !== undefined) releaseChunk(tx, use.displaced, atMs);
       tx.run(PLACE, upload, seq, offset, chunk.sizeBytes, no);
-      tx.run(HEARD, atMs, upload);
+      if (late !== true) tx.run(HEARD, atMs, upload);
       return {};
     }
     case "commit": {
@@ -137,6 +138,7 @@ function chooseUse(tx: Tx, operation: Stored, row: ChunkRow | undefined): Use {
     place.seq,
   );
   if (there?.chunk === row?.no && there?.offset === place.offset) return { kind: "none" };
+  if (there !== undefined && place.late === true) return { kind: "none" };
   return { kind: "place", place, displaced: there?.chunk };
 }
 
@@ -178,8 +180,17 @@ function recordChunk(
 }
 
 /**
- * Throws `invalid` for sums that don't fit the size, `conflict` when the chunk is known as another,
- * `expired` when it was condemned.
+ * Throws `expired` for a condemned chunk: its replicas are being deleted or are gone, so it is of
+ * no use any more. Copies of it are recorded all the same, else nobody would ever remove them.
+ */
+function refuseCondemned(row: ChunkRow | undefined): void {
+  if (row?.condemned !== 1) return;
+  const state = "it waited too long for its use and was removed";
+  throw new TydfsError("expired", `Cannot record chunk "${row.id}": ${state}`);
+}
+
+/**
+ * Throws `invalid` for sums that don't fit the size, `conflict` when the chunk is known as another.
  */
 function checkFacts(chunk: ChunkFacts, row: ChunkRow | undefined): void {
   const cannot = `Cannot record chunk "${chunk.id}"`;
@@ -188,10 +199,6 @@ function checkFacts(chunk: ChunkFacts, row: ChunkRow | undefined): void {
     throw new TydfsError("invalid", `${cannot}: ${state}`);
   }
   if (row === undefined) return;
-  // Its replicas are being deleted or are gone: what the report tells of may not be there any more.
-  if (row.condemned === 1) {
-    throw new TydfsError("expired", `${cannot}: it waited too long for its use and was removed`);
-  }
   if (row.size !== chunk.sizeBytes) {
     const state = `it has ${row.size} bytes, not ${chunk.sizeBytes}`;
     throw new TydfsError("conflict", `${cannot}: ${state}`);

@@ -109,16 +109,18 @@ export type Operation =
   }
   /**
    * Verified durable replicas of a chunk; keepers that are not known are left out. `place` puts it
-   * into an upload (silent when that is gone: the chunk is then unreferenced from `atMs`), `commit`
+   * into an upload (silent when that is gone: the chunk is then unreferenced from `atMs`); one that
+   * comes `late` takes a free place only, and is no sign of life. `commit`
    * makes a file of this one chunk, once: the same chunk again answers the same version, or
    * `conflict` when that was purged. Paused uploads to its path are dropped then. A chunk that
-   * exists must have the same size and sums, else `conflict`. → `{committed?: CommittedFile}`
+   * exists must have the same size and sums, else `conflict`. One that was condemned gets no use
+   * any more: `expired`. → `{committed?: CommittedFile}`
    */
   | {
     kind: "chunk.stored";
     chunk: ChunkFacts;
     keepers: string[];
-    place?: { upload: string; seq: number; offset: number };
+    place?: { upload: string; seq: number; offset: number; late?: boolean };
     commit?: { upload: string; file: FileFacts };
     atMs: number;
   }

@@ -38,7 +38,7 @@ export function exitStatusOf(error: unknown): number {
  * stack follow.
  */
 export function reportFailure(error: unknown, output: Output, debug: boolean): number {
-  output.message(`tydfs: ${oneLine(wordsOf(error))}`);
+  output.message(`${output.messagePaint("bad", "tydfs:")} ${oneLine(failureWords(error))}`);
   if (debug && error instanceof Error) {
     output.message(describeError(error));
     output.message(error.stack ?? "");
@@ -46,7 +46,8 @@ export function reportFailure(error: unknown, output: Output, debug: boolean): n
   return exitStatusOf(error);
 }
 
-function wordsOf(error: unknown): string {
+/** What a person is told of an error. */
+export function failureWords(error: unknown): string {
   if (error instanceof TydfsError || error instanceof ConfigError) return error.message;
   if (error instanceof AssertionError) return `Internal error: ${error.message}`;
   const words = error instanceof Error ? error.message : String(error);

@@ -6,6 +6,8 @@ import { formatDuration, formatSize } from "../base/bytes.ts";
 import type { Entry, GetResult, PutResult, StatResult } from "../client/client.ts";
 import { isLinkMode } from "../wire/file.ts";
 import { quotePath } from "../wire/names.ts";
+import type { Paint } from "./color.ts";
+import { plain } from "./color.ts";
 import { printable } from "./output.ts";
 
 /** The line of a put that is done; says so when copies are still to be made. */
@@ -47,11 +49,17 @@ export interface EntriesFormat {
   long: boolean;
   /** Names are shown relative to it; whole paths when undefined. */
   directory: string | undefined;
+  /** Colours directories; none unless given. */
+  paint?: Paint;
 }
 
 /** Lines of a list, aligned among themselves. */
 export function formatEntries(entries: readonly Entry[], format: EntriesFormat): string[] {
-  const names = entries.map((entry) => nameOf(entry, format.directory));
+  const paint = format.paint ?? plain;
+  const names = entries.map((entry) => {
+    const name = nameOf(entry, format.directory);
+    return entry.kind === "directory" ? paint("directory", name) : name;
+  });
   if (!format.long) return names;
   const rows = entries.map((entry, index) => [
     formatMode(entry),
@@ -159,6 +167,7 @@ function missing(count: number): string {
 }
 
 function nameOf(entry: Entry, directory: string | undefined): string {
+  if (entry.path === "/") return "/";
   const prefix = directory === undefined || directory === "/" ? "/" : `${directory}/`;
   const inside = directory !== undefined && entry.path.startsWith(prefix);
   const name = inside ? entry.path.slice(prefix.length) : entry.path;

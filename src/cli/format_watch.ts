@@ -12,8 +12,8 @@ export interface WatchLine {
   text: string;
 }
 
-/** One event as a line. */
-export function formatWatchEvent(event: WatchEvent): WatchLine {
+/** One event of a watch of `directory` as a line. */
+export function formatWatchEvent(event: WatchEvent, directory: string): WatchLine {
   switch (event.kind) {
     case "sent": {
       const { path, sizeBytes, elapsedMs, copies, goal } = event;
@@ -33,12 +33,18 @@ export function formatWatchEvent(event: WatchEvent): WatchLine {
       const next = retryMs === undefined ? "" : `; trying again in ${formatDuration(retryMs)}`;
       return { kind: "error", text: `${wordsOf(error)}${next}` };
     }
-    case "trouble":
-      return { kind: "error", text: wordsOf(event.error) };
+    case "trouble": {
+      const { error } = event;
+      // Of what is no file at all it is only said that it is left out.
+      const isError = !(error instanceof TydfsError && error.data["skipped"] === true);
+      return { kind: isError ? "error" : "message", text: wordsOf(error) };
+    }
     case "watching": {
       const { files, failed } = event;
       const rest = failed === 0 ? "" : ` · ${formatCount(failed, "path")} failed, and tried again`;
-      return message(`${formatCount(files, "file")} in step${rest}`);
+      return result(
+        `watching ${quotePath(directory)} · ${formatCount(files, "file")} in step${rest}`,
+      );
     }
     case "polling":
       return message(`Looking each ${formatDuration(event.everyMs)}: ${event.reason}`);

@@ -154,11 +154,11 @@ async function getSeveral(run: GetRun): Promise<void> {
         : "What was got is there";
     },
     work: async (report, options) => {
-      const { links, recursive } = flags;
+      const { links, recursive, dryRun } = flags;
       const onTrouble = (error: TydfsError) => report.trouble("", error);
       const roots = findGetRoots(client, remotes, { ...place, recursive, signal, onTrouble });
       const writer = new LocalWriter(place.root, options.random);
-      const all = { filter, links, signal, onTrouble, writer, get };
+      const all = { filter, links, dryRun, signal, onTrouble, writer, get };
       await runJobs(findGets(client, roots, all), options);
     },
   });

@@ -1,7 +1,7 @@
 /** `tydfs keeper`: runs a keeper until it is stopped. */
 import type { Command } from "@commander-js/extra-typings";
 import { ConfigError } from "../config/load.ts";
-import { roleLog } from "./role_log.ts";
+import { roleLog, runRole } from "./role_log.ts";
 import type { Session } from "./session.ts";
 import { addConfigFlag, addSettings, settingsOf } from "./settings_flags.ts";
 
@@ -27,13 +27,19 @@ export function addKeeper(program: Command, session: Session): void {
       const settings = settingsOf(self, session.env);
       if (settings.url === "") {
         throw new ConfigError(
-          "Cannot join a cluster: set TYDFS_URL or give --url, as the master's join line says",
+          "Cannot join a cluster: no URL is given; set TYDFS_URL or give --url, " +
+            "as the master's join line for keepers says",
         );
       }
       const log = roleLog("keeper", settings, session.output);
       const { runKeeper } = await import("../keeper/keeper.ts");
+      const { buildInfo: { version } } = await import("../embedded.ts");
       const data = settings.data === "" ? DATA_DEFAULT : settings.data;
-      session.exitStatus = await runKeeper({ settings: { ...settings, data }, log });
+      await runRole(
+        session,
+        log,
+        (parts) => runKeeper({ ...parts, settings: { ...settings, data }, version }),
+      );
     });
   addSettings(command, "keeper", false);
   addConfigFlag(command);

@@ -60,7 +60,12 @@ export function addLs(program: Command, session: Session): void {
       await session.withClient(self, async (connected) => {
         const { output, json } = connected;
         const paths = words.length === 0 ? ["/"] : words;
-        const format = { long: flags.long === true, directory: undefined, json };
+        const format = {
+          long: flags.long === true,
+          directory: undefined,
+          json,
+          paint: output.paint,
+        };
         const printer = new EntryPrinter(output, format);
         await session.forEach(
           await findSections(session, connected, { paths, flags }),

@@ -1,6 +1,6 @@
 /** `tydfs master`: runs a master until it is stopped. */
 import type { Command } from "@commander-js/extra-typings";
-import { roleLog } from "./role_log.ts";
+import { roleLog, runRole } from "./role_log.ts";
 import type { Session } from "./session.ts";
 import { addConfigFlag, addSettings, settingsOf } from "./settings_flags.ts";
 
@@ -28,7 +28,11 @@ export function addMaster(program: Command, session: Session): void {
       const log = roleLog("master", settings, session.output);
       const { runMaster } = await import("../master/master.ts");
       const data = settings.data === "" ? DATA_DEFAULT : settings.data;
-      session.exitStatus = await runMaster({ settings: { ...settings, data }, log });
+      await runRole(
+        session,
+        log,
+        (parts) => runMaster({ ...parts, settings: { ...settings, data } }),
+      );
     });
   addSettings(command, "master", false);
   addConfigFlag(command);

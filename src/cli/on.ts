@@ -21,7 +21,7 @@ import { formatCount } from "./format.ts";
 import { eventJson, formatClock } from "./format_event.ts";
 import { printable } from "./output.ts";
 import type { ClientSession, Session } from "./session.ts";
-import { addGlobals, addSettings, settingsOf } from "./settings_flags.ts";
+import { addGlobals, addSettings } from "./settings_flags.ts";
 
 const RETRIES_DEFAULT = "3";
 const RETRIES_MAX = 1_000;
@@ -30,20 +30,20 @@ const RETRY_PAUSE = { firstMs: 1_000, maxMs: 60_000 };
 const EVENTS = ["put", "replaced", "removed", "renamed", "any"] as const;
 
 const EXAMPLES = `
-EVENT is put (a new file, or a new version of one), replaced, removed, renamed, or
-any. A PATTERN without a slash is of names, at any depth; another one of whole
-paths. A directory that is removed or renamed is one event.
+EVENT is put (a new file, or a new version of one), replaced, removed, renamed,
+or any. A PATTERN without a slash is of names, at any depth; another one of
+whole paths. A directory that is removed or renamed is one event.
 
 The COMMAND is run as it is, without a shell, one at a time and in order. In its
-words {} stands for the path, {to} for the new path of a rename, and {version} for
-the file's version; it also finds TYDFS_EVENT_KIND, _PATH, _TO, _SIZE, _VERSION,
-_OWNER, _ENTRY, _SEQ and _AT_MS in its environment, and TYDFS_URL.
+words {} stands for the path, {to} for the new path of a rename, and {version}
+for the file's version. It also finds TYDFS_EVENT_KIND, _PATH, _TO, _SIZE,
+_VERSION, _OWNER, _ENTRY, _SEQ and _AT_MS in its environment, and TYDFS_URL.
 
-Each event is done with when the command has ended with status 0; only then the
-place in the cluster's log moves on. So after a stop, or a crash, it goes on where
-it was: each event is handled at least once, and possibly twice. The place is kept
-for each --name, or else for each EVENT, PATTERN and COMMAND. One that is new
-begins with what happens from now on.
+An event is done with when the command has ended with status 0; only then the
+place in the cluster's log moves on. So after a stop, or a crash, it goes on
+where it was: each event is handled at least once, and possibly twice. The place
+is kept for each --name, or else for each EVENT, PATTERN and COMMAND. One that
+is new begins with what happens from now on.
 
 Examples:
   tydfs on put '*.mp4' -- ffprobe -v error -show_format {}
@@ -76,11 +76,9 @@ export function addOn(program: Command, session: Session): void {
     .addHelpText("after", EXAMPLES)
     .action(async (trigger, pattern, argv, flags, self) => {
       checkPattern(pattern);
-      const { url } = settingsOf(self, session.env);
       const retries = retriesOf(flags.retries);
       await session.withClient(self, (connected) => {
-        const run = { session, connected, url, trigger, pattern, argv, flags, retries };
-        return follow(run);
+        return follow({ session, connected, trigger, pattern, argv, flags, retries });
       });
     });
   addSettings(command, "client", false);
@@ -90,7 +88,6 @@ export function addOn(program: Command, session: Session): void {
 interface OnRun {
   session: Session;
   connected: ClientSession;
-  url: string;
   trigger: Trigger;
   pattern: string;
   argv: string[];
@@ -132,7 +129,7 @@ async function handle(run: OnRun, event: LoggedEvent): Promise<void> {
   const { signal, output, json } = connected;
   const { eventEnvironment, fillCommand } = await import("../client/events/selection.ts");
   const argv = fillCommand(run.argv, event);
-  const env = { ...session.env, TYDFS_URL: run.url, ...eventEnvironment(event) };
+  const env = { ...session.env, TYDFS_URL: connected.settings.url, ...eventEnvironment(event) };
   for (let attempt = 0;; attempt++) {
     const startMs = systemClock.monotonicMs();
     const stdout = json ? "stderr" : "stdout";
@@ -215,9 +212,10 @@ function wordsOf({ exit, signalName }: CommandEnd): string {
 }
 
 /** Where the place in the log is kept. */
-async function cursorPath({ session, url, trigger, pattern, argv, flags }: OnRun): Promise<string> {
+async function cursorPath(run: OnRun): Promise<string> {
+  const { session, connected, trigger, pattern, argv, flags } = run;
   const { stateDirectory, stateName } = await import("../client/state_files.ts");
-  const { host, port, cluster } = parseClusterUrl(url);
+  const { host, port, cluster } = parseClusterUrl(connected.settings.url);
   const parts = flags.name === undefined ? [trigger, pattern, ...argv] : ["name", flags.name];
   const name = stateName(host, String(port), cluster, ...parts);
   return join(stateDirectory(session.env, homedir()), `on-${name}.json`);

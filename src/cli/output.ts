@@ -4,8 +4,16 @@
  */
 import { TydfsError } from "../wire/errors.ts";
 import { Board } from "./board.ts";
+import type { ColorChoice, Paint } from "./color.ts";
+import { choosePaint } from "./color.ts";
 
 export interface Output {
+  /** Whether results go to a terminal. */
+  readonly resultsOnTerminal: boolean;
+  /** Colours results, where that is wanted. */
+  readonly paint: Paint;
+  /** Colours messages, where that is wanted. */
+  readonly messagePaint: Paint;
   /** Whether messages go to a terminal: progress is shown only there. */
   readonly messagesOnTerminal: boolean;
   /** Width and height of that terminal, as they are now. */
@@ -34,13 +42,21 @@ export interface Output {
 const GATHER_CHARS = 64 * 1024;
 
 /** The process's own streams. */
-export function consoleOutput(): Output {
+export function consoleOutput(
+  color: ColorChoice = "auto",
+  env: Record<string, string | undefined> = {},
+): Output {
   const { stderr, stdout } = process;
   const columns = () => stderr.columns ?? 80;
   const board = new Board((text) => void stderr.write(text), columns);
-  const results = new Results(stdout, stdout.isTTY === true ? board : undefined);
+  const resultsOnTerminal = stdout.isTTY === true;
+  const messagesOnTerminal = stderr.isTTY === true;
+  const results = new Results(stdout, resultsOnTerminal ? board : undefined);
   return {
-    messagesOnTerminal: stderr.isTTY === true,
+    resultsOnTerminal,
+    messagesOnTerminal,
+    paint: choosePaint(color, { terminal: resultsOnTerminal, env }),
+    messagePaint: choosePaint(color, { terminal: messagesOnTerminal, env }),
     get columns() {
       return columns();
     },
@@ -59,6 +75,19 @@ export function consoleOutput(): Output {
       await results.flush();
     },
   };
+}
+
+/** The same output with colours as `color` says; the streams stay what they are. */
+export function recolored(
+  output: Output,
+  color: ColorChoice,
+  env: Record<string, string | undefined>,
+): Output {
+  const paints = {
+    paint: { value: choosePaint(color, { terminal: output.resultsOnTerminal, env }) },
+    messagePaint: { value: choosePaint(color, { terminal: output.messagesOnTerminal, env }) },
+  };
+  return Object.create(output, paints) as Output;
 }
 
 /**

@@ -4,6 +4,7 @@
  * time of a small command.
  */
 import { Command, CommanderError } from "@commander-js/extra-typings";
+import { addBench } from "./bench.ts";
 import { addCat } from "./cat.ts";
 import { addCp } from "./cp.ts";
 import { addDu } from "./du.ts";
@@ -20,37 +21,94 @@ import { addOn } from "./on.ts";
 import { addPut } from "./put.ts";
 import { addRm } from "./rm.ts";
 import { addRule } from "./rule.ts";
+import { addService } from "./service.ts";
 import { addStat } from "./stat.ts";
 import { addStatus } from "./status.ts";
 import { addSync } from "./sync.ts";
 import { addTail } from "./tail.ts";
+import { addTop } from "./top.ts";
 import { addVersion } from "./version.ts";
 import { addWatch } from "./watch.ts";
-import { EXIT_STATUSES, reportFailure } from "./exit.ts";
+import { addComplete } from "./complete.ts";
+import { addCompletion } from "./completion.ts";
+import { addConfig } from "./config.ts";
+import { addHelp } from "./help_command.ts";
+import { addLogin } from "./login.ts";
+import { addLogout } from "./logout.ts";
+import { addShell } from "./shell.ts";
+import { colorChoiceOf } from "./color.ts";
+import { reportFailure } from "./exit.ts";
+import { groupCommands, shapeHelp, statusText } from "./help.ts";
 import type { Output } from "./output.ts";
 import { consoleOutput } from "./output.ts";
 import type { Environment } from "./session.ts";
 import { Session } from "./session.ts";
 import { addGlobals, addSettings } from "./settings_flags.ts";
+import { readTree } from "./tree.ts";
+import { formatUsageError, helpFor } from "./usage.ts";
 
 const USAGE_STATUS = 2;
 
-const EXAMPLES = `
+/** All commands, by the word that calls them. */
+const COMMANDS: Readonly<Record<string, (program: Command, session: Session) => void>> = {
+  master: addMaster,
+  keeper: addKeeper,
+  put: addPut,
+  get: addGet,
+  sync: addSync,
+  watch: addWatch,
+  events: addEvents,
+  on: addOn,
+  cat: addCat,
+  head: addHead,
+  tail: addTail,
+  ls: addLs,
+  find: addFind,
+  du: addDu,
+  stat: addStat,
+  cp: addCp,
+  mv: addMv,
+  rm: addRm,
+  mkdir: addMkdir,
+  status: addStatus,
+  rule: addRule,
+  top: addTop,
+  bench: addBench,
+  service: addService,
+  login: addLogin,
+  logout: addLogout,
+  config: addConfig,
+  shell: (program, session) => addShell(program, session, runProgram),
+  completion: addCompletion,
+  __complete: addComplete,
+  help: addHelp,
+  version: addVersion,
+};
+
+/** They tell of all commands, or run them. */
+const NEED_ALL = ["help", "completion", "shell"];
+
+const TEXT = `
+Each command has flags of its own, and those of settings: tydfs help COMMAND.
+A setting is a flag, else an environment variable (TYDFS_URL), else a key of
+tydfs.toml, else its default: tydfs config show tells which. The cluster is
+named by --url, --cluster, TYDFS_URL, TYDFS_CLUSTER, tydfs.toml, or a saved
+connection (tydfs login), the first of these that is there.
+
 Examples:
   tydfs master --data ./master
   tydfs keeper --url tydfs://keeper:SECRET@127.0.0.1:4222 --data ./keeper-1
+  tydfs login tydfs://client:SECRET@127.0.0.1:4222 --name home
   tydfs put video.mp4 /videos/
   tydfs get /videos/video.mp4
 
-Exit status:
-${EXIT_STATUSES.map(([status, words]) => `  ${String(status).padEnd(4)} ${words}`).join("\n")}
-`;
+${statusText()}`;
 
 /** Runs one command line; returns the exit status. Never throws. */
 export async function runCli(
   argv: string[],
   env: Environment,
-  output: Output = consoleOutput(),
+  output: Output = consoleOutput(colorChoiceOf(argv), env),
 ): Promise<number> {
   const session = new Session(output, env);
   const status = await runProgram(argv, session);
@@ -62,10 +120,17 @@ export async function runCli(
   }
 }
 
-async function runProgram(argv: string[], session: Session): Promise<number> {
+/** Runs one command line in a session, with commands and hooks of the caller's (`prepare`). */
+export async function runProgram(
+  argv: string[],
+  session: Session,
+  prepare: (program: Command) => void = () => {},
+): Promise<number> {
   const words = argv[0] === "--version" || argv[0] === "-V" ? ["version", ...argv.slice(1)] : argv;
   try {
-    await makeProgram(session).parseAsync(words, { from: "user" });
+    const program = makeProgram(session, words);
+    prepare(program);
+    await program.parseAsync(words, { from: "user" });
     return session.exitStatus;
   } catch (error) {
     // commander has already told the user.
@@ -74,47 +139,44 @@ async function runProgram(argv: string[], session: Session): Promise<number> {
   }
 }
 
-/** The whole tree. Client and common flags are taken before and after the command's name. */
-export function makeProgram(session: Session): Command {
+/**
+ * The whole tree, or what `words`, the line that is to be parsed, needs of it. Client and common
+ * flags are taken before and after the command's name.
+ */
+export function makeProgram(session: Session, words: readonly string[] = []): Command {
+  const { output } = session;
   const program = new Command("tydfs")
     .description("A distributed file system: a master keeps the names, keepers keep the bytes")
     .usage("COMMAND [options]")
     .helpOption("-h, --help", "Show this help")
-    .helpCommand("help [command]", "Show the help of a command")
+    .helpCommand(false)
     .exitOverride()
     .configureOutput({
-      writeOut: (text) => session.output.line(text.trimEnd()),
-      writeErr: (text) => session.output.message(text.trimEnd()),
-      outputError: (text, write) => write(usageError(text)),
-    })
-    .addHelpText("after", EXAMPLES);
+      outputError: (text, _write) => {
+        const line = formatUsageError(text, helpFor(readTree(program), words));
+        output.message(`${output.messagePaint("bad", "tydfs:")} ${line}`);
+      },
+    });
+  shapeHelp(program, output);
+  program.addHelpText("after", TEXT);
   program.option("-V, --version", "Show the versions of tydfs and of its parts");
   addSettings(program, "client", true);
   addGlobals(program, true);
   program.hook("preAction", (_root, command) => refuseForeignFlags(program, command));
-  addMaster(program, session);
-  addKeeper(program, session);
-  addPut(program, session);
-  addGet(program, session);
-  addSync(program, session);
-  addCat(program, session);
-  addHead(program, session);
-  addTail(program, session);
-  addLs(program, session);
-  addFind(program, session);
-  addDu(program, session);
-  addStat(program, session);
-  addCp(program, session);
-  addMv(program, session);
-  addRm(program, session);
-  addMkdir(program, session);
-  addWatch(program, session);
-  addEvents(program, session);
-  addOn(program, session);
-  addStatus(program, session);
-  addRule(program, session);
-  addVersion(program, session);
+  program.hook("preAction", (_root, command) => session.warnOfEnvironment(command));
+  for (const add of commandsFor(words)) add(program, session);
+  groupCommands(program);
   return program;
+}
+
+/**
+ * Declaring a command costs a part of a millisecond, and most lines call one by their first word:
+ * then the others are left out.
+ */
+function commandsFor(words: readonly string[]) {
+  const [first = ""] = words;
+  const only = Object.hasOwn(COMMANDS, first) ? COMMANDS[first] : undefined;
+  return only === undefined || NEED_ALL.includes(first) ? Object.values(COMMANDS) : [only];
 }
 
 /**
@@ -131,10 +193,4 @@ function refuseForeignFlags(
     const given = program.getOptionValueSource(name as never) === "cli";
     if (given && !own.has(name)) command.error(`error: unknown option '${option.long ?? name}'`);
   }
-}
-
-/** commander's "error: unknown …\n(Did you mean …?)" as one line of ours. */
-function usageError(text: string): string {
-  const words = text.replace(/^error: /, "").trim().replace(/\s*\n\s*/g, " ");
-  return `tydfs: ${words.charAt(0).toUpperCase()}${words.slice(1)}; see tydfs --help`;
 }

@@ -56,8 +56,9 @@ export class ProgressBar {
 
 /** One line: bar, per cent, bytes, rate, time left. */
 export function formatProgress(label: string, progress: Progress, elapsedMs: number): string {
-  const { doneBytes, totalBytes } = progress;
-  const bytesPerMs = doneBytes / Math.max(elapsedMs, 1);
+  const { doneBytes, totalBytes, resumedBytes = 0 } = progress;
+  // What was there already says nothing about speed.
+  const bytesPerMs = (doneBytes - resumedBytes) / Math.max(elapsedMs, 1);
   const rate = `${formatSize(Math.round(bytesPerMs * 1000))}/s`;
   if (totalBytes === undefined) return `${label}  ${formatSize(doneBytes)}  ${rate}`;
   const share = totalBytes === 0 ? 1 : doneBytes / totalBytes;

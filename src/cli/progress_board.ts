@@ -2,15 +2,16 @@
  * The progress of a tree as lines of a terminal: one for each transfer that takes a while, and one
  * for all. Pure functions from counts to text.
  */
-import { formatDuration, formatSize } from "../base/bytes.ts";
+import { formatDuration, formatSize, MIB } from "../base/bytes.ts";
 import { printable } from "./output.ts";
 import type { Running, Tally } from "./tally.ts";
 
 /** A transfer that is over sooner has no line of its own: hundreds a second can't be read. */
 const FIRST_LINE_MS = 400;
+const LINE_BYTES_MIN = MIB;
 const LINES_MAX = 8;
 const BAR_CELLS_MIN = 10;
-const BAR_CELLS_MAX = 30;
+const BAR_CELLS_MAX = 40;
 const NAME_CELLS_MIN = 12;
 /** Per cent, rate and time left with the gaps around them. */
 const FIGURES_CELLS = 5 + 2 + 12 + 2 + 16;
@@ -28,7 +29,7 @@ export function formatBoard(tally: Tally, options: BoardOptions): string[] {
   const width = Math.max(20, columns - 1);
   const linesMax = Math.max(0, Math.min(LINES_MAX, rows - 3));
   const old = [...tally.running.values()].filter(({ job, sinceMs }) =>
-    job.sizeBytes > 0 && nowMs - sinceMs >= FIRST_LINE_MS
+    job.sizeBytes >= LINE_BYTES_MIN && nowMs - sinceMs >= FIRST_LINE_MS
   );
   const lines = old.slice(0, linesMax).map((running) => formatRunning(running, width, nowMs));
   if (old.length > linesMax) lines.push(`… and ${old.length - linesMax} more`);
@@ -87,8 +88,9 @@ function formatRunning({ job, doneBytes, rate }: Running, width: number, nowMs: 
     : `${formatDuration((job.sizeBytes - doneBytes) / bytesPerMs)} left`;
   const name = printable(job.from === "" ? job.path : job.from);
   const room = width - FIGURES_CELLS - 2;
-  // Half of what is left is the bar's, the rest the name's.
-  const cells = Math.min(BAR_CELLS_MAX, Math.max(BAR_CELLS_MIN, Math.floor(room / 2)));
+  // Half of what is left is the bar's, the rest the name's; a narrow window has no bar.
+  const narrow = room < NAME_CELLS_MIN + BAR_CELLS_MIN;
+  const cells = narrow ? 0 : Math.min(BAR_CELLS_MAX, Math.max(BAR_CELLS_MIN, room >> 1));
   const nameCells = Math.max(NAME_CELLS_MIN, room - cells - 2);
   const full = Math.floor(share * cells);
   const bar = "█".repeat(full) + "░".repeat(cells - full);

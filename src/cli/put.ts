@@ -168,9 +168,9 @@ async function putSeveral(run: PutRun): Promise<void> {
     },
     work: async (report, options) => {
       roots = await findRoots(run, report);
-      const { links } = flags;
+      const { links, dryRun } = flags;
       const onTrouble = (error: TydfsError) => report.trouble("", error);
-      const jobs = findPuts(client, roots, { filter, links, signal, put, onTrouble });
+      const jobs = findPuts(client, roots, { filter, links, dryRun, signal, put, onTrouble });
       await runJobs(jobs, options);
     },
   });

@@ -73,6 +73,7 @@ export function addRule(program: Command, session: Session): void {
   const rule = program.command("rule")
     .description("Say which keepers files go to, and how many copies they have")
     .usage("COMMAND [options]")
+    .helpCommand(false)
     .addHelpText("after", EXAMPLES);
   const commands = [
     addCommand(rule, session),

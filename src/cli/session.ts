@@ -7,12 +7,16 @@ import type { CommandUnknownOpts } from "@commander-js/extra-typings";
 import { formatDuration } from "../base/bytes.ts";
 import { systemClock, withTimeout } from "../base/clock.ts";
 import { silentLog, stderrLog } from "../base/log.ts";
-import type { TydfsClient, WaitNotice } from "../client/client.ts";
-import { ConfigError } from "../config/load.ts";
+import type { ClientSettings, TydfsClient, WaitNotice } from "../client/client.ts";
+import { HOW_TO_NAME_ONE } from "../config/connection.ts";
+import { ConfigError, doubtfulVariables } from "../config/load.ts";
+import type { Settings } from "../config/options.ts";
+import { hasCode, TydfsError } from "../wire/errors.ts";
 import { exitStatusOf, reportFailure } from "./exit.ts";
 import { untilInterrupted } from "./interrupt.ts";
 import type { Output } from "./output.ts";
-import { settingsOf } from "./settings_flags.ts";
+import type { InheritedFlags } from "./settings_flags.ts";
+import { clientSettingsOf } from "./settings_flags.ts";
 
 const CLOSE_MS = 1_000;
 
@@ -25,18 +29,46 @@ export interface ClientSession {
   output: Output;
   json: boolean;
   quiet: boolean;
+  /** The settings, with the URL of the cluster that was joined. */
+  settings: Settings;
 }
 
-/** One run of the program. */
+/** Who makes connections, and ends them. */
+export interface Connector {
+  join(settings: JoinSettings): Promise<TydfsClient>;
+  leave(client: TydfsClient): Promise<void>;
+}
+
+export type JoinSettings = ClientSettings & { url: string };
+
+export interface SessionOptions {
+  /** A connection for each command unless given. */
+  connector?: Connector;
+  /** Ctrl-C ends the command, and not the program. */
+  stays?: boolean;
+  /** Flags that hold for each command that does not give them itself. */
+  inherited?: InheritedFlags;
+}
+
+/** One run of the program, or one line of the shell. */
 export class Session {
   readonly output: Output;
   readonly env: Environment;
+  readonly #options: SessionOptions;
+  /** The client of the command that runs. */
+  #client: TydfsClient | undefined;
   /** The status with which the program ends unless an error says another. */
   exitStatus = 0;
 
-  constructor(output: Output, env: Environment) {
+  constructor(output: Output, env: Environment, options: SessionOptions = {}) {
     this.output = output;
     this.env = env;
+    this.#options = options;
+  }
+
+  /** Ctrl-C ends the command only. */
+  get stays(): boolean {
+    return this.#options.stays === true;
   }
 
   /** Shows causes and stacks of errors. */
@@ -44,38 +76,55 @@ export class Session {
     return (this.env["TYDFS_DEBUG"] ?? "") !== "";
   }
 
-  /** Connects, runs `work`, and leaves the cluster whatever happens. */
+  /** Warns of variables that look like settings with a typing error. */
+  warnOfEnvironment(command: CommandUnknownOpts): void {
+    if (this.stays || commonFlags(command).quiet) return;
+    for (const warning of doubtfulVariables(this.env)) this.output.message(`tydfs: ${warning}`);
+  }
+
+  /**
+   * Connects, runs `work`, and leaves the cluster whatever happens. With `tellWaits` false nothing
+   * is said while the client waits: a screen says it itself.
+   */
   async withClient(
     command: CommandUnknownOpts,
     work: (session: ClientSession) => Promise<void>,
+    options: { tellWaits?: boolean } = {},
   ): Promise<void> {
-    const settings = settingsOf(command, this.env);
-    if (settings.url === "") {
-      throw new ConfigError(
-        "Cannot join a cluster: set TYDFS_URL or give --url, as the master's join line says",
-      );
-    }
+    const settings = clientSettingsOf(command, this.env, this.#options.inherited);
     const { output } = this;
     const { json, quiet } = commonFlags(command);
-    const { TydfsClient } = await import("../client/client.ts");
+    const { connector = ownConnection } = this.#options;
     await untilInterrupted(async (signal) => {
-      const client = await TydfsClient.connect({
-        url: settings.url,
-        owner: settings.as === "" ? loginName(this.env) : settings.as,
-        waitMs: settings.wait,
-        parallel: settings.parallel,
-        log: this.debug ? stderrLog("client", { level: "debug", format: "text" }) : silentLog,
-        onWait: (notice) => {
-          if (!quiet) output.message(`tydfs: ${waitWords(notice)}`);
-        },
-      });
+      const silent = quiet || options.tellWaits === false;
+      const client = await connector.join(this.joinSettings(settings, silent)).catch(whoseUrl);
+      this.#client = client;
       try {
-        await work({ client, signal, output, json, quiet });
+        await work({ client, signal, output, json, quiet, settings });
+      } catch (error) {
+        throw await this.#explain(error, signal);
       } finally {
-        const late = () => new Error("no end");
-        await withTimeout(systemClock, client.close(), CLOSE_MS, late).catch(() => {});
+        this.#client = undefined;
+        await connector.leave(client);
       }
-    });
+    }, { stays: this.stays });
+  }
+
+  /** What a client is made of. Throws `ConfigError` when no cluster is named. */
+  joinSettings(settings: Settings, silent: boolean): JoinSettings {
+    if (settings.url === "") {
+      throw new ConfigError(`Cannot join a cluster: no URL is given; ${HOW_TO_NAME_ONE}`);
+    }
+    return {
+      url: settings.url,
+      owner: settings.as === "" ? loginName(this.env) : settings.as,
+      waitMs: settings.wait,
+      parallel: settings.parallel,
+      log: this.debug ? stderrLog("client", { level: "debug", format: "text" }) : silentLog,
+      onWait: (notice) => {
+        if (!silent) this.output.message(`tydfs: ${waitWords(notice)}`);
+      },
+    };
   }
 
   /**
@@ -92,12 +141,39 @@ export class Session {
         await work(item);
       } catch (error) {
         if (signal.aborted || items.length === 1) throw error;
-        reportFailure(error, this.output, this.debug);
+        reportFailure(await this.#explain(error, signal), this.output, this.debug);
         this.exitStatus ||= exitStatusOf(error);
       }
     }
   }
+
+  /** The error, with a similar name where one is not there. */
+  async #explain(error: unknown, signal: AbortSignal): Promise<unknown> {
+    if (this.#client === undefined || !hasCode(error, "not-found")) return error;
+    const { suggestPath } = await import("./similar_path.ts");
+    return await suggestPath(this.#client, error, signal);
+  }
 }
+
+/** Tells how to find out where a URL comes from that leads nowhere. */
+function whoseUrl(error: unknown): never {
+  if (!hasCode(error, "invalid", "no-master", "denied")) throw error;
+  const { code, message, data, cause } = error;
+  const next = "tydfs config show url tells where the URL comes from";
+  throw new TydfsError(code, `${message.replace(/\?$/, "")}; ${next}`, { data, cause });
+}
+
+/** A connection of its own for each command. */
+export const ownConnection: Connector = {
+  async join(settings) {
+    const { TydfsClient } = await import("../client/client.ts");
+    return await TydfsClient.connect(settings);
+  },
+  async leave(client) {
+    const late = () => new Error("no end");
+    await withTimeout(systemClock, client.close(), CLOSE_MS, late).catch(() => {});
+  },
+};
 
 /** The flags of output that every command has. */
 export function commonFlags(command: CommandUnknownOpts): { json: boolean; quiet: boolean } {

@@ -3,17 +3,21 @@
  */
 import type { CommandUnknownOpts } from "@commander-js/extra-typings";
 import { Option } from "@commander-js/extra-typings";
+import { chooseConnection } from "../config/connection.ts";
+import type { LoadedConfig } from "../config/load.ts";
 import { CONFIG_FILE_DEFAULT, findConfigFile, loadConfig } from "../config/load.ts";
 import type { OptionKey, Settings } from "../config/options.ts";
-import { envName, flagName, OPTIONS } from "../config/options.ts";
+import { defaultFor, envName, flagName, OPTIONS, sentenceFor } from "../config/options.ts";
+import { readSaved, savedPath } from "../config/saved.ts";
+import { COLOR_CHOICES } from "./color.ts";
 
 /** Who takes a setting as a flag. */
 export type SettingsUser = "master" | "keeper" | "client";
 
 /** The keys of the settings that `user` takes. */
-export function keysFor(user: SettingsUser): OptionKey[] {
+export function keysFor(user: SettingsUser | "anyone"): OptionKey[] {
   return (Object.keys(OPTIONS) as OptionKey[]).filter((key) =>
-    (OPTIONS[key].for as readonly SettingsUser[]).includes(user)
+    user === "anyone" || (OPTIONS[key].for as readonly SettingsUser[]).includes(user)
   );
 }
 
@@ -23,16 +27,18 @@ export function keysFor(user: SettingsUser): OptionKey[] {
  */
 export function addSettings(
   command: CommandUnknownOpts,
-  user: SettingsUser,
+  user: SettingsUser | "anyone",
   hidden: boolean,
 ): void {
   for (const key of keysFor(user)) {
-    const row: { type: string; default: string; sentence: string; words?: readonly string[] } =
-      OPTIONS[key];
-    const { type, sentence, words, default: standard } = row;
+    const { type, words }: { type: string; words?: readonly string[] } = OPTIONS[key];
+    const role = user === "anyone" ? OPTIONS[key].for[0] : user;
+    const standard = defaultFor(key, role);
+    const sentence = sentenceFor(key, role);
     const value = words?.join("|") ?? type;
     const facts = standard === "" ? envName(key) : `default ${standard}; ${envName(key)}`;
-    const option = new Option(`${flagName(key)} <${value}>`, `${sentence} (${facts})`);
+    const option = new Option(`${flagName(key)} <${value}>`, `${sentence} (${facts})`)
+      .helpGroup("Settings:");
     command.addOption(hidden ? option.hideHelp() : option);
   }
 }
@@ -47,25 +53,67 @@ export function addGlobals(command: CommandUnknownOpts, hidden: boolean): void {
   const globals = [
     new Option("--json", "Print one JSON value on stdout, and nothing else there"),
     new Option("-q, --quiet", "Print no messages but errors"),
+    new Option("--color <when>", "Use colours").choices(COLOR_CHOICES).default("auto"),
     configFlag(),
-  ];
+  ].map((option) => option.helpGroup("Common options:"));
   for (const option of globals) command.addOption(hidden ? option.hideHelp() : option);
 }
 
+/** What a command takes over from the one that it runs in: the flags of `tydfs shell`. */
+export interface InheritedFlags {
+  flags: Partial<Record<OptionKey, string>>;
+  config: string | undefined;
+}
+
+type Environment = Record<string, string | undefined>;
+
 /** The settings of a command as parsed. Throws `ConfigError`. */
-export function settingsOf(
+export function settingsOf(command: CommandUnknownOpts, env: Environment): Settings {
+  return loadSettings(command, env).settings;
+}
+
+/**
+ * The same for a command that joins a cluster as a client: its `url` may be that of a saved
+ * connection, and is empty when there is none at all.
+ */
+export function clientSettingsOf(
   command: CommandUnknownOpts,
-  env: Record<string, string | undefined>,
+  env: Environment,
+  inherited?: InheritedFlags,
 ): Settings {
+  return withConnection(loadSettings(command, env, inherited), env).settings;
+}
+
+/** Settings of a client with the URL that is in force. Throws `ConfigError`. */
+export function withConnection(loaded: LoadedConfig, env: Environment): LoadedConfig {
+  const { url, origin } = chooseConnection(loaded, () => readSaved(savedPath(env)));
+  if (url === loaded.settings.url) return loaded;
+  return { settings: { ...loaded.settings, url }, origin: { ...loaded.origin, url: origin } };
+}
+
+/** The settings of a command, and where each came from. Throws `ConfigError`. */
+export function loadSettings(
+  command: CommandUnknownOpts,
+  env: Environment,
+  inherited?: InheritedFlags,
+): LoadedConfig {
+  const own = givenFlags(command);
+  const flags = { ...inherited?.flags, ...own.flags };
+  if (own.flags.cluster !== undefined && own.flags.url === undefined) delete flags.url;
+  const file = own.config ?? inherited?.config ?? findConfigFile(env);
+  return loadConfig({ flags, env, ...(file === undefined ? {} : { file }) });
+}
+
+/** The settings that stand on the command line as flags. */
+export function givenFlags(command: CommandUnknownOpts): InheritedFlags {
   const parsed: Record<string, unknown> = command.optsWithGlobals();
   const flags: Partial<Record<OptionKey, string>> = {};
   for (const key of Object.keys(OPTIONS) as OptionKey[]) {
     const value = parsed[attributeOf(key)];
     if (typeof value === "string") flags[key] = value;
   }
-  const given = parsed["config"];
-  const file = typeof given === "string" ? given : findConfigFile();
-  return loadConfig({ flags, env, ...(file === undefined ? {} : { file }) }).settings;
+  const config = parsed["config"];
+  return { flags, config: typeof config === "string" ? config : undefined };
 }
 
 function configFlag(): Option {

@@ -1,16 +1,31 @@
-/** `tydfs stat`: what is known of paths, with the place of each chunk where it is asked for. */
+/**
+ * `tydfs stat`: what is known of paths, with the place of each chunk where it is asked for, and
+ * what videos say of themselves.
+ */
 import type { Command } from "@commander-js/extra-typings";
+import { Option } from "@commander-js/extra-typings";
+import type { StatResult, TydfsClient } from "../client/client.ts";
 import { formatStat, statJson } from "./format.ts";
+import type { MediaOutcome } from "./format_media.ts";
+import { formatMedia, isMediaName, mediaJson } from "./format_media.ts";
 import { findMatches, jsonOf } from "./matches.ts";
 import type { Session } from "./session.ts";
 import { addGlobals, addSettings } from "./settings_flags.ts";
 
 const EXAMPLES = `
+Of videos (mp4, m4v, mov, webm, mkv) the file's own header is read too:
+duration, size, codecs, frame rate. A ~ marks a number of frames that follows
+from rate and duration, where the file does not list its frames.
+
 Examples:
   tydfs stat /videos/video.mp4
   tydfs stat --locations /videos/video.mp4     chunks, keepers, and the path on each keeper
   tydfs stat --json '/videos/*.mp4' | jq -r '.[] | [.checksum, .path] | @tsv'
+  tydfs stat --json /videos/video.mp4 | jq .media.video[0].frameRate
 `;
+
+const MEDIA_CHOICES = ["auto", "always", "never"] as const;
+type MediaChoice = typeof MEDIA_CHOICES[number];
 
 /** Declares the command. */
 export function addStat(program: Command, session: Session): void {
@@ -18,21 +33,49 @@ export function addStat(program: Command, session: Session): void {
     .description("Show what is known of a file or directory")
     .argument("<PATH...>", "Paths in the cluster, or patterns")
     .option("--locations", "With each chunk, and where its copies are")
+    .addOption(
+      new Option("--media <when>", "Read what videos say of themselves (auto: by their names)")
+        .choices(MEDIA_CHOICES).default("auto" as const),
+    )
+    .option("--no-media", "Read no file: the same as --media never")
     .addHelpText("after", EXAMPLES)
     .action(async (paths, flags, self) => {
       const locations = flags.locations === true;
+      const choice = flags.media === false ? "never" : flags.media;
       await session.withClient(self, async ({ client, signal, output, json }) => {
         const values: unknown[] = [];
         const options = { client, signal, topmost: false };
         const { entries, several } = await findMatches(session, paths, options);
         await session.forEach(entries, signal, async ({ path }) => {
           const result = await client.stat(path, { signal, locations });
-          if (json) values.push(statJson(result, locations));
-          else formatStat(result, locations).forEach((line) => output.line(line));
+          const media = await mediaOf(client, result, { choice, signal });
+          if (json) {
+            const facts = statJson(result, locations);
+            values.push(media === undefined ? facts : { ...facts, media: mediaJson(media) });
+            return;
+          }
+          const lines = [...formatStat(result, locations), ...(media ? formatMedia(media) : [])];
+          for (const line of lines) output.line(line);
         });
         if (json) output.line(jsonOf(values, { several }));
       });
     });
   addSettings(command, "client", false);
   addGlobals(command, false);
+}
+
+/** What a video says of itself, if anybody asks. That it can't be read is no failure. */
+export async function mediaOf(
+  client: TydfsClient,
+  { entry }: StatResult,
+  { choice, signal }: { choice: MediaChoice; signal: AbortSignal },
+): Promise<MediaOutcome | undefined> {
+  const wanted = choice === "always" || (choice === "auto" && isMediaName(entry.path));
+  if (!wanted || entry.kind !== "file") return undefined;
+  try {
+    return { kind: "read", facts: await client.media(entry.path, { signal }) };
+  } catch (error) {
+    signal.throwIfAborted();
+    return { kind: "failed", reason: error instanceof Error ? error.message : String(error) };
+  }
 }

@@ -69,14 +69,15 @@ export function addSync(program: Command, session: Session): void {
             if (error.data["skipped"] !== true) troubles++;
             report.trouble("", error);
           };
-          const { random } = run;
-          const options = { local, remote, filter, links, signal, random, onTrouble };
+          const { random, dryRun } = run;
+          const options = { local, remote, filter, links, dryRun, signal, random, onTrouble };
           const sides = direction === "up" ? sidesUp(client, options) : sidesDown(client, options);
           return await syncTrees(sides, {
             byChecksum: flags.checksum === true,
             remove: flags.delete === true,
             force: flags.force === true,
             troubles: () => troubles,
+            onSame: () => report.tally.same++,
             onTrouble,
           }, run);
         },

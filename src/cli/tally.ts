@@ -14,6 +14,8 @@ export interface Running {
   job: Job;
   sinceMs: number;
   doneBytes: number;
+  /** Of those, what was there already: it says nothing about speed. */
+  resumedBytes: number;
   rate: Rate;
 }
 
@@ -31,10 +33,10 @@ export class Tally {
   foundAll = false;
   filesDone = 0;
   bytesDone = 0;
-  /** Of those, what was there already from an earlier try. */
-  bytesResumed = 0;
   links = 0;
   directories = 0;
+  /** Entries that needed nothing. */
+  same = 0;
   /** Only mode or time were changed. */
   adjusted = 0;
   removed = 0;
@@ -60,18 +62,30 @@ export class Tally {
   }
 
   started(job: Job, nowMs: number): void {
-    this.running.set(job, { job, sinceMs: nowMs, doneBytes: 0, rate: new Rate(nowMs) });
+    const rate = new Rate(nowMs);
+    this.running.set(job, { job, sinceMs: nowMs, doneBytes: 0, resumedBytes: 0, rate });
   }
 
   progressed(job: Job, progress: Progress, nowMs: number): void {
     const running = this.running.get(job);
     if (running === undefined) return;
     // A new try begins anew.
-    const moved = progress.doneBytes - running.doneBytes;
-    running.doneBytes = progress.doneBytes;
-    this.bytesDone += moved;
-    running.rate.add(Math.max(0, moved), nowMs);
-    this.rate.add(Math.max(0, moved), nowMs);
+    const { doneBytes, resumedBytes = 0 } = progress;
+    const more = doneBytes - running.doneBytes;
+    const resumed = resumedBytes - running.resumedBytes;
+    running.doneBytes = doneBytes;
+    running.resumedBytes = resumedBytes;
+    this.bytesDone += more;
+    const moved = Math.max(0, more - resumed);
+    running.rate.add(moved, nowMs);
+    this.rate.add(moved, nowMs);
+  }
+
+  /** Bytes of what is whole. */
+  get bytesWhole(): number {
+    let bytes = this.bytesDone;
+    for (const { doneBytes } of this.running.values()) bytes -= doneBytes;
+    return bytes;
   }
 
   /** A job is over, as what it has decided to be. `entries` is how many went in a removal. */
@@ -84,6 +98,7 @@ export class Tally {
   }
 
   needless(job: Job, nowMs: number): void {
+    this.same++;
     this.#end(job, "needless", nowMs);
   }
 

@@ -132,7 +132,8 @@ export class TreeReport implements JobListener {
       files: tally.filesDone - tally.links,
       links: tally.links,
       directories: tally.directories,
-      bytes: tally.bytesDone,
+      bytes: tally.bytesWhole,
+      same: tally.same,
       adjusted: tally.adjusted,
       removed: tally.removed,
       skipped: tally.skipped,
@@ -157,10 +158,11 @@ export class TreeReport implements JobListener {
   #summaryLine(): string {
     const { words, dryRun } = this.#options;
     const { tally } = this;
+    const bytes = tally.bytesWhole;
     const elapsedMs = this.#nowMs() - tally.startMs;
-    const rate = formatSize(Math.round(tally.bytesDone / Math.max(1, elapsedMs) * 1000));
+    const rate = formatSize(Math.round(bytes / Math.max(1, elapsedMs) * 1000));
     const files = tally.filesDone - tally.links;
-    const time = dryRun || tally.bytesDone === 0
+    const time = dryRun || bytes === 0
       ? ""
       : ` in ${
         elapsedMs < 60_000 ? `${(elapsedMs / 1000).toFixed(1)} s` : formatDuration(elapsedMs)
@@ -170,10 +172,11 @@ export class TreeReport implements JobListener {
     const part = (count: number, text: string) => count > 0 ? [text] : [];
     return [
       `${would}${dryRun ? words.will : words.done} ${countOf(files, "file", "files")}, ` +
-      `${formatSize(tally.bytesDone)}${time}`,
+      `${formatSize(bytes)}${time}`,
       ...part(tally.links, countOf(tally.links, "link", "links")),
       ...part(tally.directories, countOf(tally.directories, "directory", "directories")),
-      ...part(tally.adjusted, `${grouped(tally.adjusted)} set to the same mode and time`),
+      ...part(tally.same, `${grouped(tally.same)} the same`),
+      ...part(tally.adjusted, `mode or time of ${grouped(tally.adjusted)} set`),
       ...part(tally.removed, `${grouped(tally.removed)} ${dryRun ? "to be removed" : "removed"}`),
       ...part(tally.skipped, `${grouped(tally.skipped)} left out`),
       ...part(tally.failed, `${grouped(tally.failed)} failed`),

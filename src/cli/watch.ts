@@ -14,7 +14,7 @@ import { formatCount } from "./format.ts";
 import { formatWatchEvent, watchJson } from "./format_watch.ts";
 import { printable } from "./output.ts";
 import type { ClientSession, Session } from "./session.ts";
-import { addGlobals, addSettings, settingsOf } from "./settings_flags.ts";
+import { addGlobals, addSettings } from "./settings_flags.ts";
 import { addFilterFlags, filterOf, treeFlags } from "./tree_flags.ts";
 
 const SETTLE_DEFAULT = "750ms";
@@ -22,16 +22,17 @@ const RESCAN_DEFAULT = "10m";
 const POLL_DEFAULT = "5s";
 
 const EXAMPLES = `
-What is new or changed in DIR is sent when it has been quiet for the settle time,
-so that half a file never is. A rename is followed without sending the file
-again. What is removed in DIR stays in the cluster, unless --delete is given; only
-what this watch has sent is ever removed. A file .tydfsignore in any directory
-says what is left alone, as a .gitignore does.
+What is new or changed in DIR is sent when it has been quiet for the settle
+time, so that half a file never is. A rename is followed without sending the
+file again. What is removed in DIR stays in the cluster, unless --delete is
+given; only what this watch has sent is ever removed. A file .tydfsignore in any
+directory says what is left alone, as a .gitignore does.
 
-What was sent is kept in a database below ~/.local/state/tydfs, so that a restart
-sends only what changed meanwhile. At its start a watch also compares with the
-cluster: what is there already is not sent again, what is missing is. A directory
-that vanishes, or a disk that isn't mounted, never leads to removals.
+What was sent is kept in a database below ~/.local/state/tydfs, so that a
+restart sends only what changed meanwhile. At its start a watch also compares
+with the cluster: what is there already is not sent again, what is missing is.
+A directory that vanishes, or a disk that isn't mounted, never leads to
+removals.
 
 Examples:
   tydfs watch ~/Videos /videos
@@ -71,8 +72,8 @@ export function addWatch(program: Command, session: Session): void {
     const options = watchOptions(flags as WatchFlags);
     const tree = { ...treeFlags(self), recursive: true };
     const filter = await filterOf(tree);
-    const { url, transfers } = settingsOf(self, session.env);
     await session.withClient(self, async (connected) => {
+      const { url, transfers } = connected.settings;
       const statePath = await statePathOf(flags.state, url, session.env);
       const places = { directory, remote, statePath };
       const { links } = tree;
@@ -123,13 +124,10 @@ async function run(
   const { directory, remote, once } = options;
   const onEvent = (event: WatchEvent) => {
     if (json) return output.line(JSON.stringify(watchJson(event)));
-    const { kind, text } = formatWatchEvent(event);
-    if (kind === "error") return output.message(`tydfs: ${printable(text)}`);
-    if (quiet) return;
-    if (kind === "result") return output.line(printable(text));
-    const place = event.kind === "watching" ? `watching ${quotePath(directory)} · ` : "tydfs: ";
-    if (event.kind === "watching") output.line(`${place}${text}`);
-    else output.message(`${place}${printable(text)}`);
+    const { kind, text } = formatWatchEvent(event, directory);
+    if (quiet && kind !== "error") return;
+    if (kind === "result") output.line(printable(text));
+    else output.message(`tydfs: ${printable(text)}`);
   };
   const onProgress = collecting(() => {});
   const result = await watchDirectory(client, { ...options, onProgress, onEvent, signal });

@@ -4,7 +4,7 @@ import type { Log } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import type { Bus } from "../wire/bus.ts";
 import type { ChunkTransport } from "../wire/chunk_http.ts";
-import type { ClusterStatus } from "../wire/cluster.ts";
+import type { ClusterStatus, KeeperStatus } from "../wire/cluster.ts";
 import type { ClusterEvent, LoggedEvent } from "../wire/event.ts";
 import type { ChunkLocation, Entry } from "../wire/file.ts";
 import type { Rule, RuleFacts } from "../wire/rule.ts";
@@ -20,6 +20,7 @@ export type {
   ClusterStatus,
   Committed,
   Entry,
+  KeeperStatus,
   LoggedEvent,
   Progress,
   ProgressListener,
@@ -114,4 +115,34 @@ export interface StatResult {
   checksum: string;
   replicas: number;
   chunks: ChunkLocation[];
+}
+
+/** What a video file says of itself. What it does not say is undefined. */
+export interface MediaFacts {
+  /** `mp4`, `mov`, `webm` or `mkv`. */
+  container: string;
+  durationMs?: number;
+  video: VideoFacts[];
+  audio: AudioFacts[];
+}
+
+export interface VideoFacts {
+  codec: string;
+  /** In square pixels, before any rotation. */
+  width: number;
+  height: number;
+  /** Frames per second, on average. */
+  frameRate?: number;
+  frames?: number;
+  /** `frames` follows from rate and duration: the file does not list its frames. */
+  framesEstimated?: true;
+  /** Degrees clockwise by which players turn it. */
+  rotation?: number;
+}
+
+export interface AudioFacts {
+  codec: string;
+  channels: number;
+  /** In hertz. */
+  sampleRate: number;
 }

@@ -30,6 +30,7 @@ import type {
   GetOptions,
   GetResult,
   LoggedEvent,
+  MediaFacts,
   MoveOptions,
   OpenFile,
   OperationOptions,
@@ -46,6 +47,8 @@ import { downloadInOrder, downloadInto } from "./download.ts";
 import { tellKept } from "./kept.ts";
 import { LocalSource, resolveTarget } from "./local_files.ts";
 import { LocalTarget } from "./local_target.ts";
+import type { MemoryBytes } from "./memory_source.ts";
+import { memoryBytes, MemorySource } from "./memory_source.ts";
 import { spanOf } from "./plan.ts";
 import { RemoteFile } from "./remote_file.ts";
 import type { Source } from "./source.ts";
@@ -104,6 +107,13 @@ export class TydfsClient {
     return new TydfsClient({ ...effects, clock: systemClock, random: systemRandom }, settings);
   }
 
+  /** Another client over the same connection, which must not be closed before it is done. */
+  over(settings: ClientSettings): TydfsClient {
+    const { transport, clock, random } = this.#context;
+    const effects = { bus: this.#bus, subjects: this.#subjects, transport, clock, random };
+    return new TydfsClient(effects, settings);
+  }
+
   /** Puts a local file (or a named pipe) at a remote path, in one atomic step. */
   async put(local: string, remote: string, options: PutOptions = {}): Promise<PutResult> {
     const path = parsePath(remote);
@@ -125,6 +135,17 @@ export class TydfsClient {
     options: PutOptions = {},
   ): Promise<PutResult> {
     const source = new StreamSource(stream, this.#context.clock.wallMs());
+    return this.#upload(source, parsePath(remote), options);
+  }
+
+  /** Puts bytes from memory at a remote path; they must not change until it is done. */
+  putMemory(
+    bytes: Uint8Array | MemoryBytes,
+    remote: string,
+    options: PutOptions = {},
+  ): Promise<PutResult> {
+    const memory = bytes instanceof Uint8Array ? memoryBytes(bytes) : bytes;
+    const source = new MemorySource(memory, this.#context.clock.wallMs());
     return this.#upload(source, parsePath(remote), options);
   }
 
@@ -215,16 +236,16 @@ export class TydfsClient {
 
   /**
    * The entries of a directory in byte order (all below it with `recursive`), or the one file that
-   * `remote` names.
+   * `remote` names. With `after` those behind that path, which need not exist.
    */
   async *list(
     remote: string,
-    options: OperationOptions & { recursive?: boolean } = {},
+    options: OperationOptions & { recursive?: boolean; after?: string } = {},
   ): AsyncGenerator<Entry> {
     const { recursive = false } = options;
     const path = parsePath(remote);
     const ask = { signal: signalOf(options), repeatable: true };
-    let after: string | undefined;
+    let { after } = options;
     for (;;) {
       const request = { path, recursive, limit: LIST_PAGE_MAX, ...(after && { after }) };
       const page = await this.#context.trackers.ask(dirList, request, ask);
@@ -251,6 +272,18 @@ export class TydfsClient {
       chunks.push(...page.chunks);
     }
     return { entry, checksum, replicas, chunks };
+  }
+
+  /**
+   * What a video file (mp4, mov, webm, mkv) says of itself, read from its headers. Throws `invalid`
+   * when it is none or broken, `limit` or `timeout` when that takes too much.
+   */
+  async media(remote: string, options: OperationOptions = {}): Promise<MediaFacts> {
+    // It stands on a library that nothing else needs.
+    const { readMedia } = await import("./media.ts");
+    const { clock } = this.#context;
+    const signal = signalOf(options);
+    return await readMedia(await this.open(remote, { signal }), { clock, signal });
   }
 
   /**

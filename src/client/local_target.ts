@@ -8,6 +8,7 @@ import { constants } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { lstat, mkdir, open, rename, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { failpoint } from "../base/failpoint.ts";
 import { lockOpenFile } from "../base/file_lock.ts";
 import { Limiter } from "../base/limit.ts";
 import type { Random } from "../base/random.ts";
@@ -138,6 +139,7 @@ export class LocalTarget {
           const { bytesWritten } = await this.#handle.write(bytes, done, length, at);
           done += bytesWritten;
         }
+        await failpoint("client.get.written");
       } catch (cause) {
         throw localError("write", this.path, cause);
       }
@@ -146,10 +148,11 @@ export class LocalTarget {
 
   /** Puts the file in its place, in one step, with its times and mode. */
   async finish(facts: TargetFacts): Promise<void> {
-    const seconds = facts.mtimeMs / 1000;
+    // As a date, since seconds with a fraction lose a millisecond now and then.
+    const modified = new Date(facts.mtimeMs);
     try {
       await this.#handle.chmod(facts.mode & 0o777);
-      await this.#handle.utimes(seconds, seconds);
+      await this.#handle.utimes(modified, modified);
       if (facts.sync) await this.#handle.sync();
       // Some file systems tell of a failed write only now: before the file is in its place.
       await this.#handle.close();

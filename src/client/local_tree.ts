@@ -9,6 +9,7 @@ import { TydfsError } from "../wire/errors.ts";
 import { quotePath } from "../wire/names.ts";
 import type { TreeFilter } from "./filter.ts";
 import { localError } from "./local_files.ts";
+import { isPartialName } from "./local_target.ts";
 
 /** Entries that are looked at together; the system answers many at once. */
 const BATCH_MAX = 64;
@@ -172,6 +173,8 @@ async function look(
     const message = `Cannot take ${quotePath(shown)}: its name is not UTF-8; rename it`;
     throw new TydfsError("local", message);
   }
+  // A download that is not whole.
+  if (isPartialName(name)) return undefined;
   const path = level.path === "" ? name : `${level.path}/${name}`;
   // What is taken neither as a file nor as a directory needs no look, and may be unreadable.
   if (!filter.takesFile(path) && !filter.entersDirectory(path)) return undefined;

@@ -18,7 +18,7 @@ import type { Random } from "../base/random.ts";
 import { randomHex } from "../base/random.ts";
 import { TydfsError } from "../wire/errors.ts";
 import { PERMISSION_BITS } from "../wire/file.ts";
-import { parentPath, quotePath } from "../wire/names.ts";
+import { quotePath } from "../wire/names.ts";
 import { localError } from "./local_files.ts";
 
 /** Directories that are known to be no links; forgotten all at once when there are more. */
@@ -75,11 +75,11 @@ export class LocalWriter {
   /** Puts a symbolic link at `path`, in place of a file or link that is there. */
   async makeLink(path: string, target: string, mtimeMs: number): Promise<string> {
     const local = await this.prepareFile(path);
-    const temporary = join(dirname(local), `.tydfs-link-${randomHex(this.#random, 6)}`);
+    const temporary = join(dirname(local), `.link.tydfs-${randomHex(this.#random, 6)}`);
     await attempt(local, async () => {
       await symlink(target, temporary);
       try {
-        await lutimes(temporary, mtimeMs / 1000, mtimeMs / 1000);
+        await lutimes(temporary, ...times(mtimeMs));
         await rename(temporary, local);
       } catch (error) {
         await unlink(temporary).catch(() => {});
@@ -97,7 +97,7 @@ export class LocalWriter {
       const isLink = path !== "" && (await lstat(local)).isSymbolicLink();
       if (mode !== undefined && !isLink) await chmod(local, mode & PERMISSION_BITS);
       if (mtimeMs === undefined) return;
-      await (isLink ? lutimes : utimes)(local, mtimeMs / 1000, mtimeMs / 1000);
+      await (isLink ? lutimes : utimes)(local, ...times(mtimeMs));
     });
   }
 
@@ -123,17 +123,14 @@ export class LocalWriter {
       } else {
         await unlink(local);
       }
-      await utimes(above, mtimeMs / 1000, mtimeMs / 1000);
+      await utimes(above, ...times(mtimeMs));
       return true;
     });
   }
 
   async #makeParents(path: string): Promise<void> {
     await this.#makeOnce("");
-    const parts = path.split("/").slice(0, -1);
-    for (const [index] of parts.entries()) {
-      await this.#makeOnce(parts.slice(0, index + 1).join("/"));
-    }
+    for (const above of parentsOf(path)) await this.#makeOnce(above);
   }
 
   /** Makes one directory whose parents are there, unless it is known to be there. */
@@ -162,11 +159,10 @@ export class LocalWriter {
 
   /** Throws unless all directories above `path` are there and no links. */
   async #checkParents(path: string): Promise<void> {
-    for (let above = parentPath(`/${path}`).slice(1); above !== "";) {
+    for (const above of parentsOf(path)) {
       const local = this.place(above);
       if (!this.#known.has(above)) refuseIndirect(local, await this.#look(local));
       this.#learn(above);
-      above = parentPath(`/${above}`).slice(1);
     }
   }
 
@@ -183,6 +179,12 @@ export class LocalWriter {
   }
 }
 
+/** The directories above a path, the outermost first: only then is none reached through a link. */
+function parentsOf(path: string): string[] {
+  const parts = path.split("/").slice(0, -1);
+  return parts.map((_, index) => parts.slice(0, index + 1).join("/"));
+}
+
 function refuseIndirect(
   local: string,
   there: { isSymbolicLink(): boolean; isDirectory(): boolean } | undefined,
@@ -197,6 +199,11 @@ function refuseIndirect(
     ? "there is no such directory"
     : "it is a file, not a directory";
   throw new TydfsError("not-directory", `Cannot write below ${quotePath(local)}: ${state}`);
+}
+
+/** As dates, since seconds with a fraction lose a millisecond now and then. */
+function times(mtimeMs: number): [Date, Date] {
+  return [new Date(mtimeMs), new Date(mtimeMs)];
 }
 
 async function attempt<T>(local: string, task: () => Promise<T>): Promise<T> {

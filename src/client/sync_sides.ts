@@ -16,6 +16,7 @@ import { FileSource } from "./source.ts";
 import type { LinkRule } from "./tree_copy.ts";
 import { factsOf, LocalJobs, RemoteJobs } from "./tree_jobs.ts";
 import type { TreeEntry } from "./tree_merge.ts";
+import { sameFacts } from "./tree_merge.ts";
 import type { SyncSides } from "./tree_sync.ts";
 
 export interface SidesOptions {
@@ -23,6 +24,8 @@ export interface SidesOptions {
   remote: string;
   filter: TreeFilter;
   links: LinkRule;
+  /** Nothing is changed, not even times of directories. */
+  dryRun: boolean;
   signal: AbortSignal;
   random: Random;
   onTrouble: (error: TydfsError) => void;
@@ -34,11 +37,15 @@ export function sidesUp(client: TydfsClient, options: SidesOptions): SyncSides {
   return {
     sourceName: local,
     targetName: remote,
-    begin: async (dryRun) => {
+    begin: async () => {
       const { signal } = options;
       const root = treeEntryOf(await rootOf(local, options));
-      if (dryRun) return;
-      await client.makeDirectory(remote, { ...factsOf(root), parents: true, signal });
+      if (options.dryRun) return;
+      const facts = factsOf(root);
+      const { made } = await client.makeDirectory(remote, { ...facts, parents: true, signal });
+      if (made || remote === "/") return;
+      const { entry } = await client.stat(remote, { signal });
+      if (!sameFacts(root, treeEntry(entry, ""))) await client.set(remote, facts, { signal });
     },
     source: () => localTree(local, options),
     target: () => remoteTarget(client, options),
@@ -50,22 +57,22 @@ export function sidesUp(client: TydfsClient, options: SidesOptions): SyncSides {
 
 /** The local tree becomes like the cluster's. */
 export function sidesDown(client: TydfsClient, options: SidesOptions): SyncSides {
-  const { local, remote, filter, links, signal, random, onTrouble } = options;
+  const { local, remote, filter, links, dryRun, signal, random, onTrouble } = options;
   const writer = new LocalWriter(local, random);
   const open = new OpenDirectories(async (entry, touched) => {
-    if (touched) await writer.setFacts(entry.path, factsOf(entry)).catch(onTrouble);
+    if (touched && !dryRun) await writer.setFacts(entry.path, factsOf(entry)).catch(onTrouble);
   });
   return {
     sourceName: remote,
     targetName: local,
-    begin: async (dryRun) => {
+    begin: async () => {
       const { entry } = await client.stat(remote, { signal });
       if (entry.kind !== "directory") throw noDirectory(remote);
-      if (dryRun || !await writer.makeDirectory("")) return;
+      if (dryRun) return;
       const root = treeEntry(entry, "");
-      await open.enter(root);
-      // Even an empty one is to have its time.
+      await writer.makeDirectory("");
       await writer.setFacts("", factsOf(root));
+      await open.enter(root);
     },
     source: () => listTree(client, remote, { filter, links: links !== "skip", signal }),
     target: () => localTarget(options),

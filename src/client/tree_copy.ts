@@ -22,6 +22,8 @@ export interface FindOptions {
   signal: AbortSignal;
   filter: TreeFilter;
   links: LinkRule;
+  /** Nothing is changed, not even times of directories. */
+  dryRun: boolean;
   /** Hears of what can't be read or written; the rest goes on. */
   onTrouble: (error: TydfsError) => void;
 }
@@ -90,7 +92,7 @@ async function* findBelow(
   const remoteOf = (path: string) => joinPath(remote, inner(path));
   const jobs = new LocalJobs(client, { writer, get, remoteOf });
   const open = new OpenDirectories(async (entry) => {
-    if (entry.path === root.path && !root.withFacts) return;
+    if (options.dryRun || entry.path === root.path && !root.withFacts) return;
     await writer.setFacts(entry.path, factsOf(entry)).catch(onTrouble);
   });
   const top = treeEntry(root.entry, root.path);

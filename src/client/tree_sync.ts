@@ -18,8 +18,8 @@ const HELD_MAX = 50_000;
 export interface SyncSides {
   sourceName: string;
   targetName: string;
-  /** Looks at the source's root, and makes the target's unless that is there or `dryRun`. */
-  begin: (dryRun: boolean) => Promise<void>;
+  /** Looks at the source's root, and makes the target's like it, but for a dry run. */
+  begin: () => Promise<void>;
   /** Throws when there is no such directory. */
   source: () => AsyncIterable<TreeEntry>;
   /** Nothing when there is no such directory yet. */
@@ -42,6 +42,8 @@ export interface SyncOptions {
   force: boolean;
   /** How many entries could not be looked at so far. */
   troubles: () => number;
+  /** Hears of each entry that both sides have alike. */
+  onSame: () => void;
   onTrouble: (error: TydfsError) => void;
 }
 
@@ -64,7 +66,7 @@ export async function syncTrees(
   run: RunOptions,
 ): Promise<{ removalsLeftOut: number }> {
   if (options.remove && !options.force) await mustHaveEntries(sides);
-  await sides.begin(run.dryRun);
+  await sides.begin();
   let failures = 0;
   const listener = hearingFailures(run.listener, () => failures++);
   const runAll = (jobs: AsyncIterable<Job>, transfers = run.transfers) =>
@@ -72,6 +74,7 @@ export async function syncTrees(
 
   let later: Later = { removals: [], blocked: [], more: false };
   await runAll(findCopies(sides, { ...options, dryRun: run.dryRun, signal: run.signal }, later));
+  if (run.dryRun) return { removalsLeftOut: 0 };
   for (;;) {
     const { removals, blocked, more } = later;
     if (failures + options.troubles() > 0) {
@@ -86,7 +89,7 @@ export async function syncTrees(
     // What is below goes before the directory itself.
     await runAll(inTurn(removals.filter((entry) => !whole(entry)).reverse().map(jobOf)), 1);
     await runAll(inTurn(blocked.map((entry) => sides.jobs.copy(entry))));
-    if (!more || run.dryRun) return { removalsLeftOut: 0 };
+    if (!more) return { removalsLeftOut: 0 };
     later = await findLater(sides);
     if (later.removals.length === 0) return { removalsLeftOut: 0 };
   }
@@ -119,6 +122,7 @@ async function* findCopies(
     if (pair.kind === "both") {
       const job = comparisonJob(sides, pair, options);
       if (job !== undefined) yield await held(source, job);
+      else options.onSame();
     } else if (pair.kind === "blocked") {
       if (!remove) yield await held(source, blockedJob(sides, source));
       else if (!dryRun) putOff(sides, pair, later);

@@ -5,6 +5,7 @@
  * kept on this side: each chunk is offered with its sums, and the master says which are there.
  */
 import { must } from "../base/assert.ts";
+import { failpoint } from "../base/failpoint.ts";
 import type { ErrorCode } from "../wire/errors.ts";
 import type { Limiter } from "../base/limit.ts";
 import { hasCode, TydfsError } from "../wire/errors.ts";
@@ -227,6 +228,7 @@ async function sendChunks(
           const shipment = { chunk, sums: await chunk.sums(), placement: undefined };
           return await sender.send(shipment, signal);
         });
+        await failpoint("client.put.stored");
         chunk.release();
         sent[chunk.seq] = { sums, sizeBytes: chunk.sizeBytes };
         tally.add(chunk, wasThere);

@@ -5,8 +5,11 @@
  */
 import { existsSync, readFileSync } from "node:fs";
 import { parse as parseToml, TomlError } from "smol-toml";
+import { join } from "node:path";
 import { formatDuration, formatSize, parseDuration, parseSize } from "../base/bytes.ts";
+import { didYouMean, similarWord } from "../base/similar.ts";
 import { ConfigError } from "./config_error.ts";
+import { configHome } from "./home.ts";
 import { parseLabels } from "./labels.ts";
 import { envName, flagName, type OptionKey, OPTIONS, type Settings } from "./options.ts";
 import { parseRules, RULE_KEY, type RuleSetting } from "./rules.ts";
@@ -16,9 +19,31 @@ export { ConfigError } from "./config_error.ts";
 /** The configuration file that is read when none is named. */
 export const CONFIG_FILE_DEFAULT = "tydfs.toml";
 
-/** The path of the configuration file in the working directory, if there is one. */
-export function findConfigFile(): string | undefined {
-  return existsSync(CONFIG_FILE_DEFAULT) ? CONFIG_FILE_DEFAULT : undefined;
+/** Values as they may be written, for errors. */
+const SUCH_AS: Readonly<Record<string, string>> = { number: "3", size: "64MiB", duration: "30s" };
+
+/** Variables that are no settings. */
+const OTHER_VARIABLES = ["TYDFS_DEBUG", "TYDFS_FAILPOINTS"];
+
+/**
+ * The path of the configuration file that is read when none is named: that of the working
+ * directory, else the user's own (`~/.config/tydfs/tydfs.toml`); undefined when there is neither.
+ */
+export function findConfigFile(env: Record<string, string | undefined>): string | undefined {
+  const home = configHome(env);
+  const places = [CONFIG_FILE_DEFAULT, ...(home ? [join(home, CONFIG_FILE_DEFAULT)] : [])];
+  return places.find((path) => existsSync(path));
+}
+
+/** A warning for each variable of the environment that looks like a setting with a typing error. */
+export function doubtfulVariables(env: Record<string, string | undefined>): string[] {
+  const known = [...(Object.keys(OPTIONS) as OptionKey[]).map(envName), ...OTHER_VARIABLES];
+  return Object.keys(env).filter((name) => name.startsWith("TYDFS_") && !known.includes(name))
+    .flatMap((name) => {
+      const similar = similarWord(name, known);
+      if (similar === undefined) return [];
+      return [`The environment has ${name}, which is no setting: did you mean ${similar}?`];
+    });
 }
 
 export interface ConfigSources {
@@ -29,10 +54,21 @@ export interface ConfigSources {
   file?: string;
 }
 
-/** The settings, and for each where it came from (`flag`, `env`, `file`, `default`). */
+export type OriginKind = "flag" | "environment" | "file" | "saved" | "default";
+
+/** Where a value came from. */
+export interface Origin {
+  kind: OriginKind;
+  /** The same for people: `flag --wait`, `file "tydfs.toml", line 3`. */
+  text: string;
+  /** The value as it was written there. */
+  written: string;
+}
+
+/** The settings, and for each where it came from. */
 export interface LoadedConfig {
   settings: Settings;
-  origin: Record<OptionKey, string>;
+  origin: Record<OptionKey, Origin>;
 }
 
 /**
@@ -44,20 +80,28 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
     ? { values: {}, rules: [] }
     : readConfigFile(sources.file);
   const settings: Record<string, unknown> = { rules };
-  const origin: Record<string, string> = {};
+  const origin: Partial<Record<OptionKey, Origin>> = {};
   for (const key of Object.keys(OPTIONS) as OptionKey[]) {
-    const found: [string | undefined, string][] = [
-      [sources.flags[key], `flag ${flagName(key)}`],
-      [sources.env[envName(key)], `environment ${envName(key)}`],
-      [file[key], `file ${sources.file}`],
-      [OPTIONS[key].default, "default"],
-    ];
-    const [text = "", place = ""] = found.find(([value]) => value !== undefined && value !== "") ??
-      ["", "default"];
-    settings[key] = parseOption(key, text, place);
-    origin[key] = place;
+    const found = findValue(key, sources, file[key]);
+    settings[key] = parseOption(key, found.written, found.text);
+    origin[key] = found;
   }
-  return { settings: settings as Settings, origin: origin as Record<OptionKey, string> };
+  return { settings: settings as Settings, origin: origin as Record<OptionKey, Origin> };
+}
+
+/** The value of a setting, from the first place that has one. */
+function findValue(
+  key: OptionKey,
+  { flags, env, file }: ConfigSources,
+  inFile: FileValue = { text: "", line: 0 },
+): Origin {
+  const places: Origin[] = [
+    { kind: "flag", text: `flag ${flagName(key)}`, written: flags[key] ?? "" },
+    { kind: "environment", text: `environment ${envName(key)}`, written: env[envName(key)] ?? "" },
+    { kind: "file", text: `file "${file}", line ${inFile.line}`, written: inFile.text },
+  ];
+  return places.find(({ written }) => written !== "") ??
+    { kind: "default", text: "default", written: OPTIONS[key].default };
 }
 
 /** Parses one setting; `place` is named in the error. */
@@ -69,7 +113,7 @@ export function parseOption(key: OptionKey, text: string, place: string): unknow
     case "text": {
       const words: readonly string[] | undefined = "words" in option ? option.words : undefined;
       if (words !== undefined && !words.includes(text)) {
-        throw fail(`it must be one of ${words.join(", ")}`);
+        throw fail(`it must be one of ${words.join(", ")}${didYouMean(text, words)}`);
       }
       return text;
     }
@@ -94,7 +138,7 @@ function inBounds(
   show: (value: number) => string,
 ): number {
   const option: { type: string; min?: number; max?: number; multiple?: number } = OPTIONS[key];
-  if (value === undefined) throw fail(`it is no ${option.type}`);
+  if (value === undefined) throw fail(`it is no ${option.type}, such as ${SUCH_AS[option.type]}`);
   if (option.min !== undefined && value < option.min) {
     throw fail(`the least is ${show(option.min)}`);
   }
@@ -109,9 +153,14 @@ function inBounds(
 
 /** What a `tydfs.toml` says. */
 interface ConfigFile {
-  /** Every value as the text it would be on the command line. */
-  values: Partial<Record<OptionKey, string>>;
+  values: Partial<Record<OptionKey, FileValue>>;
   rules: RuleSetting[];
+}
+
+/** A value in a file: as the text that it would be on the command line. */
+interface FileValue {
+  text: string;
+  line: number;
 }
 
 /** Reads a `tydfs.toml`: flat but for its rules. */
@@ -120,7 +169,8 @@ function readConfigFile(path: string): ConfigFile {
   try {
     text = readFileSync(path, "utf8");
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const { code, message } = cause as Error & { code?: string };
+    const reason = code === "ENOENT" ? "there is no such file" : message;
     throw new ConfigError(`Cannot read the configuration "${path}": ${reason}`);
   }
   let table: Record<string, unknown>;
@@ -131,13 +181,17 @@ function readConfigFile(path: string): ConfigFile {
     const reason = cause.message.split("\n")[0];
     throw new ConfigError(`Cannot read "${path}", line ${cause.line}: ${reason}`);
   }
-  const values: Partial<Record<OptionKey, string>> = {};
+  const values: Partial<Record<OptionKey, FileValue>> = {};
   const { [RULE_KEY]: ruleTables, ...flat } = table;
   for (const [key, value] of Object.entries(flat)) {
-    if (!(key in OPTIONS)) {
-      throw new ConfigError(`Unknown key "${key}" in "${path}", line ${lineOf(text, key)}`);
+    const line = lineOf(text, key);
+    const place = `"${path}", line ${line}`;
+    if (!Object.hasOwn(OPTIONS, key)) {
+      const known = [...Object.keys(OPTIONS), RULE_KEY];
+      const next = didYouMean(key, known) || "; tydfs config show lists the keys";
+      throw new ConfigError(`Unknown key "${key}" in ${place}${next}`);
     }
-    values[key as OptionKey] = asText(value, `"${path}", line ${lineOf(text, key)}`, key);
+    values[key as OptionKey] = { text: asText(value, place, key), line };
   }
   const settings = new Set(Object.keys(OPTIONS));
   const rules = ruleTables === undefined ? [] : parseRules(ruleTables, { text, path, settings });
@@ -150,7 +204,9 @@ function asText(value: unknown, place: string, key: string): string {
   if (typeof value === "object" && value !== null) {
     return Object.entries(value).map(([label, word]) => `${label}=${String(word)}`).join(",");
   }
-  throw new ConfigError(`Cannot use the value of "${key}" in ${place}`);
+  throw new ConfigError(
+    `Cannot use the value of "${key}" in ${place}: it must be text, a number, or a list of these`,
+  );
 }
 
 function lineOf(text: string, key: string): number {

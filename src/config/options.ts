@@ -21,6 +21,8 @@ interface OptionRow<T extends OptionType = OptionType> {
   max?: number;
   /** Only multiples of it are allowed. */
   multiple?: number;
+  /** Those for whom the default holds; all unless given. */
+  defaultFor?: readonly ("master" | "keeper" | "client")[];
   /** Allowed words, for texts. */
   words?: readonly string[];
 }
@@ -91,8 +93,10 @@ export const OPTIONS = {
   cluster: row({
     type: "text",
     default: "main",
-    for: ["master"],
-    sentence: "The cluster's name: several may share one NATS",
+    defaultFor: ["master"],
+    for: ["master", "client"],
+    sentence: "master: the cluster's name, as several may share one NATS; " +
+      "client: the name of a saved connection (tydfs login)",
   }),
   keepers: row({
     type: "list",
@@ -269,6 +273,26 @@ export type Settings =
     [K in OptionKey]: K extends "port" ? number | undefined : ValueOf[(typeof OPTIONS)[K]["type"]];
   }
   & { rules: readonly RuleSetting[] };
+
+/**
+ * What a setting is to one of its users: of `master: …; keeper: …; …` the others' parts are left
+ * out.
+ */
+export function sentenceFor(key: OptionKey, user: "master" | "keeper" | "client"): string {
+  const parts = OPTIONS[key].sentence.split("; ").flatMap((part) => {
+    const role = /^(master|keeper|client): /.exec(part);
+    if (role === null) return [part];
+    return role[1] === user ? [part.slice(role[0].length)] : [];
+  });
+  const sentence = parts.join("; ");
+  return sentence.charAt(0).toUpperCase() + sentence.slice(1);
+}
+
+/** The default of a setting for one of its users, as it would be written; empty when unset. */
+export function defaultFor(key: OptionKey, user: "master" | "keeper" | "client"): string {
+  const row: { default: string; defaultFor?: readonly string[] } = OPTIONS[key];
+  return row.defaultFor === undefined || row.defaultFor.includes(user) ? row.default : "";
+}
 
 /** The environment's name of a setting: `TYDFS_CHUNK_SIZE`. */
 export function envName(key: OptionKey): string {

@@ -3,6 +3,7 @@
  * Errors name the file and the line.
  */
 import { whyNotPattern } from "../base/pattern.ts";
+import { didYouMean } from "../base/similar.ts";
 import { ConfigError } from "./config_error.ts";
 import { parseLabels } from "./labels.ts";
 
@@ -40,7 +41,9 @@ export function parseRules(
   const rules = (tables as Record<string, unknown>[]).map((table, index) => {
     for (const key of Object.keys(table)) {
       if (KEYS.includes(key)) continue;
-      const hint = settings.has(key) ? "; settings stand above the first [[rule]]" : "";
+      const hint = settings.has(key)
+        ? "; settings stand above the first [[rule]]"
+        : didYouMean(key, KEYS);
       throw refuse(`Unknown key "${key}" of a rule${hint}`, index, key);
     }
     return parseRule(table, (reason, key) => refuse(reason, index, key));

@@ -8,6 +8,8 @@ import { systemClock } from "../base/clock.ts";
 import { takeFileLock } from "../base/file_lock.ts";
 import { Lifetime } from "../base/lifetime.ts";
 import type { Log } from "../base/log.ts";
+import type { Notifier } from "../base/notifier.ts";
+import { silentNotifier } from "../base/notifier.ts";
 import { systemRandom } from "../base/random.ts";
 import type { ChunkStore } from "../chunks/chunk_store.ts";
 import type { Disk } from "../chunks/disk.ts";
@@ -45,6 +47,8 @@ export interface KeeperOptions {
   log: Log;
   /** The version of tydfs, for the cluster's status. */
   version?: string;
+  /** Hears when the keeper has joined, and when it stops. */
+  notifier?: Notifier;
 }
 
 const DATA_DEFAULT = "./tydfs-keeper";
@@ -55,7 +59,7 @@ const STOP_MS = DRAIN_MS + 3_000;
 
 /** Runs a keeper until SIGTERM or SIGINT; resolves the exit status. */
 export async function runKeeper(options: KeeperOptions): Promise<number> {
-  const { log } = options;
+  const { log, notifier = silentNotifier } = options;
   const lifetime = new Lifetime(systemClock, log);
   const end = Promise.withResolvers<number>();
   const stop = new AbortController();
@@ -66,14 +70,16 @@ export async function runKeeper(options: KeeperOptions): Promise<number> {
   started.catch((error) => end.resolve(exitOf(error, stop.signal.aborted, log)));
   const status = await end.promise;
   log.info("The keeper stops", { status });
+  notifier.stopping();
   stop.abort(new TydfsError("interrupted", "The keeper stops"));
   await lifetime.stop(STOP_MS);
+  notifier.close();
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.off(signal, onSignal);
   return status;
 }
 
 async function startKeeper(
-  { settings, log, version }: KeeperOptions,
+  { settings, log, version, notifier = silentNotifier }: KeeperOptions,
   lifetime: Lifetime,
   end: (status: number) => void,
   signal: AbortSignal,
@@ -86,6 +92,7 @@ async function startKeeper(
   lifetime.own("lock", () => lock.release());
   await disk.remove(READY_FILE);
 
+  notifier.status(`Waiting for the master at ${url.host}:${url.port}`);
   // Before all else that is written: a wrong secret must not bind the directory to a wrong cluster.
   const bus = await connectBus(url, settings.name, log, end);
   lifetime.own("bus", () => bus.close());
@@ -124,6 +131,7 @@ async function startKeeper(
   signal.throwIfAborted();
   await markReady(disk, identity.id, lifetime);
   log.info("The keeper is ready", { host: introduction.host, ports: taken.join(",") });
+  notifier.ready(`Joined as ${name}; serves ports ${taken.join(", ")}`);
 }
 
 function parseKeeperUrl(text: string): ClusterUrl {

@@ -8,6 +8,8 @@ import { networkInterfaces } from "node:os";
 import { systemClock as clock } from "../base/clock.ts";
 import { Lifetime } from "../base/lifetime.ts";
 import type { Log } from "../base/log.ts";
+import type { Notifier } from "../base/notifier.ts";
+import { silentNotifier } from "../base/notifier.ts";
 import { systemRandom as random } from "../base/random.ts";
 import type { Settings } from "../config/options.ts";
 import { buildInfo, embeddedNatsServer } from "../embedded.ts";
@@ -27,6 +29,8 @@ import { buffersOf, openTables } from "./wiring.ts";
 export interface MasterOptions {
   settings: Settings;
   log: Log;
+  /** Hears when the master answers, and when it stops. */
+  notifier?: Notifier;
 }
 
 /** The data directory when none is given. */
@@ -39,7 +43,7 @@ const STOP_MS = 8_000;
  * what keeps it from starting.
  */
 export async function runMaster(options: MasterOptions): Promise<number> {
-  const { log } = options;
+  const { log, notifier = silentNotifier } = options;
   const lifetime = new Lifetime(clock, log);
   const end = Promise.withResolvers<number>();
   const die = (error: TydfsError) => {
@@ -55,14 +59,16 @@ export async function runMaster(options: MasterOptions): Promise<number> {
     await startMaster(options, lifetime, die);
     return await end.promise;
   } finally {
+    notifier.stopping();
     await lifetime.stop(STOP_MS);
+    notifier.close();
     process.off("SIGTERM", onSignal).off("SIGINT", onSignal);
     log.info("Stopped");
   }
 }
 
 async function startMaster(
-  { settings, log }: MasterOptions,
+  { settings, log, notifier = silentNotifier }: MasterOptions,
   lifetime: Lifetime,
   die: (error: TydfsError) => void,
 ): Promise<void> {
@@ -123,6 +129,7 @@ async function startMaster(
   log.info("The master is ready", { epoch, port: nats.url.port, nats: nats.version });
   log.info(`Keepers join with: TYDFS_URL=${keeper} tydfs keeper`);
   log.info(`Clients join with: export TYDFS_URL=${client}`);
+  notifier.ready(`Answers on port ${nats.url.port}`);
 }
 
 interface StartNatsOptions extends MasterOptions {

@@ -192,11 +192,8 @@ export class Reports {
       return await journal.submit(operation);
     } catch (error) {
       if (hasCode(error, "exists", "is-directory", "not-directory", "expired")) {
-        const { commit: _refused, ...copies } = operation;
-        await journal.submit(copies).catch((cause) => {
-          // A condemned chunk is on record: its copies are on their way out.
-          if (!hasCode(cause, "expired")) throw cause;
-        });
+        const { commit: _commit, place: _place, ...copies } = operation;
+        await journal.submit(copies);
       }
       throw error;
     }
@@ -265,10 +262,12 @@ function storedOperation(
   const { path, upload, seq, offset } = origin;
   const chunk = { id, sizeBytes, sums, goal, ...(policy === undefined ? {} : { policy }) };
   const base = { kind: "chunk.stored", chunk, keepers: request.keepers, atMs } as const;
-  // Only a head with enough copies gives a chunk its use. Others' reports may be late: the client
-  // has sent the chunk elsewhere by then.
-  if (!request.head || request.keepers.length < minCopies) return base;
-  if (commit === undefined) return { ...base, place: { upload, seq, offset } };
+  if (request.keepers.length < minCopies) return base;
+  // Only a head's report is surely of a client that waits for it. With others it may have gone, or
+  // have sent the chunk elsewhere: it commits nothing then, and takes no other chunk's place.
+  const late = request.head ? {} : { late: true };
+  if (commit === undefined) return { ...base, place: { upload, seq, offset, ...late } };
+  if (!request.head) return base;
   const { replicas, ...facts } = commit;
   const file = { path, ...facts, ...(replicas === undefined ? {} : { replicas }) };
   return { ...base, commit: { upload, file } };

@@ -247,6 +247,6 @@ function connectFailure(url: ClusterUrl, cause: unknown): TydfsError {
     return new TydfsError("denied", message, { cause });
   }
   const message = `Cannot reach a master at ${place}: ${words}; ` +
-    `is it running, and is the URL (--url or TYDFS_URL) right?`;
+    `is it running, and is this the right place?`;
   return new TydfsError("no-master", message, { cause });
 }

@@ -44,5 +44,5 @@ export function formatClusterUrl(url: ClusterUrl): string {
 }
 
 function badUrl(reason: string): TydfsError {
-  return new TydfsError("invalid", `Cannot use the cluster's URL (--url or TYDFS_URL): ${reason}`);
+  return new TydfsError("invalid", `Cannot use the cluster's URL: ${reason}`);
 }

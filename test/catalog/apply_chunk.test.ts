@@ -49,9 +49,16 @@ session("condemn marks unneeded chunks only, and no late report revives one", [
   ["put /f x", REMOVED],
   ["gone k0 x", "ok"],
   ["put /f x", REMOVED],
-  ["stored x 10 k1", REMOVED],
+  ["begin u /f", "ok"],
+  ["place u 0 0 x 10 k1", REMOVED],
   ["chunk x", "0 refs, 0/1 copies on  orphan since 1003"],
-  ["put /g y", "/g v8, 10 bytes, 2/3"],
+  // A copy that was on its way when the others were deleted goes the same way.
+  ["stored x 10 k1", "ok"],
+  ["chunk x", "0 refs, 1/1 copies on 1 orphan since 1003"],
+  ["condemn x 9999", "x"],
+  ["gone k1 x", "ok"],
+  ["put /f x", REMOVED],
+  ["put /g y", "/g v12, 10 bytes, 2/3"],
   ["condemn y 9999", "none"],
   ["condemn z 9999", "none"],
 ]);

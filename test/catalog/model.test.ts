@@ -47,6 +47,7 @@ const steps = fc.array(
       upload,
       seq: fc.nat({ max: 2 }),
       small: fc.nat({ max: 3 }).map((one) => one === 0),
+      late: fc.nat({ max: 3 }).map((one) => one === 0),
       keepers: fc.uniqueArray(keeper, { minLength: 1, maxLength: KEEPERS }),
     }),
     step(4, "commit", { upload, chunks: fc.nat({ max: 3 }) }),

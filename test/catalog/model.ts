@@ -34,7 +34,15 @@ export type Step =
     idle: boolean;
   }
   | { verb: "touch"; upload: string }
-  | { verb: "place"; upload: string; seq: number; small: boolean; keepers: number[] }
+  | {
+    verb: "place";
+    upload: string;
+    seq: number;
+    small: boolean;
+    /** Its client may have gone. */
+    late: boolean;
+    keepers: number[];
+  }
   | { verb: "commit"; upload: string; chunks: number }
   | { verb: "abort"; upload: string; keep: boolean }
   | { verb: "purge"; limit: number }
@@ -139,13 +147,17 @@ export class Model {
         const keepers = step.keepers.map((number) => `k${number}`).join(",");
         const size = this.sizeOf(label);
         const offset = step.seq * size;
-        upload?.chunks.set(step.seq, { label, offset });
-        if (upload !== undefined) {
+        if (!step.late || upload?.chunks.has(step.seq) === false) {
+          upload?.chunks.set(step.seq, { label, offset });
+        }
+        if (upload !== undefined && !step.late) {
           upload.touched = this.#steps;
           upload.superseded = false;
         }
         return {
-          line: `place ${id} ${step.seq} ${offset} ${label} ${size} ${keepers}`,
+          line: `place ${
+            step.late ? "-l " : ""
+          }${id} ${step.seq} ${offset} ${label} ${size} ${keepers}`,
           verdict: "ok",
         };
       }

@@ -84,6 +84,25 @@ session("an upload with nothing worth keeping is dropped, not paused", [
   ["put /f x", 'expired: Cannot commit "/f": its upload was dropped'],
 ]);
 
+// Its client was killed while it was on its way: it is there for the next one all the same.
+session("a chunk that comes late takes a free place, and no other's", [
+  ["begin u /big", "ok"],
+  ["place u 0 0 x 10 k0,k1", "ok"],
+  ["abort -k u", "kept"],
+  ["place -l u 0 0 other 10 k0,k1", "ok"],
+  ["chunk other", "0 refs, 2/3 copies on 0,1 orphan since 1006"],
+  ["place -l u 1 10 y 10 k0,k1", "ok"],
+  ["place -l u 1 10 y 10 k2", "ok"],
+  ["chunk y", "1 refs, 3/3 copies on 0,1,2"],
+  ["begin -r v /big", "20 bytes resumed"],
+  ["place -l u 2 20 z 10 k0,k1", "ok"],
+  ["chunk z", "0 refs, 2/3 copies on 0,1 orphan since 1010"],
+  ["begin w /f", "ok"],
+  ["put /f", "/f v13, 10 bytes, 2/3"],
+  ["place -l w 0 0 late 10 k0,k1", "ok"],
+  ["abort -k w", "ok"],
+]);
+
 // Its client was killed, and the next one was done before that was found out.
 session("an upload that was not heard since a commit at its path is dropped, not paused", [
   ["begin u /big", "ok"],

@@ -227,9 +227,10 @@ export class World {
         return kept ? "kept" : "ok";
       }
       case "place": {
-        // place UPLOAD SEQ OFFSET CHUNK SIZE KEEPERS
+        // place UPLOAD SEQ OFFSET CHUNK SIZE KEEPERS; -l comes late
         const [offset = "", chunk = "", size = "", keepers = ""] = others;
-        const place = { upload, seq: Number(second), offset: Number(offset) };
+        const late = flags.includes("-l") ? { late: true } : {};
+        const place = { upload, seq: Number(second), offset: Number(offset), ...late };
         this.store(chunk, Number(size), keepers.split(","), { place });
         return "ok";
       }

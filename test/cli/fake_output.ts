@@ -1,4 +1,5 @@
 /** A console that keeps what is written to it. */
+import { plain } from "../../src/cli/color.ts";
 import type { Output } from "../../src/cli/output.ts";
 
 export class FakeOutput implements Output {
@@ -6,6 +7,9 @@ export class FakeOutput implements Output {
   readonly rows = 40;
   /** What the board has shown, the latest last. */
   readonly boards: (readonly string[])[] = [];
+  readonly resultsOnTerminal = false;
+  paint = plain;
+  messagePaint = plain;
   readonly lines: string[] = [];
   readonly messages: string[] = [];
   drawn = "";

@@ -8,9 +8,8 @@ import {
   formatStat,
   statJson,
 } from "../../src/cli/format.ts";
-import { formatStatus } from "../../src/cli/format_status.ts";
 import { formatProgress, ProgressBar } from "../../src/cli/progress.ts";
-import type { ClusterStatus, Entry, StatResult } from "../../src/client/client.ts";
+import type { Entry, StatResult } from "../../src/client/client.ts";
 import { MIB } from "../../src/base/bytes.ts";
 import { LINK_MODE } from "../../src/wire/file.ts";
 import { FakeOutput } from "./fake_output.ts";
@@ -150,67 +149,14 @@ test("formatGet tells what was checked and where it is", () => {
   );
 });
 
-const STATUS: ClusterStatus = {
-  cluster: "main",
-  master: { version: "0.1.0", nats: "2.15.1", uptimeMs: 185_000 },
-  minCopies: 2,
-  replicas: 3,
-  keepers: [
-    {
-      id: "0".repeat(32),
-      name: "barn-1",
-      state: "ALIVE",
-      host: "10.0.0.7",
-      labels: {},
-      totalBytes: 2 ** 40,
-      freeBytes: 2 ** 39,
-      chunks: 1200,
-      lastBeatAgoMs: 300,
-      readOnly: false,
-      ports: [
-        { port: 7000, state: "FREE", slots: 8, inUse: 0, bytesIn: 0, bytesOut: 0 },
-        { port: 7001, state: "BUSY", slots: 8, inUse: 8, bytesIn: 0, bytesOut: 0 },
-      ],
-    },
-    {
-      id: "1".repeat(32),
-      name: "k2",
-      state: "DEAD",
-      host: "10.0.0.8",
-      labels: {},
-      totalBytes: 2 ** 30,
-      freeBytes: 17,
-      chunks: 3,
-      readOnly: true,
-      ports: [{ port: 7000, state: "OFFLINE", slots: 8, inUse: 0, bytesIn: 0, bytesOut: 0 }],
-    },
-  ],
-  files: 1,
-  bytes: 3 * 2 ** 30,
-  chunks: { total: 48, atGoal: 45, under: 2, lost: 1 },
-  repairs: { running: 1, queued: 1, etaMs: 3000 },
-};
-
-test("formatStatus prints an aligned table and plain words", () => {
-  expect(formatStatus(STATUS)).toEqual([
-    "Cluster main · master 0.1.0 · NATS 2.15.1 · up 3 min 5 s",
-    "",
-    "KEEPER  STATE              FREE  TOTAL  CHUNKS  PORTS IN USE",
-    "barn-1  ALIVE           512 GiB  1 TiB    1200  10.0.0.7: 7000 0/8, 7001 8/8",
-    "k2      DEAD read-only     17 B  1 GiB       3  10.0.0.8: 7000 offline",
-    "",
-    "1 file, 3 GiB in 48 chunks: 45 with all copies (3 unless a file has its own number; " +
-    "a put waits for 2)",
-    "2 chunks short of copies",
-    "1 chunk with no copy in reach",
-    "Repairs: 1 running, 1 waiting, done in about 3 s",
-  ]);
-});
-
 test("formatProgress shows bar, bytes, rate and time left", () => {
   const half = { doneBytes: 512 * MIB, totalBytes: 1024 * MIB };
   expect(formatProgress("a.mp4", half, 2000)).toBe(
     "██████████░░░░░░░░░░  50 %  512 MiB of 1 GiB  256 MiB/s  2 s left  a.mp4",
+  );
+  const resumed = { ...half, resumedBytes: 256 * MIB };
+  expect(formatProgress("a.mp4", resumed, 2000)).toBe(
+    "██████████░░░░░░░░░░  50 %  512 MiB of 1 GiB  128 MiB/s  4 s left  a.mp4",
   );
   const stream = { doneBytes: MIB, totalBytes: undefined };
   expect(formatProgress("-", stream, 1000)).toBe("-  1 MiB  1 MiB/s");

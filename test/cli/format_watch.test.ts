@@ -32,18 +32,24 @@ const LINES: [WatchEvent, string, string][] = [
     "error",
     "Internal error: oops",
   ],
-  [{ kind: "watching", files: 1, failed: 0 }, "message", "1 file in step"],
+  [{ kind: "watching", files: 1, failed: 0 }, "result", 'watching "d" · 1 file in step'],
   [
     { kind: "watching", files: 2, failed: 1 },
+    "result",
+    'watching "d" · 2 files in step · 1 path failed, and tried again',
+  ],
+  [{ kind: "trouble", error }, "error", "Cannot put: no room"],
+  [
+    { kind: "trouble", error: new TydfsError("local", "Left out", { data: { skipped: true } }) },
     "message",
-    "2 files in step · 1 path failed, and tried again",
+    "Left out",
   ],
   [{ kind: "polling", everyMs: 5000, reason: "so" }, "message", "Looking each 5 s: so"],
   [{ kind: "back", afterMs: 61_000 }, "message", "The master is back after 1 min 1 s"],
 ];
 for (const [event, kind, text] of LINES) {
   test(`formatWatchEvent says ${text}`, () => {
-    expect(formatWatchEvent(event) as unknown).toEqual({ kind, text });
+    expect(formatWatchEvent(event, "d") as unknown).toEqual({ kind, text });
   });
 }
 

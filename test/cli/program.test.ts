@@ -25,6 +25,9 @@ const COMMANDS = [
   "events",
   "on",
   "status",
+  "top",
+  "bench",
+  "service",
   "version",
 ];
 const UNREACHABLE = { TYDFS_URL: "tydfs://client:secret@127.0.0.1:1" };
@@ -56,7 +59,7 @@ const WRONG: [string, RegExp][] = [
   ["status /a b", /^tydfs: Too many arguments/],
   ["version --wait 3s", /^tydfs: Unknown option '--wait'/],
   ["master --parallel 3", /^tydfs: Unknown option '--parallel'/],
-  ["ls", /^tydfs: Cannot join a cluster: set TYDFS_URL or give --url/],
+  ["ls", /^tydfs: Cannot join a cluster: no URL is given; set TYDFS_URL, give --url/],
   ["keeper", /^tydfs: Cannot join a cluster/],
   ["put -", /^tydfs: Cannot put standard input without a name/],
   ["ls --wait soon", /^tydfs: Cannot use "soon" for "wait" \(flag --wait\)/],
@@ -65,6 +68,10 @@ const WRONG: [string, RegExp][] = [
     /^tydfs: Cannot use "99" for "parallel" \(flag --parallel\): the most is 32/,
   ],
   ["put a /a --replicas 0", /^tydfs: Cannot use "0" for "replicas" \(flag --replicas\)/],
+  ["ls --color alwys", /^tydfs: Cannot use "alwys" for --color: .*; did you mean "always"\?/],
+  ["config shw", /^tydfs: Unknown command 'shw' \(Did you mean show\?\); see tydfs config --help/],
+  ["help putt", /^tydfs: Cannot show the help of "putt": .*; did you mean "put"\?/],
+  ["master --log-level warm", /^tydfs: Cannot use "warm" .*; did you mean "warn"\?/],
   ["ls --config no-such.toml", /^tydfs: Cannot read the configuration "no-such.toml"/],
 ];
 
@@ -98,7 +105,7 @@ for (const command of COMMANDS) {
     const examples = lines.slice(lines.indexOf("Examples:"));
     expect(examples.match(new RegExp(`tydfs ${command}`, "g"))?.length).toBeGreaterThanOrEqual(2);
     const user = command === "master" || command === "keeper" ? command : "client";
-    if (command === "version") return;
+    if (command === "version" || command === "service") return;
     for (const [key, { for: users }] of Object.entries(OPTIONS)) {
       const flag = flagName(key as keyof typeof OPTIONS);
       if ((users as readonly string[]).includes(user)) expect(lines).toContain(flag);

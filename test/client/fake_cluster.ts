@@ -24,6 +24,7 @@ import {
   fileLocate,
   fileRemove,
   fileRename,
+  fileSet,
   fileStat,
 } from "../../src/wire/file.ts";
 import { makeId } from "../../src/wire/ids.ts";
@@ -98,6 +99,8 @@ export class FakeCluster {
   readonly files = new Map<string, FakeFile>();
   /** Directories that were made, with their modes; those above files are there by themselves. */
   readonly directories = new Map<string, number>();
+  /** Times of those that were given one. */
+  readonly times = new Map<string, number>();
   /** Names of the remote calls, in order. */
   readonly calls: string[] = [];
   readonly offers: ChunkOffer[] = [];
@@ -356,7 +359,8 @@ export class FakeCluster {
     this.#serve(subject, fileStat, ({ path }) => {
       return statReply(this.#entry(path));
     });
-    this.#serve(subject, fileRemove, ({ path }) => {
+    this.#serve(subject, fileRemove, ({ path, recursive }) => {
+      if (this.#isDirectory(path)) return this.#removeDirectory(path, recursive);
       this.#find(path);
       this.files.delete(path);
       return { files: 1, directories: 0 };
@@ -378,10 +382,26 @@ export class FakeCluster {
       this.doubts.push(doubt);
       return {};
     });
-    this.#serve(subject, dirMake, ({ path, mode }) => {
+    this.#serve(subject, dirMake, ({ path, mode, mtimeMs, parents }) => {
       if (this.files.has(path)) throw new TydfsError("exists", `"${path}" is a file`);
+      if (parents && this.#isDirectory(path)) return { path, made: false };
       this.directories.set(path, mode ?? 0o755);
+      this.times.set(path, mtimeMs ?? 0);
       return { path, made: true };
+    });
+    this.#serve(subject, fileSet, ({ path, mode, mtimeMs }) => {
+      if (!this.#isDirectory(path)) {
+        const file = this.#find(path);
+        this.files.set(path, {
+          ...file,
+          mode: mode ?? file.mode,
+          mtimeMs: mtimeMs ?? file.mtimeMs,
+        });
+        return {};
+      }
+      if (mode !== undefined) this.directories.set(path, mode);
+      if (mtimeMs !== undefined) this.times.set(path, mtimeMs);
+      return {};
     });
     this.#serve(subject, dirList, ({ path, recursive, after }) => {
       const all = this.files.has(path) ? [this.#entry(path)] : this.#below(path, recursive);
@@ -414,7 +434,20 @@ export class FakeCluster {
   #entry(path: string): Entry {
     if (!this.#isDirectory(path)) return entryOf(path, this.#find(path));
     const mode = this.directories.get(path) ?? 0o755;
-    return { ...entryOf(path, undefined), kind: "directory", mode };
+    const mtimeMs = this.times.get(path) ?? 0;
+    return { ...entryOf(path, undefined), kind: "directory", mode, mtimeMs };
+  }
+
+  #removeDirectory(path: string, recursive: boolean): { files: number; directories: number } {
+    const below = this.#below(path, true);
+    if (below.length > 0 && !recursive) throw new TydfsError("not-empty", `"${path}" has entries`);
+    for (const entry of below) {
+      this.files.delete(entry.path);
+      this.directories.delete(entry.path);
+    }
+    this.directories.delete(path);
+    const files = below.filter(({ kind }) => kind === "file").length;
+    return { files, directories: below.length - files + 1 };
   }
 
   #isDirectory(path: string): boolean {
@@ -452,7 +485,7 @@ function extentOf(seq: number, offset: number, chunk: string, part: Uint8Array):
 
 function entryOf(path: string, file: FakeFile | undefined): Entry {
   const { bytes = 0, version = 0, mtimeMs = 0, mode = 0o755, owner = "ann" } = file ?? {};
-  const checksum = "";
+  const { checksum = "" } = file ?? {};
   const facts = { size: bytes, version, mtimeMs, mode, owner, checksum };
   return { path, kind: "file", ...facts, updating: false };
 }

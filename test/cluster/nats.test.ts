@@ -48,8 +48,9 @@ test(
     ]);
     expect(refused.exit).toBe(8);
     const users = join(cluster.masterDir, "nats-users.conf");
-    expect(refused.stderr).toContain(`copy "${users}"`);
-    expect(refused.stderr).toContain('include "nats-users.conf"');
+    const refusal = JSON.parse(refused.stderr.trim().split("\n").at(-1) ?? "").message;
+    expect(refusal).toContain(`copy "${users}"`);
+    expect(refusal).toContain('include "nats-users.conf"');
 
     copyFileSync(users, join(directory, "nats-users.conf"));
     const port = await startServer("open", 'include "nats-users.conf"\n');

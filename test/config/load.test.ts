@@ -1,9 +1,14 @@
 /** Settings: flags before environment before file before defaults; errors name the place. */
 import { afterAll, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ConfigError, loadConfig } from "../../src/config/load.ts";
+import {
+  ConfigError,
+  doubtfulVariables,
+  findConfigFile,
+  loadConfig,
+} from "../../src/config/load.ts";
 import { envName, flagName, type OptionKey, OPTIONS } from "../../src/config/options.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "tydfs-config-"));
@@ -27,9 +32,14 @@ test("loadConfig takes flags before environment before file before defaults", ()
   expect(settings.chunk_size).toBe(8 * 2 ** 20);
   expect(settings.dead_after).toBe(10_000);
   expect(settings.port).toBeUndefined();
-  expect(origin.replicas).toBe("flag --replicas");
-  expect(origin.min_copies).toBe("environment TYDFS_MIN_COPIES");
-  expect(origin.chunk_size).toContain(file);
+  expect(origin.replicas.text).toBe("flag --replicas");
+  expect(origin.min_copies.text).toBe("environment TYDFS_MIN_COPIES");
+  expect(origin.chunk_size).toEqual({
+    kind: "file",
+    text: `file "${file}", line 3`,
+    written: "8MiB",
+  });
+  expect(origin.dead_after).toEqual({ kind: "default", text: "default", written: "10s" });
 });
 
 test("loadConfig reads lists and labels", () => {
@@ -42,6 +52,9 @@ test("loadConfig reads lists and labels", () => {
 const BAD_FILES: [string, string][] = [
   ["replicas = 3\nreplicsa = 2\n", 'Unknown key "replicsa"'],
   ["replicas = 3\nreplicsa = 2\n", "line 2"],
+  ["replicas = 3\nreplicsa = 2\n", 'did you mean "replicas"?'],
+  ["toString = 3\n", 'Unknown key "toString"'],
+  ['log_level = "warm"\n', 'did you mean "warn"?'],
   ["\nreplicas = = 3\n", "line 2"],
   ['chunk_size = "many"\n', "chunk_size"],
   ['chunk_size = "1500000"\n', "multiple of 1 MiB"],
@@ -66,4 +79,21 @@ test("every setting has its own flag and environment name, and a default that pa
   expect(new Set(keys.map(envName)).size).toBe(keys.length);
   expect(new Set(keys.map(flagName)).size).toBe(keys.length);
   expect(() => loadConfig({ flags: {}, env: {} })).not.toThrow();
+});
+
+test("findConfigFile looks in the user's own directory, too", () => {
+  const home = join(directory, "home");
+  const path = join(home, ".config/tydfs/tydfs.toml");
+  expect(findConfigFile({ HOME: home })).toBeUndefined();
+  mkdirSync(join(home, ".config/tydfs"), { recursive: true });
+  writeFileSync(path, "");
+  expect(findConfigFile({ HOME: home })).toBe(path);
+  expect(findConfigFile({})).toBeUndefined();
+});
+
+test("doubtfulVariables warns of near misses only", () => {
+  const env = { TYDFS_REPLICSA: "4", TYDFS_URL: "x", TYDFS_DEBUG: "1", TYDFS_BUILDKITE_AGENT: "1" };
+  expect(doubtfulVariables(env)).toEqual([
+    "The environment has TYDFS_REPLICSA, which is no setting: did you mean TYDFS_REPLICAS?",
+  ]);
 });

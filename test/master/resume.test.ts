@@ -63,6 +63,23 @@ test("A resumed upload sends only what is not stored, or differs", async () => {
   expect(await codeOf(world.ask(uploadExtend, { upload: first.upload }))).toBe("not-found");
 });
 
+test("A chunk of a client that has gone is kept for the next one", async () => {
+  world = await World.start();
+  await world.addKeepers(["a", "b", "c"]);
+  const pieces = [piece(1), piece(2)];
+  const first = await begin("/film");
+  for (const offer of offersOf(pieces)) {
+    const { placement } = await world.ask(uploadExtend, { upload: first.upload, offer });
+    if (placement === undefined) throw new Error("The chunk was not placed");
+    // Its head tells of enough copies of the first chunk only.
+    await world.store(placement, offer.seq === 0 ? 3 : 1, false);
+  }
+  const second = await begin("/film");
+  expect(second.resumedBytes).toBe(2 * MIB);
+  expect(await send(second.upload, offersOf(pieces))).toEqual(["stored", "placed"]);
+  expect(await commit(second.upload, pieces)).toMatchObject({ sizeBytes: 4 * MIB });
+});
+
 test("What is stored at another place, or on too few living keepers, is sent anew", async () => {
   world = await World.start({ dead_after: "4s", suspect_after: "2s", upload_lease: "1h" });
   const keepers = await world.addKeepers(["a", "b", "c", "d"]);
@@ -146,4 +163,20 @@ test("A higher goal than the interrupted upload's is reached by the replicator",
   const chunk = world.reader.locate("/film", undefined, 0, 1).extents[0]?.chunk ?? "";
   await world.live(20_000);
   expect(world.holders(chunk)).toHaveLength(4);
+});
+
+test("A copy that lands when its chunk was removed is removed too", async () => {
+  world = await World.start({ upload_lease: "5s", grace: "1s" });
+  await world.addKeepers(["a", "b", "c"]);
+  const { upload } = await begin("/film");
+  const [offer] = offersOf([piece(1)]);
+  const { placement } = await world.ask(uploadExtend, { upload, offer });
+  if (placement === undefined) throw new Error("The chunk was not placed");
+  await world.ask(uploadAbort, { upload, keep: false });
+  await world.store(placement, 2);
+  await world.live(20_000);
+  expect(world.reader.chunk(placement.chunk)?.keepers).toEqual([]);
+  expect(await codeOf(world.store(placement, 3))).toBe("expired");
+  await world.live(5_000);
+  for (const { chunks } of world.keepers) expect([...chunks]).toEqual([]);
 });

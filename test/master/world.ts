@@ -158,17 +158,18 @@ export class World {
 
   /**
    * Has the keepers of a placement store its chunk: the first `copies` durably, as the head
-   * reports.
+   * reports; without `head` it tells of them only, since its client has gone.
    */
   async store(
     placement: ChunkPlacement,
     copies?: number,
+    head = true,
   ): Promise<{ committed?: Committed | undefined }> {
     const ticket = this.open(placement);
     const keepers = ticket.hops.map(({ keeper }) => keeper).slice(0, copies);
     for (const id of keepers) this.keeper(id).chunks.set(ticket.chunk, ticket.sizeBytes);
     const { chunk, sizeBytes, sums } = ticket;
-    const report = { chunk, sizeBytes, sums, keepers, ticket: placement.ticket, head: true };
+    const report = { chunk, sizeBytes, sums, keepers, ticket: placement.ticket, head };
     return await this.keeper(keepers[0] ?? "").stored(report);
   }
 

@@ -1,0 +1,43 @@
+/** Wrong usage in one line: commander's words as ours, with what may have been meant. */
+import { didYouMean } from "../base/similar.ts";
+import type { CommandFacts } from "./tree.ts";
+
+const CHOICE = /^option '([^']*)' argument '(.*)' is invalid\. Allowed choices are (.*)\.$/s;
+const ARGUMENT_CHOICE =
+  /^command-argument value '(.*)' is invalid for argument '(.*)'\. Allowed choices are (.*)\.$/s;
+
+/**
+ * The line for what commander says of a wrong command line (`error: unknown option …\n(Did you
+ * mean …?)`); `help` is the command that tells more.
+ */
+export function formatUsageError(text: string, help: string): string {
+  const words = text.replace(/^error: /, "").trim();
+  return `${reworded(words)}; see ${help}`;
+}
+
+/** The command line whose help fits a wrong one: that of the deepest command it names. */
+export function helpFor(root: CommandFacts, words: readonly string[]): string {
+  let facts = root;
+  for (const word of words) {
+    const next = facts.commands.find(({ path }) => path.at(-1) === word);
+    if (next !== undefined) facts = next;
+  }
+  return ["tydfs", ...facts.path, "--help"].join(" ");
+}
+
+function reworded(words: string): string {
+  const choice = CHOICE.exec(words);
+  if (choice !== null) {
+    const flag = /--[a-z-]+/.exec(choice[1] ?? "")?.[0] ?? choice[1];
+    return wrongChoice(choice[2], flag, choice[3]);
+  }
+  const argument = ARGUMENT_CHOICE.exec(words);
+  if (argument !== null) return wrongChoice(argument[1], argument[2], argument[3]);
+  const line = words.replace(/\s*\n\s*/g, " ");
+  return line.charAt(0).toUpperCase() + line.slice(1);
+}
+
+function wrongChoice(value = "", name = "", list = ""): string {
+  const next = didYouMean(value, list.split(", "));
+  return `Cannot use "${value}" for ${name}: it must be one of ${list}${next}`;
+}
