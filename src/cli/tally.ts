@@ -33,6 +33,8 @@ export class Tally {
   foundAll = false;
   filesDone = 0;
   bytesDone = 0;
+  /** Of those, what was there already from an earlier try. */
+  bytesResumed = 0;
   links = 0;
   directories = 0;
   /** Entries that needed nothing. */

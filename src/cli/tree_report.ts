@@ -8,7 +8,7 @@ import type { Progress } from "../client/client.ts";
 import type { Job, JobKind, JobListener } from "../client/job_runner.ts";
 import type { TydfsError } from "../wire/errors.ts";
 import { quotePath } from "../wire/names.ts";
-import { collecting } from "./collect.ts";
+import { collecting, collectingByCount, TREE_COLLECT_BYTES } from "./collect.ts";
 import type { Output } from "./output.ts";
 import { printable } from "./output.ts";
 import { formatBoard, formatTotal, grouped } from "./progress_board.ts";
@@ -39,7 +39,9 @@ export class TreeReport implements JobListener {
   readonly tally: Tally;
   readonly #options: ReportOptions;
   readonly #timers: Timer[] = [];
-  readonly #collect = collecting(() => {});
+  /** More often than for one file: several are under way. */
+  readonly #collect = collecting(() => {}, TREE_COLLECT_BYTES);
+  readonly #collectByCount = collectingByCount();
   #movedBytes = 0;
 
   constructor(options: ReportOptions) {
@@ -81,6 +83,7 @@ export class TreeReport implements JobListener {
   }
 
   done(job: Job, done: Job, told: unknown): void {
+    this.#collectByCount();
     const entries = typeof told === "number" ? told : done.kind === "remove" ? 1 : 0;
     this.tally.done(job, done, entries, this.#nowMs());
     const { onDone, dryRun, verbose, quiet, json, output } = this.#options;
@@ -160,7 +163,8 @@ export class TreeReport implements JobListener {
     const { tally } = this;
     const bytes = tally.bytesWhole;
     const elapsedMs = this.#nowMs() - tally.startMs;
-    const rate = formatSize(Math.round(bytes / Math.max(1, elapsedMs) * 1000));
+    const moved = Math.max(0, bytes - tally.bytesResumed);
+    const rate = formatSize(Math.round(moved / Math.max(1, elapsedMs) * 1000));
     const files = tally.filesDone - tally.links;
     const time = dryRun || bytes === 0
       ? ""

@@ -55,6 +55,7 @@ import type { Source } from "./source.ts";
 import { FileSource, StreamSource } from "./source.ts";
 import type { WaitNotice } from "./trackers.ts";
 import { Trackers } from "./trackers.ts";
+import { BlockPool } from "./transfer.ts";
 import { upload } from "./upload.ts";
 
 export type * from "./api.ts";
@@ -90,6 +91,7 @@ export class TydfsClient {
       waitMs: settings.waitMs ?? WAIT_MS_DEFAULT,
       parallel: settings.parallel ?? PARALLEL_DEFAULT,
       streams: new Limiter(settings.parallel ?? PARALLEL_DEFAULT),
+      blocks: new BlockPool(),
       onWait,
     };
   }

@@ -4,6 +4,7 @@ import type { Limiter } from "../base/limit.ts";
 import type { Log } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import type { ChunkTransport } from "../wire/chunk_http.ts";
+import type { BlockPool } from "./transfer.ts";
 import type { Trackers, WaitNotice } from "./trackers.ts";
 
 export interface ClientContext {
@@ -20,6 +21,7 @@ export interface ClientContext {
   parallel: number;
   /** Bounds those of all files together that have more than one. */
   streams: Limiter;
+  blocks: BlockPool;
   onWait: (notice: WaitNotice) => void;
 }
 

@@ -58,29 +58,31 @@ export async function downloadInto(
   const tell = () => options.onProgress({ ...done, totalBytes: sizeBytes });
   await target.fit(sizeBytes);
   tell();
+  const take = async (bytes: Uint8Array, position: number) => {
+    await target.write(bytes, position);
+    done.doneBytes += bytes.length;
+    tell();
+  };
   await runCrew(size, options.signal, async (signal) => {
-    const blocks = makeBlockPair();
-    const take = async (bytes: Uint8Array, position: number) => {
-      await target.write(bytes, position);
-      done.doneBytes += bytes.length;
-      tell();
-    };
     for (let next = await ranges.next(); !next.done; next = await ranges.next()) {
-      signal.throwIfAborted();
       const { range, open } = next.value;
-      const good = await goodBlocks(target, range, blocks[0]);
-      for (const goodBytes of good.values()) {
-        done.doneBytes += goodBytes;
-        done.resumedBytes += goodBytes;
-      }
-      if (good.size > 0) tell();
-      for (const missing of planMissing(range, (start) => good.has(start))) {
-        const read = () => {
+      const read = async () => {
+        signal.throwIfAborted();
+        // Taken only now: who waits for a turn needs none.
+        const blocks = context.blocks.take();
+        const good = await goodBlocks(target, range, blocks[0]);
+        for (const goodBytes of good.values()) {
+          done.doneBytes += goodBytes;
+          done.resumedBytes += goodBytes;
+        }
+        if (good.size > 0) tell();
+        for (const missing of planMissing(range, (start) => good.has(start))) {
           signal.throwIfAborted();
-          return reader.read(missing, open, { signal, blocks, take });
-        };
-        await (size === 1 ? read() : context.streams.run(read));
-      }
+          await reader.read(missing, open, { signal, blocks, take });
+        }
+        context.blocks.giveBack(blocks);
+      };
+      await (size === 1 ? read() : context.streams.run(read));
     }
   });
 }

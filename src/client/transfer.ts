@@ -67,6 +67,21 @@ export function makeBlockPair(): BlockPair {
   return [new Uint8Array(BLOCK_BYTES), new Uint8Array(BLOCK_BYTES)];
 }
 
+/** Block pairs of all files of a client: thousands of small ones would each leave theirs behind. */
+export class BlockPool {
+  readonly #free: BlockPair[] = [];
+
+  /** A pair that nobody else has. */
+  take(): BlockPair {
+    return this.#free.pop() ?? makeBlockPair();
+  }
+
+  /** Gives a pair back. Not after a failure: then a late stream might still write to it. */
+  giveBack(pair: BlockPair): void {
+    this.#free.push(pair);
+  }
+}
+
 export interface ReceiveOptions {
   clock: Clock;
   signal: AbortSignal;
