@@ -9,7 +9,7 @@ import { TydfsError } from "../../wire/errors.ts";
 import { quotePath } from "../../wire/names.ts";
 import type { TreeFilter } from "../filter.ts";
 import { localError } from "../local_files.ts";
-import type { LocalEntry, WalkOptions } from "../local_tree.ts";
+import type { LinkRule, LocalEntry, WalkOptions } from "../local_tree.ts";
 import { walkTree } from "../local_tree.ts";
 import { IGNORE_FILE, IgnoreRules } from "./ignoring.ts";
 import { directoriesAbove } from "./plan.ts";
@@ -25,7 +25,7 @@ export type Look = { kind: "there"; entry: LocalEntry } | { kind: "gone" } | { k
 
 export interface DiskOptions {
   filter: TreeFilter;
-  links: WalkOptions["links"];
+  links: LinkRule;
 }
 
 /** The numbers (statfs) of file systems that other machines change without a word to this one. */
@@ -44,7 +44,7 @@ export class WatchedDisk {
   /** The directory, without symbolic links on the way. */
   readonly root: string;
   readonly rules: IgnoreRules;
-  readonly #links: WalkOptions["links"];
+  readonly #links: LinkRule;
 
   private constructor(root: string, options: DiskOptions) {
     this.root = root;
