@@ -79,6 +79,12 @@ export class Looker {
     this.#hints?.stop();
   }
 
+  /** Something may have changed at a path below the root; undefined: anywhere. */
+  hint(path: string | undefined): void {
+    this.#dirty.add(path);
+    this.#awake();
+  }
+
   /** Somebody has found the root to be gone. */
   loseRoot(): void {
     this.#rootLost = true;
@@ -252,10 +258,7 @@ export class Looker {
   #listen(): void {
     const { listenForHints, disk } = this.#parts;
     this.#hints = listenForHints(disk.root, {
-      onHint: (path) => {
-        this.#dirty.add(path);
-        this.#awake();
-      },
+      onHint: (path) => this.hint(path),
       onTrouble: (reason) => {
         if (this.#poll !== undefined) return;
         this.#poll = reason;

@@ -227,13 +227,24 @@ export class Watcher {
         if (kind === "root-lost") this.#looker.loseRoot();
         if (kind === "done") this.#done++;
         this.#failures.delete(path);
-        for (const further of again) this.#settling.add(further);
+        for (const further of again) {
+          if (kind === "unsettled" && further.seen === undefined) this.#lookFor(further.path);
+          else this.#settling.add(further);
+        }
         return;
       } catch (error) {
         signal.throwIfAborted();
         if (!await this.#bear(sighting, error, signal)) return;
       }
     }
+  }
+
+  /**
+   * A path has gone under a worker's hands. It may have another name, of which there is a hint: the
+   * looker sees both, in the right order. A watch that ends leaves it to the next one.
+   */
+  #lookFor(path: string): void {
+    if (!this.#once) this.#looker.hint(path);
   }
 
   /** Bears a failure; true when the work is to be tried again now. */

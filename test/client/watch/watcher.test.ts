@@ -217,6 +217,30 @@ test("Watcher keeps links as links, or leaves them out", async () => {
   expect(await world.once()).toEqual([]);
 });
 
+test("Watcher follows links where it is to, and sends what they lead to", async () => {
+  using world = new WatchWorld();
+  using other = new WatchWorld();
+  other.write("deep/x", "there");
+  world.write("a", "1");
+  symlinkSync("a", world.path("b"));
+  symlinkSync(other.root, world.path("d"));
+  await world.once({ links: "follow" });
+  const tree = { a: "1", b: "1", "d/": "", "d/deep/": "", "d/deep/x": "there" };
+  expect(world.remote.tree("/w")).toEqual(tree);
+  expect(await world.once({ links: "follow" })).toEqual([]);
+});
+
+test("Watcher makes no directories of which nothing is taken, and moves the others", async () => {
+  using world = new WatchWorld();
+  const filter = makeFilter([{ kind: "include", pattern: "*.mp4" }]);
+  world.write("d/a.mp4", "1");
+  world.write("e/b.txt", "2");
+  await world.once({ filter });
+  expect(world.remote.tree("/w")).toEqual({ "d/": "", "d/a.mp4": "1" });
+  world.move("d", "f");
+  expect(await world.once({ filter })).toEqual(["rename /w/d /w/f"]);
+});
+
 test("Watcher sends both names of a file with two", async () => {
   using world = new WatchWorld();
   world.write("a", "1");
