@@ -151,6 +151,11 @@ test("patterns get what matches, with the directories below the pattern's own", 
   ]);
   expect(readdirSync(back).sort()).toEqual(["2023", "2024", "top.mp4"]);
   expect((await cluster.run(["get", "/matched/*.avi", back])).exit).toBe(3);
+  // A name with such characters is a name first, and one file is one JSON value.
+  const odd = plant("odd", ["*.mp4"]);
+  await cluster.ok("put", join(odd, "*.mp4"), "/matched/");
+  const one = JSON.parse(await cluster.ok("get", "--json", "/matched/*.mp4", `${back}/`));
+  expect(one).toMatchObject({ path: "/matched/*.mp4", local: join(back, "*.mp4") });
 });
 
 test("nothing is written through a symbolic link, whoever made it", async () => {
