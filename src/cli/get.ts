@@ -14,7 +14,7 @@ import { ProgressBar } from "./progress.ts";
 import type { ClientSession, Session } from "./session.ts";
 import { addGlobals, addSettings } from "./settings_flags.ts";
 import type { TreeFlags } from "./tree_flags.ts";
-import { addTreeFlags, filterOf, syncLine, treeFlags } from "./tree_flags.ts";
+import { addTreeFlags, filterOf, GO_ON, treeFlags } from "./tree_flags.ts";
 
 const STDOUT = "-";
 
@@ -22,15 +22,18 @@ const EXAMPLES = `
 Parts come from several keepers at once, and each block is checked against its
 sum. A local file that is there is replaced when the download is whole, and
 stays as it is otherwise. LOCAL is . unless given; a local directory (or a name
-that ends with /) takes the source under its own name, and otherwise the source
-becomes LOCAL; DIR/. gets what is in DIR into LOCAL. Missing directories are
-made.
+that ends with /) takes a file under its own name, and otherwise the file
+becomes LOCAL. A tree becomes LOCAL, or goes into it where LOCAL is . or .. or
+ends with /, whether it is there or not; several sources always go into it.
+DIR/. is what is in DIR. Missing directories are made.
 
 REMOTE may be a pattern: *, ? and [a-z] within a name, ** over directories,
 {a,b}; quote it. What matches goes below LOCAL under the path that it has below
 the last directory without a pattern. Trees keep modes, times, empty directories
 and symbolic links. Nothing is ever written through a symbolic link below LOCAL.
-What fails is listed at the end. With -r, --json prints one line for each event.
+What fails is listed at the end. With -r what is there already with the same
+size and time is left (but for --ignore-times), so that the same command goes on
+where an interrupted one was. With -r, --json prints one line for each event.
 
 Examples:
   tydfs get /videos/video.mp4
@@ -58,6 +61,7 @@ export function addGet(program: Command, session: Session): void {
     .usage("[options] REMOTE... [LOCAL]")
     .argument("<REMOTE...>", "Paths or patterns in the cluster, and last where they go")
     .option("-r, --recursive", "Directories, with all that is below")
+    .option("-I, --ignore-times", "With -r: also what is there with the same size and time")
     .option("--sync", "Wait until the local files are on their disk")
     .addHelpText("after", EXAMPLES);
   addTreeFlags(command, ["keep", "skip"]);
@@ -97,7 +101,7 @@ async function getAlone({ connected, local, get }: GetRun, remote: string): Prom
   const { entry } = await client.stat(remote, { signal });
   if (entry.kind === "directory") throw directoryError(remote);
   if (isLinkMode(entry.mode)) {
-    const { getLink } = await import("../client/tree_copy.ts");
+    const { getLink } = await import("../client/tree_get.ts");
     const made = await getLink(client, entry, { local, signal });
     if (json) output.line(JSON.stringify({ path: entry.path, ...made }));
     else if (!quiet) {
@@ -135,7 +139,7 @@ async function getToStdout(
 async function getSeveral(run: GetRun): Promise<void> {
   const { session, connected, command, remotes, flags, get } = run;
   const { client, signal, output, json, quiet } = connected;
-  const { findGets } = await import("../client/tree_copy.ts");
+  const { findGets } = await import("../client/tree_get.ts");
   const { findGetRoots } = await import("../client/get_roots.ts");
   const { LocalWriter } = await import("../client/local_writer.ts");
   const { runJobs } = await import("../client/job_runner.ts");
@@ -155,19 +159,14 @@ async function getSeveral(run: GetRun): Promise<void> {
   await runTree({
     ...{ session, connected, command, flags, words: { done: "got", will: "get" } },
     ...(flags.recursive ? {} : { onDone }),
-    goOn: () => {
-      const [remote = ""] = remotes;
-      const tree = flags.recursive && remotes.length === 1 && place.name === undefined;
-      return tree && !place.into
-        ? `What was got is there; ${syncLine(`:${remote}`, place.root)}`
-        : "What was got is there";
-    },
+    goOn: () => GO_ON,
     work: async (report, options) => {
       const { links, recursive, dryRun } = flags;
       const onTrouble = (error: TydfsError) => report.trouble("", error);
       const roots = findGetRoots(client, remotes, { ...place, recursive, signal, onTrouble });
       const writer = new LocalWriter(place.root, options.random);
-      const all = { filter, links, dryRun, signal, onTrouble, writer, get };
+      const anew = !recursive || flags.ignoreTimes;
+      const all = { filter, links, dryRun, signal, onTrouble, writer, get, anew };
       await runJobs(findGets(client, roots, all), options);
     },
   });
@@ -190,7 +189,7 @@ async function choosePlace({ connected, remotes, local }: GetRun): Promise<Place
     throw error;
   });
   const isDirectory = typeof there === "object" && there.kind === "directory";
-  if (isDirectory || local.endsWith("/")) return { root: local, into: true };
+  if (/(^|\/)(\.\.?)?\/*$/.test(local)) return { root: local, into: true };
   const [remote = ""] = remotes;
   const kind = remotes.length > 1 ? "several" : await client.stat(bare(remote), { signal }).then(
     ({ entry }) => entry.kind,
@@ -199,13 +198,16 @@ async function choosePlace({ connected, remotes, local }: GetRun): Promise<Place
       throw error;
     },
   );
-  if (kind === "file") return { root: dirname(local), into: false, name: basename(local) };
-  if (there !== "missing") {
-    const what = kind === "directory" ? "a directory" : "several files";
-    const message = `Cannot get ${what} to ${quotePath(local)}: it is a file`;
+  if (kind === "several") return { root: local, into: true };
+  if (kind === "file") {
+    if (isDirectory) return { root: local, into: true };
+    return { root: dirname(local), into: false, name: basename(local) };
+  }
+  if (there !== "missing" && !isDirectory) {
+    const message = `Cannot get a directory to ${quotePath(local)}: it is a file`;
     throw new TydfsError("not-directory", message);
   }
-  return { root: local, into: kind === "several" };
+  return { root: local, into: false };
 }
 
 /** `DIR/.` is what is in DIR. */

@@ -3,7 +3,7 @@ import { basename, resolve } from "node:path";
 import type { Command, CommandUnknownOpts } from "@commander-js/extra-typings";
 import type { PutOptions, PutResult } from "../client/client.ts";
 import type { Job } from "../client/job_runner.ts";
-import type { PutRoot } from "../client/tree_copy.ts";
+import type { PutRoot } from "../client/tree_put.ts";
 import { ConfigError, parseOption } from "../config/load.ts";
 import { TydfsError } from "../wire/errors.ts";
 import { joinPath, parsePath, quotePath } from "../wire/names.ts";
@@ -13,7 +13,7 @@ import { ProgressBar } from "./progress.ts";
 import type { ClientSession, Session } from "./session.ts";
 import { addGlobals, addSettings } from "./settings_flags.ts";
 import type { TreeFlags } from "./tree_flags.ts";
-import { addTreeFlags, filterOf, syncLine, treeFlags } from "./tree_flags.ts";
+import { addTreeFlags, filterOf, GO_ON, treeFlags } from "./tree_flags.ts";
 import type { TreeReport } from "./tree_report.ts";
 
 const STDIN = "-";
@@ -21,16 +21,18 @@ const STDIN = "-";
 const EXAMPLES = `
 A file is there for others when it is whole and its copies are durable, and not
 before; a file that was there is replaced in one step. REMOTE is /NAME unless
-given; a remote directory (or a name that ends with /) takes the source under
-its own name, and otherwise the source becomes REMOTE: as cp -r does it, a slash
-at the end of LOCAL makes no difference, and DIR/. puts what is in DIR into
-REMOTE. Directories above it are made.
+given; a remote directory (or a name that ends with /) takes a file under its
+own name, and otherwise the file becomes REMOTE. A tree becomes REMOTE, or goes
+into it where REMOTE ends with /, whether it is there or not; several sources
+always go into it. DIR/. is what is in DIR. Directories above are made.
 
 Trees keep modes, times, empty directories and symbolic links; links that are
 named on the command line are followed. Patterns: *.tmp is of names at any
 depth, /a/*.mp4 of paths below LOCAL, cache/ of directories. Files are sent
-several at once (--transfers); what fails is listed at the end. With -r, --json
-prints one line for each event; sync sends only what differs.
+several at once (--transfers); what fails is listed at the end. With -r what is
+there already with the same size and time is left (but for --ignore-times), so
+that the same command goes on where an interrupted one was; sync can also delete
+and compare checksums. With -r, --json prints one line for each event.
 
 Examples:
   tydfs put video.mp4                          to /video.mp4
@@ -64,6 +66,7 @@ export function addPut(program: Command, session: Session): void {
     .usage("[options] LOCAL... [REMOTE]")
     .argument("<LOCAL...>", "Local files (- is standard input), and last the remote path")
     .option("-r, --recursive", "Directories, with all that is below")
+    .option("-I, --ignore-times", "With -r: also what is there with the same size and time")
     .option("--replicas <number>", "Copies to reach, in place of the cluster's own goal")
     .option("--min-copies <number>", "Copies on disk before success is told")
     .option("--no-replace", "Fail when there is such a file already")
@@ -147,7 +150,7 @@ async function putAlone({ connected, remote, put }: PutRun, local: string): Prom
 async function putSeveral(run: PutRun): Promise<void> {
   const { session, connected, command, flags, put } = run;
   const { client, signal, output, json, quiet } = connected;
-  const { findPuts } = await import("../client/tree_copy.ts");
+  const { findPuts } = await import("../client/tree_put.ts");
   const { runJobs } = await import("../client/job_runner.ts");
   const { runTree } = await import("./tree_run.ts");
   const results = new Map<string, PutResult>();
@@ -161,16 +164,15 @@ async function putSeveral(run: PutRun): Promise<void> {
   await runTree({
     ...{ session, connected, command, flags, words: { done: "put", will: "put" } },
     ...(flags.recursive ? {} : { onDone }),
-    goOn: () => {
-      const root = flags.recursive && roots.length === 1 ? roots[0] : undefined;
-      const sync = root === undefined ? "" : `; ${syncLine(root.local, `:${root.remote}`)}`;
-      return `What was put is there${sync}`;
-    },
+    goOn: () => GO_ON,
     work: async (report, options) => {
       roots = await findRoots(run, report);
       const { links, dryRun } = flags;
       const onTrouble = (error: TydfsError) => report.trouble("", error);
-      const jobs = findPuts(client, roots, { filter, links, dryRun, signal, put, onTrouble });
+      const anew = !flags.recursive || flags.ignoreTimes;
+      const onSame = () => report.tally.same++;
+      const all = { filter, links, dryRun, signal, put, anew, onSame, onTrouble };
+      const jobs = findPuts(client, roots, all);
       await runJobs(jobs, options);
     },
   });
@@ -193,7 +195,7 @@ async function findRoots(run: PutRun, report: TreeReport): Promise<PutRoot[]> {
         const message = `Cannot put ${quotePath(local)}: it is a directory; use -r`;
         throw new TydfsError("is-directory", message);
       }
-      const remote = await remoteOf(run, local);
+      const remote = await remoteOf(run, local, kind === "directory");
       const other = taken.get(remote);
       if (other !== undefined) {
         const message = `Cannot put ${quotePath(local)}: ${quotePath(other)} would become ` +
@@ -211,12 +213,15 @@ async function findRoots(run: PutRun, report: TreeReport): Promise<PutRoot[]> {
   return roots;
 }
 
-async function remoteOf({ connected, locals, remote }: PutRun, local: string): Promise<string> {
-  const { client, signal } = connected;
+/** Where a tree goes never depends on what is there: the same command goes on from there. */
+async function remoteOf(run: PutRun, local: string, isTree: boolean): Promise<string> {
+  const { connected: { client, signal }, locals, remote } = run;
   const name = sourceName(local);
   if (remote === undefined) return parsePath(name ?? basename(resolve(local)));
   const target = parsePath(remote);
   if (name === undefined) return target;
-  if (locals.length > 1) return parsePath(joinPath(target, name));
+  const into = locals.length > 1 || remote.endsWith("/");
+  if (into) return parsePath(joinPath(target, name));
+  if (isTree) return target;
   return await client.resolveRemote(remote, name, { signal });
 }

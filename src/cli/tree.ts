@@ -3,11 +3,12 @@
  * which flags each has, and where each argument lies. Reads commander's tree, runs nothing.
  */
 import type { CommandUnknownOpts } from "@commander-js/extra-typings";
+import { OPTIONS } from "../config/options.ts";
 
 /**
  * Where the thing lies that an argument names: in the cluster, on this machine, in either, in the
- * one with a colon in front and else in the other (`side`), among the saved connections, the keys
- * of settings or the commands; `word` is none of these.
+ * one with a colon in front and else in the other (`side`), among the saved connections or the
+ * commands; `word` is none of these.
  */
 export type Place =
   | "remote"
@@ -15,7 +16,6 @@ export type Place =
   | "either"
   | "side"
   | "saved"
-  | "setting"
   | "command"
   | "word";
 
@@ -69,7 +69,6 @@ const PLACES: Readonly<Record<string, Place>> = {
   source: "side",
   target: "side",
   connection: "saved",
-  key: "setting",
   command: "command",
 };
 
@@ -77,6 +76,11 @@ const PLACES: Readonly<Record<string, Place>> = {
 const EXCEPTIONS: Readonly<Record<string, Place>> = {
   "on command": "word",
   "cd directory": "remote",
+};
+
+/** Words that an argument may be, where the command says it only when it runs. */
+const CHOICES: Readonly<Record<string, readonly string[]>> = {
+  "config show KEY": Object.keys(OPTIONS),
 };
 
 /** Commands whose last word, when there are several, is where the others go. */
@@ -103,7 +107,7 @@ export function readTree(command: CommandUnknownOpts): CommandFacts {
       place: placeOf(path, argument.name()),
       required: argument.required,
       variadic: argument.variadic,
-      choices: argument.argChoices ?? [],
+      choices: argument.argChoices ?? CHOICES[`${path.join(" ")} ${argument.name()}`] ?? [],
     })),
     flags: flagsOf(command).map(readFlag),
     commands: helper.visibleCommands(command).map(readTree),

@@ -2,15 +2,19 @@
 import type { CommandUnknownOpts } from "@commander-js/extra-typings";
 import { Option } from "@commander-js/extra-typings";
 import type { FilterRule, TreeFilter } from "../client/filter.ts";
+import type { LinkRule } from "../client/local_tree.ts";
 import { ConfigError } from "../config/load.ts";
 
-export type LinkRule = "follow" | "keep" | "skip";
+/** What the user of an interrupted tree reads. */
+export const GO_ON = "What is there stays; the same command goes on from there";
 
 /** What the flags said. */
 export interface TreeFlags {
   recursive: boolean;
   dryRun: boolean;
   verbose: boolean;
+  /** Copy also what is there with the same size and time. */
+  ignoreTimes: boolean;
   links: LinkRule;
   rules: FilterRule[];
 }
@@ -59,6 +63,7 @@ export function treeFlags(command: CommandUnknownOpts): TreeFlags {
     recursive: flags["recursive"] === true,
     dryRun: flags["dryRun"] === true,
     verbose: flags["verbose"] === true,
+    ignoreTimes: flags["ignoreTimes"] === true,
     links: flags["links"] as LinkRule,
     rules,
   };
@@ -71,12 +76,4 @@ export async function filterOf({ rules, recursive }: TreeFlags): Promise<TreeFil
   }
   const { makeFilter } = await import("../client/filter.ts");
   return makeFilter(rules);
-}
-
-/** How to go on after an interruption: sync moves only what is missing. */
-export function syncLine(from: string, to: string): string {
-  const quoted = (path: string) => {
-    return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
-  };
-  return `to go on from there: tydfs sync ${quoted(from)} ${quoted(to)}`;
 }

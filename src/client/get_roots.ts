@@ -5,7 +5,7 @@ import type { Entry } from "./api.ts";
 import type { TydfsClient } from "./client.ts";
 import { matchRemote } from "./match.ts";
 import { hasPattern, parsePattern } from "./pattern.ts";
-import type { GetRoot } from "./tree_copy.ts";
+import type { GetRoot } from "./tree_get.ts";
 
 /** Paths that are remembered, to see when two sources would become one. */
 const TAKEN_MAX = 100_000;

@@ -15,6 +15,9 @@ import { isPartialName } from "./local_target.ts";
 const BATCH_MAX = 64;
 const SLASH = 0x2f;
 
+/** What becomes of symbolic links. */
+export type LinkRule = "follow" | "keep" | "skip";
+
 /** What the walk finds. */
 export interface LocalEntry {
   /** Below the root, `a/b`; empty for the root itself. */
@@ -34,7 +37,7 @@ export interface LocalEntry {
 export interface WalkOptions {
   filter: TreeFilter;
   /** What becomes of symbolic links below the root: the root itself is always followed. */
-  links: "follow" | "keep" | "skip";
+  links: LinkRule;
   signal: AbortSignal;
   /**
    * Hears of what can't be read; the walk goes on. Of what is no file at all (sockets, devices)
@@ -108,6 +111,15 @@ export async function lookAt(local: string): Promise<LocalEntry | undefined> {
     throw localError("read", local, cause);
   });
   return entryOf("", local, facts);
+}
+
+/** What is at a path itself, a link as a link; undefined when it is nothing that trees have. */
+export async function lookHere(local: string): Promise<LocalEntry | undefined> {
+  const facts = await lstatBig(local).catch(() => undefined);
+  if (facts === undefined) return undefined;
+  if (!facts.isSymbolicLink()) return entryOf("", local, facts);
+  const target = await readlink(local).catch(() => undefined);
+  return target === undefined ? undefined : { ...factsOf("", local, facts), kind: "link", target };
 }
 
 /** Reads a directory's names, sorted as the cluster sorts them. */

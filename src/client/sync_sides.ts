@@ -7,13 +7,12 @@ import type { TydfsClient } from "./client.ts";
 import type { TreeFilter } from "./filter.ts";
 import { TAKE_ALL } from "./filter.ts";
 import { LocalSource } from "./local_files.ts";
-import type { LocalEntry, WalkOptions } from "./local_tree.ts";
+import type { LinkRule, LocalEntry, WalkOptions } from "./local_tree.ts";
 import { walkTree } from "./local_tree.ts";
 import { LocalWriter } from "./local_writer.ts";
 import { OpenDirectories } from "./open_directories.ts";
 import { listTree, treeEntry } from "./remote_tree.ts";
 import { FileSource } from "./source.ts";
-import type { LinkRule } from "./tree_copy.ts";
 import { factsOf, LocalJobs, RemoteJobs } from "./tree_jobs.ts";
 import type { TreeEntry } from "./tree_merge.ts";
 import { sameFacts } from "./tree_merge.ts";
@@ -48,9 +47,9 @@ export function sidesUp(client: TydfsClient, options: SidesOptions): SyncSides {
       if (!sameFacts(root, treeEntry(entry, ""))) await client.set(remote, facts, { signal });
     },
     source: () => localTree(local, options),
-    target: () => remoteTarget(client, options),
+    target: () => remoteTree(client, remote, options),
     jobs: new RemoteJobs(client, { local, remote }),
-    localChecksum: (path) => checksumOf(`${local}/${path}`),
+    localChecksum: (path) => localChecksum(`${local}/${path}`),
     removesWhole: options.filter === TAKE_ALL && links !== "skip",
   };
 }
@@ -77,14 +76,14 @@ export function sidesDown(client: TydfsClient, options: SidesOptions): SyncSides
     source: () => listTree(client, remote, { filter, links: links !== "skip", signal }),
     target: () => localTarget(options),
     jobs: new LocalJobs(client, { writer, remoteOf: (path) => joinPath(remote, path) }),
-    localChecksum: (path) => checksumOf(writer.place(path)),
+    localChecksum: (path) => localChecksum(writer.place(path)),
     open,
     removesWhole: false,
   };
 }
 
 /** What is below a local directory. Throws `not-directory` on a file. */
-async function* localTree(root: string, options: WalkOptions): AsyncGenerator<TreeEntry> {
+export async function* localTree(root: string, options: WalkOptions): AsyncGenerator<TreeEntry> {
   for await (const entry of walkTree(root, options)) {
     if (entry.path !== "") yield treeEntryOf(entry);
     else if (entry.kind !== "directory") throw noDirectory(root);
@@ -104,9 +103,11 @@ function noDirectory(path: string): TydfsError {
   return new TydfsError("not-directory", message);
 }
 
-async function* remoteTarget(
+/** What is below a directory of the cluster; nothing when there is none. */
+export async function* remoteTree(
   client: TydfsClient,
-  { remote, filter, links, signal }: SidesOptions,
+  remote: string,
+  { filter, links, signal }: Pick<SidesOptions, "filter" | "links" | "signal">,
 ): AsyncGenerator<TreeEntry> {
   try {
     yield* listTree(client, remote, { filter, links: links !== "skip", signal });
@@ -130,13 +131,14 @@ async function* localTarget(options: SidesOptions): AsyncGenerator<TreeEntry> {
   }
 }
 
-function treeEntryOf(entry: LocalEntry): TreeEntry {
+/** A local entry as one of a tree. */
+export function treeEntryOf(entry: LocalEntry): TreeEntry {
   const { path, kind, sizeBytes, mtimeMs, mode, target } = entry;
   return { path, kind, sizeBytes, mtimeMs, mode, ...(target === undefined ? {} : { target }) };
 }
 
 /** The checksum that a local file would have in the cluster. */
-async function checksumOf(local: string): Promise<string> {
+export async function localChecksum(local: string): Promise<string> {
   const file = await LocalSource.open(local);
   try {
     const sums: Uint8Array[] = [];

@@ -145,10 +145,10 @@ async function* findCopies(
 }
 
 /** The job for what both sides have; undefined when nothing is to be done. */
-function comparisonJob(
-  { jobs, localChecksum }: SyncSides,
+export function comparisonJob(
+  { jobs, localChecksum }: Pick<SyncSides, "jobs" | "localChecksum">,
   { source, target }: { source: TreeEntry; target: TreeEntry },
-  { byChecksum }: SyncOptions,
+  { byChecksum }: Pick<SyncOptions, "byChecksum">,
 ): Job | undefined {
   const comparison = compareEntries(source, target, { byChecksum });
   if (comparison === "same") return undefined;

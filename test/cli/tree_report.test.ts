@@ -3,7 +3,6 @@ import { expect, test } from "bun:test";
 import { systemClock } from "../../src/base/clock.ts";
 import { parseWords, sourceName } from "../../src/cli/put.ts";
 import { parseSides } from "../../src/cli/sync.ts";
-import { syncLine } from "../../src/cli/tree_flags.ts";
 import type { ReportOptions } from "../../src/cli/tree_report.ts";
 import { TreeReport } from "../../src/cli/tree_report.ts";
 import type { Job, JobKind } from "../../src/client/job_runner.ts";
@@ -131,9 +130,4 @@ test("parseWords lets standard input stand by itself only", () => {
   expect(parseWords(["a", "b", "/c"])).toEqual({ locals: ["a", "b"], remote: "/c" });
   expect(() => parseWords(["-", "a", "/c"])).toThrow(/put it by itself/);
   expect(() => parseWords(["-"])).toThrow(/without a name/);
-});
-
-test("syncLine quotes for a shell", () => {
-  expect(syncLine("a b", ":/x")).toBe("to go on from there: tydfs sync 'a b' :/x");
-  expect(syncLine("it's", ":/x")).toContain("'it'\\''s'");
 });

@@ -19,7 +19,7 @@ import { seededRandom } from "../../src/base/random.ts";
 import type { FilterRule } from "../../src/client/filter.ts";
 import { makeFilter } from "../../src/client/filter.ts";
 import { sidesDown, sidesUp } from "../../src/client/sync_sides.ts";
-import type { LinkRule } from "../../src/client/tree_copy.ts";
+import type { LinkRule } from "../../src/client/local_tree.ts";
 import { syncTrees } from "../../src/client/tree_sync.ts";
 import { TydfsError } from "../../src/wire/errors.ts";
 import { FakeCluster } from "./fake_cluster.ts";

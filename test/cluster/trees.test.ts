@@ -71,22 +71,24 @@ test("a nasty tree comes back from put -r and get -r entry by entry", async () =
   const back = join(cluster.dir, "nasty-back");
   await cluster.ok("get", "-r", "/archive/nasty", back);
   expect(listed(back)).toEqual(listed(tree));
-  // Into a directory that is there it goes under its own name; and nothing is left behind.
-  await cluster.ok("get", "-r", "/archive/nasty", back);
-  expect(listed(join(back, "nasty"))).toEqual(listed(tree));
+  // The same again moves nothing; with a slash it goes under its own name.
+  expect(await cluster.ok("get", "-r", "/archive/nasty", back)).toMatch(/^got 0 files, 0 B/);
+  await cluster.ok("get", "-r", "/archive/nasty", `${back}-2/`);
+  expect(listed(join(`${back}-2`, "nasty"))).toEqual(listed(tree));
   expect(readdirSync(back).filter((name) => name.includes(".tydfs-"))).toEqual([]);
 }, 60_000);
 
-test("put -r names its target as cp -r does", async () => {
+test("put -r names its target whatever is there, so that the same command goes on", async () => {
   const tree = plant("named/dir", ["f"]);
   await cluster.ok("put", "-r", tree, "/named/new");
-  await cluster.ok("put", "-r", tree, "/named/new");
+  expect(await cluster.ok("put", "-r", tree, "/named/new")).toMatch(/^put 0 files.* 1 the same\n$/);
+  await cluster.ok("put", "-r", tree, "/named/in/");
   await cluster.ok("put", "-r", `${tree}/.`, "/named/inner");
   await cluster.ok("put", "-r", tree, join(tree, "f"), "/named/both");
   expect(remotePaths(await cluster.ok("ls", "-R", "--json", "/named"))).toEqual([
     ...["/named/both", "/named/both/dir", "/named/both/dir/f", "/named/both/f"],
-    ...["/named/inner", "/named/inner/f"],
-    ...["/named/new", "/named/new/dir", "/named/new/dir/f", "/named/new/f"],
+    ...["/named/in", "/named/in/dir", "/named/in/dir/f", "/named/inner", "/named/inner/f"],
+    ...["/named/new", "/named/new/f"],
   ]);
 });
 
@@ -165,7 +167,7 @@ test("nothing is written through a symbolic link, whoever made it", async () => 
   const back = plant("trap-back", ["trap/"]);
   symlinkSync(outside, join(back, "trap/evil"));
   symlinkSync(join(outside, "x"), join(back, "trap/ok"));
-  const { exit, stderr } = await cluster.run(["get", "-r", "/trap", back]);
+  const { exit, stderr } = await cluster.run(["get", "-r", "/trap", `${back}/`]);
   expect(exit).toBe(8);
   expect(stderr).toContain("it is a symbolic link, which could lead outside");
   expect(readFileSync(join(outside, "x"), "utf8")).toBe("this is x");
@@ -305,8 +307,9 @@ test("Ctrl-C says what is done and how to go on, and ends with 130", async () =>
   const stderr = await new Response(put.stderr).text();
   expect(await put.exited).toBe(130);
   expect(stderr).toMatch(/Until then: put [\d,]+ files?/);
-  expect(stderr).toContain(`tydfs sync ${tree} :/stopped`);
-  const went = await cluster.ok("sync", tree, ":/stopped");
-  expect(went).toMatch(/ the same\n$/);
+  expect(stderr).toContain("the same command goes on from there");
+  const there = remotePaths(await cluster.ok("ls", "--json", "/stopped")).length;
+  const went = await cluster.ok("put", "-r", tree, "/stopped");
+  expect(went).toMatch(new RegExp(`^put ${1000 - there} files.* ${there} the same\n$`));
   expect(remotePaths(await cluster.ok("ls", "--json", "/stopped"))).toHaveLength(1000);
 }, 60_000);

@@ -13,7 +13,6 @@ const ACTIONS: Readonly<Record<Place, string>> = {
   either: "_tydfs_either",
   side: "_tydfs_side",
   saved: "_tydfs_saved",
-  setting: " ",
   command: "_tydfs_commands",
   word: " ",
 };

@@ -100,7 +100,6 @@ async function namesIn(place: Place, asked: Asked, parts: CompleterParts): Promi
       return parts.saved();
     case "command":
       return parts.root.commands.map(({ path }) => path.at(-1) ?? "");
-    case "setting":
     case "side":
     case "word":
       return [];

@@ -17,13 +17,16 @@ const PLACES: [string, string][] = [
   ["put a b", "either"],
   ["put --replicas 2 ", "local"],
   ["mv /a ", "remote"],
+  ["sync ", "local"],
+  ["sync :", "remote"],
+  ["sync photos :/arc", "remote"],
+  ["bench --prefix ", "remote"],
   ["stat /a /b /c", "remote"],
   ["ls --config ", "local"],
   ["ls --cluster ", "saved"],
   ["--cluster home ls ", "remote"],
   ["master --data ", "local"],
   ["help ", "command"],
-  ["config show ", "setting"],
   ["rm -- -", "remote"],
 ];
 
@@ -39,6 +42,7 @@ const WORDS: [string, string[], string[]][] = [
   ["ls --color ", ["auto", "always", "never"], []],
   ["ls --color=a", ["--color=auto"], []],
   ["config show --role ", ["client", "keeper", "master"], []],
+  ["config show wait ", ["url", "replicas"], ["show"]],
   ["completion ", ["bash", "zsh", "fish"], []],
   ["status x ", [], ["put"]],
 ];

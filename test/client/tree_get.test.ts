@@ -19,7 +19,8 @@ import { findGetRoots } from "../../src/client/get_roots.ts";
 import type { Job } from "../../src/client/job_runner.ts";
 import { runJobs } from "../../src/client/job_runner.ts";
 import { LocalWriter } from "../../src/client/local_writer.ts";
-import { findGets, findPuts } from "../../src/client/tree_copy.ts";
+import { findGets } from "../../src/client/tree_get.ts";
+import { findPuts } from "../../src/client/tree_put.ts";
 import { LINK_MODE } from "../../src/wire/file.ts";
 import { TydfsError } from "../../src/wire/errors.ts";
 import { FakeCluster } from "./fake_cluster.ts";
@@ -33,6 +34,8 @@ function world() {
   const cluster = new FakeCluster();
   const failures: string[] = [];
   const done: string[] = [];
+  const same = { put: 0, get: 0 };
+  const onSame = () => same.put++;
   const onTrouble = ({ message }: TydfsError) => void failures.push(message);
   const { signal } = new AbortController();
   const options = { filter: TAKE_ALL, links: "keep" as const, dryRun: false, signal, onTrouble };
@@ -44,15 +47,21 @@ function world() {
         foundAll: () => {},
         started: () => {},
         progressed: () => {},
-        needless: () => {},
+        needless: () => same.get++,
         done: (_, { path }) => void done.push(path),
         failed: (_, { message }) => void failures.push(message),
       },
     });
   };
-  const put = (local: string, remote: string, more: Partial<typeof options> = {}) => {
+  const put = (
+    local: string,
+    remote: string,
+    more: Partial<typeof options & { anew: boolean }> = {},
+  ) => {
     const roots = [{ local: scratch.path(local), remote, withFacts: true }];
-    return run(findPuts(cluster.client, roots, { ...options, put: {}, ...more }));
+    return run(
+      findPuts(cluster.client, roots, { ...options, put: {}, anew: false, onSame, ...more }),
+    );
   };
   const get = (
     words: string[],
@@ -62,9 +71,11 @@ function world() {
     const { into = true, recursive = true, filter = TAKE_ALL } = more;
     const writer = new LocalWriter(scratch.path(local), seededRandom(4));
     const roots = findGetRoots(cluster.client, words, { into, recursive, signal, onTrouble });
-    return run(findGets(cluster.client, roots, { ...options, filter, get: {}, writer }));
+    return run(
+      findGets(cluster.client, roots, { ...options, filter, get: {}, anew: false, writer }),
+    );
   };
-  return { ...scratch, cluster, failures, done, put, get };
+  return { ...scratch, cluster, failures, done, same, put, get };
 }
 
 /** A tree that has a bit of everything. */
@@ -127,15 +138,60 @@ test("what fails does not keep the others", async () => {
   using w = world();
   mkdirSync(w.path("tree"));
   for (const name of ["a", "b", "c"]) writeFileSync(w.path(`tree/${name}`), name);
-  w.cluster.store("/tree", someBytes(1));
+  let begun = 0;
   w.cluster.before = (name) => {
-    if (name === "upload.begin" && w.cluster.calls.length === 2) {
+    if (name === "upload.begin" && ++begun === 2) {
       throw new TydfsError("no-space", "Cannot put it: there is no room");
     }
   };
   await w.put("tree", "/tree");
-  expect(w.failures.sort()).toEqual(['"/tree" is a file', "Cannot put it: there is no room"]);
-  expect(w.done).toHaveLength(2);
+  expect(w.failures).toEqual(["Cannot put it: there is no room"]);
+  expect(w.done.sort()).toEqual(["/tree", ...["/tree/a", "/tree/b", "/tree/c"].filter(isPut)]);
+  function isPut(path: string): boolean {
+    return w.cluster.files.has(path);
+  }
+});
+
+test("findPuts and findGets leave what is there with the same size and time", async () => {
+  using w = world();
+  mkdirSync(w.path("tree/sub"), { recursive: true });
+  for (const name of ["a", "b", "sub/c"]) writeFileSync(w.path(`tree/${name}`), name);
+  symlinkSync("a", w.path("tree/link"));
+  await w.put("tree", "/tree");
+  await w.get(["/tree"], "back", { into: false });
+  const versions = new Map([...w.cluster.files].map(([path, { version }]) => [path, version]));
+  w.done.splice(0);
+
+  writeFileSync(w.path("tree/b"), "b is longer");
+  writeFileSync(w.path("tree/new"), "new");
+  await w.put("tree", "/tree");
+  expect(w.same.put).toBe(4);
+  expect(w.done.filter((path) => path !== "/tree" && path !== "/tree/sub").sort())
+    .toEqual(["/tree/b", "/tree/new"]);
+  expect(w.cluster.file("/tree/a").version).toBe(versions.get("/tree/a") as number);
+
+  w.done.splice(0);
+  await w.get(["/tree"], "back", { into: false });
+  expect(w.same.get).toBe(3);
+  expect(w.done.filter((path) => /\/(b|new)$/.test(path))).toHaveLength(2);
+  expect(w.failures).toEqual([]);
+
+  await w.put("tree", "/tree", { anew: true });
+  expect(w.cluster.file("/tree/a").version).toBeGreaterThan(versions.get("/tree/a") as number);
+});
+
+test("findPuts sends nothing again where only the time differs, and says it when a file is there", async () => {
+  using w = world();
+  mkdirSync(w.path("tree"));
+  writeFileSync(w.path("tree/a"), "same");
+  await w.put("tree", "/tree");
+  const { version } = w.cluster.file("/tree/a");
+  utimesSync(w.path("tree/a"), TIME, TIME);
+  await w.put("tree", "/tree");
+  expect(w.cluster.file("/tree/a")).toMatchObject({ version, mtimeMs: TIME.getTime() });
+  w.cluster.store("/file", someBytes(1));
+  await w.put("tree", "/file");
+  expect(w.failures.join()).toContain('"/file"');
 });
 
 test("filters hold in both directions", async () => {

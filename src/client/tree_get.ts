@@ -1,22 +1,26 @@
-/** Finds the jobs of `put -r` and `get -r`: everything below the sources is copied. */
+/**
+ * Finds the jobs of `get -r`: everything below the sources is copied, but for what is there
+ * already. So an interrupted get goes on where it was when it is given again.
+ */
 import { basename, dirname } from "node:path";
 import type { Random } from "../base/random.ts";
 import { systemRandom } from "../base/random.ts";
 import type { TydfsError } from "../wire/errors.ts";
 import { baseName, joinPath } from "../wire/names.ts";
-import type { Entry, GetOptions, PutOptions } from "./api.ts";
+import type { Entry, GetOptions } from "./api.ts";
 import type { TydfsClient } from "./client.ts";
 import type { TreeFilter } from "./filter.ts";
 import type { Job } from "./job_runner.ts";
-import { walkTree } from "./local_tree.ts";
+import type { LinkRule } from "./local_tree.ts";
+import { lookHere } from "./local_tree.ts";
 import { resolveTarget } from "./local_files.ts";
 import { LocalWriter } from "./local_writer.ts";
 import { OpenDirectories } from "./open_directories.ts";
 import { listTree, treeEntry } from "./remote_tree.ts";
-import { factsOf, LocalJobs, RemoteJobs } from "./tree_jobs.ts";
-
-/** What becomes of symbolic links. */
-export type LinkRule = "follow" | "keep" | "skip";
+import { localChecksum, treeEntryOf } from "./sync_sides.ts";
+import { factsOf, LocalJobs } from "./tree_jobs.ts";
+import type { TreeEntry } from "./tree_merge.ts";
+import { comparisonJob } from "./tree_sync.ts";
 
 export interface FindOptions {
   signal: AbortSignal;
@@ -28,33 +32,11 @@ export interface FindOptions {
   onTrouble: (error: TydfsError) => void;
 }
 
-/** A local file or directory, and the remote path that it becomes. */
-export interface PutRoot {
-  local: string;
-  remote: string;
-  /** Whether the remote directory gets mode and time of the local one, too. */
-  withFacts: boolean;
-}
-
-/** The jobs that put `roots` with all that is below. */
-export async function* findPuts(
-  client: TydfsClient,
-  roots: readonly PutRoot[],
-  options: FindOptions & { put: PutOptions },
-): AsyncGenerator<Job> {
-  const { put, onTrouble } = options;
-  for (const { local, remote, withFacts } of roots) {
-    const jobs = new RemoteJobs(client, { local, remote, put });
-    try {
-      for await (const entry of walkTree(local, options)) {
-        if (entry.kind !== "directory") yield jobs.copy(entry);
-        else if (entry.path !== "" || withFacts) yield jobs.directory(entry);
-      }
-    } catch (error) {
-      options.signal.throwIfAborted();
-      onTrouble(error as TydfsError);
-    }
-  }
+export interface FindGetsOptions extends FindOptions {
+  writer: LocalWriter;
+  get: GetOptions;
+  /** Also what is there already with the same size and time. */
+  anew: boolean;
 }
 
 /** Something in the cluster, and the local path that it becomes, below the writer's root. */
@@ -68,7 +50,7 @@ export interface GetRoot {
 export async function* findGets(
   client: TydfsClient,
   roots: AsyncIterable<GetRoot>,
-  options: FindOptions & { writer: LocalWriter; get: GetOptions },
+  options: FindGetsOptions,
 ): AsyncGenerator<Job> {
   for await (const root of roots) {
     if (root.entry.kind === "directory") yield* findBelow(client, root, options);
@@ -76,7 +58,7 @@ export async function* findGets(
       const entry = treeEntry(root.entry, root.path);
       const { writer, get, links } = options;
       const jobs = new LocalJobs(client, { writer, get, remoteOf: () => root.entry.path });
-      if (entry.kind !== "link" || links === "keep") yield jobs.copy(entry);
+      if (entry.kind !== "link" || links === "keep") yield missingJob(entry, jobs, options);
     }
   }
 }
@@ -84,7 +66,7 @@ export async function* findGets(
 async function* findBelow(
   client: TydfsClient,
   root: GetRoot,
-  options: FindOptions & { writer: LocalWriter; get: GetOptions },
+  options: FindGetsOptions,
 ): AsyncGenerator<Job> {
   const { writer, get, filter, links, signal, onTrouble } = options;
   const remote = root.entry.path;
@@ -104,10 +86,27 @@ async function* findBelow(
       await open.enter(entry);
       yield await open.holding(entry.path, jobs.directory(entry));
     } else {
-      yield await open.holding(entry.path, jobs.copy(entry));
+      yield await open.holding(entry.path, missingJob(entry, jobs, options));
     }
   }
   await open.leaveAll();
+}
+
+/** A job that copies what is not there yet. */
+function missingJob(entry: TreeEntry, jobs: LocalJobs, options: FindGetsOptions): Job {
+  const copy = jobs.copy(entry);
+  const { writer, anew } = options;
+  if (anew) return copy;
+  const localChecksumOf = (path: string) => localChecksum(writer.place(path));
+  const decide = async (signal: AbortSignal) => {
+    const there = await lookHere(writer.place(entry.path));
+    if (there?.kind !== entry.kind) return copy;
+    const sides = { jobs, localChecksum: localChecksumOf };
+    const pair = { source: entry, target: treeEntryOf(there) };
+    const job = comparisonJob(sides, pair, { byChecksum: false });
+    return job?.decide === undefined ? job : await job.decide(signal);
+  };
+  return { ...copy, decide };
 }
 
 /** Makes the local symbolic link that `entry` is: into `local`, where that is a directory. */
