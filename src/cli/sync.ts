@@ -17,6 +17,7 @@ tells also where time and size are equal.
 What only TARGET has stays, unless --delete is given. Then it goes at the end,
 and only when all of SOURCE could be read and nothing failed; what --exclude
 names is never removed, nor all of it for an empty SOURCE, but with --force.
+With --json there is one line for each event.
 
 Examples:
   tydfs sync photos :/archive/photos           into the cluster

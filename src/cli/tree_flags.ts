@@ -19,12 +19,6 @@ export interface TreeFlags {
   rules: FilterRule[];
 }
 
-const LINK_WORDS: Record<LinkRule, string> = {
-  keep: "keep them as links",
-  follow: "take what they lead to",
-  skip: "leave them out",
-};
-
 /** Adds the flags to a command; `links` are the rules that it knows, its default first. */
 export function addTreeFlags(command: CommandUnknownOpts, links: readonly LinkRule[]): void {
   addFilterFlags(command, links);
@@ -41,7 +35,7 @@ export function addFilterFlags(command: CommandUnknownOpts, links: readonly Link
     rulesOf.set(command, [...all, { kind, pattern }]);
     return [...rules ?? [], { kind, pattern }];
   };
-  const words = links.map((rule) => `${rule}: ${LINK_WORDS[rule]}`).join("; ");
+  const follow = links.includes("follow") ? ", take what they lead to" : "";
   command
     .addOption(
       new Option(
@@ -55,7 +49,10 @@ export function addFilterFlags(command: CommandUnknownOpts, links: readonly Link
         .argParser(add("include")),
     )
     .addOption(
-      new Option("--links <rule>", `Symbolic links in trees (${words})`)
+      new Option(
+        "--links <rule>",
+        `Symbolic links in trees: keep them as links${follow}, or skip them`,
+      )
         .choices(links).default(links[0]),
     );
 }

@@ -31,7 +31,7 @@ export async function runTree(options: TreeRun): Promise<void> {
   const clock = systemClock;
   const report = new TreeReport({
     ...{ output, clock, json, quiet, verbose, dryRun, words },
-    ...(onDone === undefined ? {} : { onDone }),
+    ...(onDone === undefined || dryRun ? {} : { onDone }),
   });
   const { transfers } = settingsOf(command, session.env);
   const run = { transfers, dryRun, signal, clock, random: systemRandom, listener: report };
