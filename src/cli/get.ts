@@ -1,6 +1,6 @@
 /** `tydfs get`: gets files and trees out of the cluster, or one file to standard output. */
 import { basename, dirname } from "node:path";
-import type { Command, CommandUnknownOpts } from "@commander-js/extra-typings";
+import type { Command } from "@commander-js/extra-typings";
 import type { GetOptions, GetResult } from "../client/client.ts";
 import type { Job } from "../client/job_runner.ts";
 import { hasPattern } from "../client/pattern.ts";
@@ -47,7 +47,6 @@ Examples:
 interface GetRun {
   session: Session;
   connected: ClientSession;
-  command: CommandUnknownOpts;
   remotes: string[];
   local: string;
   flags: TreeFlags;
@@ -76,7 +75,7 @@ export function addGet(program: Command, session: Session): void {
     }
     await session.withClient(self, async (connected) => {
       const get = { sync: options.sync === true };
-      const run = { session, connected, command: self, remotes, local, flags, get };
+      const run = { session, connected, remotes, local, flags, get };
       if (local === STDOUT) await getToStdout(connected, remote);
       else if (remotes.length > 1 || flags.recursive || flags.dryRun) await getSeveral(run);
       else if (hasPattern(remote) && !await isName(connected, remote)) await getSeveral(run);
@@ -137,7 +136,7 @@ async function getToStdout(
 
 /** Several files, what matches a pattern, or trees. */
 async function getSeveral(run: GetRun): Promise<void> {
-  const { session, connected, command, remotes, flags, get } = run;
+  const { session, connected, remotes, flags, get } = run;
   const { client, signal, output, json, quiet } = connected;
   const { findGets } = await import("../client/tree_get.ts");
   const { findGetRoots } = await import("../client/get_roots.ts");
@@ -157,7 +156,7 @@ async function getSeveral(run: GetRun): Promise<void> {
     else output.line(formatGet(told as GetResult));
   };
   await runTree({
-    ...{ session, connected, command, flags, words: { done: "got", will: "get" } },
+    ...{ session, connected, flags, words: { done: "got", will: "get" } },
     ...(flags.recursive ? {} : { onDone }),
     goOn: () => GO_ON,
     work: async (report, options) => {

@@ -61,7 +61,7 @@ export function addSync(program: Command, session: Session): void {
       const { syncTrees } = await import("../client/tree_sync.ts");
       const { runTree } = await import("./tree_run.ts");
       await runTree({
-        ...{ session, connected, command: self, flags: tree },
+        ...{ session, connected, flags: tree },
         words: { done: "synced", will: "sync" },
         goOn: () => "The same command goes on from there",
         work: async (report, run) => {
