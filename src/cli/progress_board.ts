@@ -82,7 +82,10 @@ function formatRunning(running: Running, width: number, nowMs: number): string {
   const share = job.sizeBytes === 0 ? 1 : Math.min(1, doneBytes / job.sizeBytes);
   const percent = `${Math.floor(share * 100)} %`.padStart(5);
   const bytesPerMs = rate.bytesPerMs(nowMs);
-  const speed = bytesPerMs === undefined ? "" : `${formatSize(Math.round(bytesPerMs * 1000))}/s`;
+  // Nothing has come where a transfer still waits for its turn.
+  const speed = bytesPerMs === undefined || bytesPerMs === 0
+    ? ""
+    : `${formatSize(Math.round(bytesPerMs * 1000))}/s`;
   const left = formatTimeLeft({
     elapsedMs: nowMs - sinceMs,
     done: doneBytes - resumedBytes,

@@ -9,6 +9,10 @@ import type { Pace } from "./time_left.ts";
 export const LISTED_MAX = 50;
 /** The rate is that of so long. */
 const RATE_WINDOW_MS = 8_000;
+/**
+ * That of one transfer: when there are more than streams, each waits for its turn, chunk by chunk.
+ */
+const JOB_WINDOW_MS = 30_000;
 const SAMPLE_MS = 400;
 /**
  * What a file costs besides its bytes, told as bytes: of thousands of small files the bytes alone
@@ -77,7 +81,7 @@ export class Tally {
   }
 
   started(job: Job, nowMs: number): void {
-    const rate = new Rate(nowMs);
+    const rate = new Rate(nowMs, JOB_WINDOW_MS);
     this.running.set(job, { job, sinceMs: nowMs, doneBytes: 0, resumedBytes: 0, rate });
   }
 
@@ -173,9 +177,11 @@ export class Tally {
 export class Rate {
   /** Times and the bytes until then, the oldest first. */
   readonly #samples: { atMs: number; bytes: number }[];
+  readonly #windowMs: number;
   #bytes = 0;
 
-  constructor(nowMs: number) {
+  constructor(nowMs: number, windowMs = RATE_WINDOW_MS) {
+    this.#windowMs = windowMs;
     this.#samples = [{ atMs: nowMs, bytes: 0 }];
   }
 
@@ -184,7 +190,7 @@ export class Rate {
     const last = this.#samples.at(-1);
     if (last !== undefined && nowMs - last.atMs < SAMPLE_MS) return;
     this.#samples.push({ atMs: nowMs, bytes: this.#bytes });
-    while (this.#samples.length > 2 && nowMs - (this.#samples[1]?.atMs ?? 0) > RATE_WINDOW_MS) {
+    while (this.#samples.length > 2 && nowMs - (this.#samples[1]?.atMs ?? 0) > this.#windowMs) {
       this.#samples.shift();
     }
   }
