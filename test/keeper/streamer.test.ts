@@ -7,7 +7,8 @@ import { MIB } from "../../src/base/bytes.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { randomHex } from "../../src/base/random.ts";
 import { chunkPath } from "../../src/chunks/places.ts";
-import { TICKET_HEADER } from "../../src/wire/chunk_http.ts";
+import { httpTransport, TICKET_HEADER } from "../../src/wire/chunk_http.ts";
+import { TydfsError } from "../../src/wire/errors.ts";
 import { signTicket } from "../../src/wire/ticket.ts";
 import type { TestKeeper } from "./world.ts";
 import { get, getTicket, KEY, put, putTicket, random, World } from "./world.ts";
@@ -44,10 +45,12 @@ async function progressOf(
   chunk: string,
   ticket: string,
 ): Promise<number | string> {
-  const headers = { [TICKET_HEADER]: ticket };
-  const response = await fetch(`${keeper.base}/progress/${chunk}`, { headers });
-  const answer = await response.json() as { receivedBytes?: number; code?: string };
-  return answer.receivedBytes ?? answer.code ?? "";
+  const address = { host: "127.0.0.1", port: keeper.port };
+  const signal = AbortSignal.timeout(5_000);
+  return await httpTransport.progress(address, { chunk, ticket, signal }).catch((error) => {
+    if (error instanceof TydfsError) return error.code;
+    throw error;
+  });
 }
 
 describe("PUT", () => {
