@@ -37,7 +37,7 @@ import { addLogin } from "./login.ts";
 import { addLogout } from "./logout.ts";
 import { addShell } from "./shell.ts";
 import { colorChoiceOf } from "./color.ts";
-import { reportFailure } from "./exit.ts";
+import { oneLine, reportFailure } from "./exit.ts";
 import { groupCommands, shapeHelp, statusText } from "./help.ts";
 import type { Output } from "./output.ts";
 import { consoleOutput } from "./output.ts";
@@ -154,7 +154,7 @@ export function makeProgram(session: Session, words: readonly string[] = []): Co
     .configureOutput({
       outputError: (text, _write) => {
         const line = formatUsageError(text, helpFor(readTree(program), words));
-        output.message(`${output.messagePaint("bad", "tydfs:")} ${line}`);
+        output.message(`${output.messagePaint("bad", "tydfs:")} ${oneLine(line)}`);
       },
     });
   shapeHelp(program, output);

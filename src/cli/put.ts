@@ -5,6 +5,7 @@ import type { PutOptions, PutResult } from "../client/client.ts";
 import type { Job } from "../client/job_runner.ts";
 import type { PutRoot } from "../client/tree_put.ts";
 import { ConfigError, parseOption } from "../config/load.ts";
+import { flagName } from "../config/options.ts";
 import { TydfsError } from "../wire/errors.ts";
 import { joinPath, parsePath, quotePath } from "../wire/names.ts";
 import { collecting, STREAM_COLLECT_BYTES } from "./collect.ts";
@@ -114,13 +115,25 @@ export function sourceName(local: string): string | undefined {
 }
 
 function putOptions(flags: PutFlags): PutOptions {
-  const { replicas, minCopies } = flags;
+  const replicas = copiesOf("replicas", flags.replicas);
+  const minCopies = copiesOf("min_copies", flags.minCopies);
+  if (replicas !== undefined && minCopies !== undefined && minCopies > replicas) {
+    throw new ConfigError(
+      `Cannot use --min-copies ${minCopies} with --replicas ${replicas}: ` +
+        "no more copies can be waited for than are made",
+    );
+  }
   return {
     exclusive: !flags.replace,
-    ...(replicas && { replicas: parseOption("replicas", replicas, "flag --replicas") as number }),
-    ...(minCopies &&
-      { minCopies: parseOption("min_copies", minCopies, "flag --min-copies") as number }),
+    ...(replicas !== undefined && { replicas }),
+    ...(minCopies !== undefined && { minCopies }),
   };
+}
+
+function copiesOf(key: "replicas" | "min_copies", text: string | undefined): number | undefined {
+  return text === undefined
+    ? undefined
+    : parseOption(key, text, `flag ${flagName(key)}`) as number | undefined;
 }
 
 /** One file, or standard input. */

@@ -157,7 +157,7 @@ export class Session {
 
 /** Tells how to find out where a URL comes from that leads nowhere. */
 function whoseUrl(error: unknown): never {
-  if (!hasCode(error, "invalid", "no-master", "denied")) throw error;
+  if (!hasCode(error, "usage", "no-master", "denied")) throw error;
   const { code, message, data, cause } = error;
   const next = "tydfs config show url tells where the URL comes from";
   throw new TydfsError(code, `${message.replace(/\?$/, "")}; ${next}`, { data, cause });

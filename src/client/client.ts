@@ -98,7 +98,7 @@ export class TydfsClient {
 
   /**
    * Joins a cluster by its URL. Throws `no-master` within 5 s, `denied` on a wrong secret,
-   * `invalid` on a bad URL.
+   * `usage` on a bad URL.
    */
   static async connect(settings: ClientSettings & { url: string }): Promise<TydfsClient> {
     const url = parseClusterUrl(settings.url);
@@ -443,7 +443,7 @@ export class TydfsClient {
   async #upload(source: Source, path: string, options: PutOptions): Promise<PutResult> {
     const { clock } = this.#context;
     if (path === "/") {
-      throw new TydfsError("invalid", `Cannot put a file at ${quotePath(path)}: name the file too`);
+      throw new TydfsError("usage", `Cannot put a file at ${quotePath(path)}: name the file too`);
     }
     const startMs = clock.monotonicMs();
     const { committed, resumedBytes } = await upload(this.#context, source, {
