@@ -54,7 +54,11 @@ interface Later {
   blocked: TreeEntry[];
   /** There is more than could be held. */
   more: boolean;
+  /** The source was not empty when it was read for this. */
+  sourceSeen: boolean;
 }
+
+const NOTHING_YET = { more: false, sourceSeen: false };
 
 /**
  * Makes the target like the source. Returns how many removals were left out because not all went
@@ -72,7 +76,7 @@ export async function syncTrees(
   const runAll = (jobs: AsyncIterable<Job>, transfers = run.transfers) =>
     runJobs(jobs, { ...run, listener, transfers });
 
-  let later: Later = { removals: [], blocked: [], more: false };
+  let later: Later = { removals: [], blocked: [], ...NOTHING_YET };
   await runAll(findCopies(sides, { ...options, dryRun: run.dryRun, signal: run.signal }, later));
   if (run.dryRun) return { removalsLeftOut: 0 };
   for (;;) {
@@ -81,6 +85,8 @@ export async function syncTrees(
       await runAll(inTurn(blocked.map((entry) => blockedJob(sides, entry))));
       return { removalsLeftOut: removals.length };
     }
+    // It had entries at first: its disk may have gone since.
+    if (removals.length > 0 && !later.sourceSeen && !options.force) throw emptyError(sides);
     const whole = (entry: TreeEntry) => entry.kind !== "directory" || sides.removesWhole;
     const jobOf = (entry: TreeEntry) => {
       return sides.jobs.remove(entry, { recursive: sides.removesWhole });
@@ -95,11 +101,15 @@ export async function syncTrees(
   }
 }
 
-async function mustHaveEntries({ source, sourceName, targetName }: SyncSides): Promise<void> {
-  for await (const _ of source()) return;
+async function mustHaveEntries(sides: SyncSides): Promise<void> {
+  for await (const _ of sides.source()) return;
+  throw emptyError(sides);
+}
+
+function emptyError({ sourceName, targetName }: SyncSides): TydfsError {
   const message = `Refused to remove all of ${quotePath(targetName)}: there is nothing in ` +
     `${quotePath(sourceName)}; use --force if that is meant`;
-  throw new TydfsError("conflict", message);
+  return new TydfsError("conflict", message);
 }
 
 /** Yields the jobs that copy; what must come after them goes to `later`. */
@@ -118,6 +128,7 @@ async function* findCopies(
       continue;
     }
     const { source } = pair;
+    later.sourceSeen = true;
     if (source.kind === "directory") await open?.enter(source);
     if (pair.kind === "both") {
       const job = comparisonJob(sides, pair, options);
@@ -204,8 +215,9 @@ function* dryRemoval(sides: SyncSides, target: TreeEntry, later: Later): Generat
 
 /** Compares once more, for removals only. */
 async function findLater(sides: SyncSides): Promise<Later> {
-  const later: Later = { removals: [], blocked: [], more: false };
+  const later: Later = { removals: [], blocked: [], ...NOTHING_YET };
   for await (const pair of mergeTrees(sides.source(), sides.target())) {
+    if (pair.kind !== "target") later.sourceSeen = true;
     if (pair.kind === "target" || pair.kind === "blocked") putOff(sides, pair, later);
   }
   return later;

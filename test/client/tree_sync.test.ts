@@ -33,6 +33,8 @@ interface SyncFlags {
   dryRun?: boolean;
   links?: LinkRule;
   rules?: FilterRule[];
+  /** Called before the trees are compared. */
+  begun?: () => void;
 }
 
 function world() {
@@ -54,6 +56,11 @@ function world() {
       : sidesDown(cluster.client, all);
     const nameOf = (path: string) => path.slice(direction === "up" ? 6 : root.length + 1);
     const before = failures.length;
+    const { begin } = sides;
+    sides.begin = async () => {
+      await begin();
+      flags.begun?.();
+    };
     const result = await syncTrees(sides, {
       byChecksum: flags.byChecksum ?? false,
       remove: flags.remove ?? false,
@@ -302,4 +309,19 @@ test("sync refuses files as its sides", async () => {
   await expect(w.sync("up")).rejects.toMatchObject({ code: "not-directory" });
   await w.cluster.client.putLink("x", "/tree");
   await expect(w.sync("down")).rejects.toMatchObject({ code: "not-directory" });
+});
+
+test("sync --delete removes nothing when its source is found empty only while it runs", async () => {
+  using w = world();
+  for (const name of ["a", "d/b"]) w.plant(name);
+  await w.sync("up");
+  // As when a disk is unmounted: an empty directory is left, and no error.
+  const begun = () => {
+    rmSync(w.root, { recursive: true });
+    mkdirSync(w.root);
+  };
+  const sync = w.sync("up", { remove: true, begun });
+  await expect(sync).rejects.toThrow(/Refused to remove all of "\/tree": there is nothing/);
+  expect(w.cluster.content("/tree/d/b").length).toBeGreaterThan(0);
+  expect((await w.sync("up", { remove: true, force: true })).did).toContain("remove a");
 });
