@@ -6,6 +6,8 @@ const CHOICE = /^option '([^']*)' argument '(.*)' is invalid\. Allowed choices a
 const ARGUMENT_CHOICE =
   /^command-argument value '(.*)' is invalid for argument '(.*)'\. Allowed choices are (.*)\.$/s;
 
+const TOO_MANY = /^Too many arguments(?: for '[^']*')?\. Expected (\d+) arguments? but got (\d+)/i;
+
 /**
  * The line for what commander says of a wrong command line (`error: unknown option …\n(Did you
  * mean …?)`); `help` is the command that tells more.
@@ -26,6 +28,8 @@ export function helpFor(root: CommandFacts, words: readonly string[]): string {
 }
 
 function reworded(words: string): string {
+  const surplus = TOO_MANY.exec(words);
+  if (surplus !== null) return `Too many arguments: ${surplus[1]} expected, ${surplus[2]} given`;
   const choice = CHOICE.exec(words);
   if (choice !== null) {
     const flag = /--[a-z-]+/.exec(choice[1] ?? "")?.[0] ?? choice[1];

@@ -179,6 +179,10 @@ export function localError(action: "read" | "write", path: string, cause: unknow
   if (cause instanceof TydfsError) return cause;
   const code = (cause as { code?: unknown } | undefined)?.code;
   const words = cause instanceof Error ? cause.message : String(cause);
-  const reason = (typeof code === "string" ? REASONS[code] : undefined) ?? words;
+  const known = (typeof code === "string" ? REASONS[code] : undefined) ?? words;
+  // What is not UTF-8 on the command line has become this mark, and names no file.
+  const reason = code === "ENOENT" && path.includes("\ufffd")
+    ? `${known}; one whose name is not UTF-8 must be renamed`
+    : known;
   return new TydfsError("local", `Cannot ${action} ${quotePath(path)}: ${reason}`, { cause });
 }

@@ -21,6 +21,9 @@ const COMMANDS = [
   "mv",
   "rm",
   "mkdir",
+  "watch",
+  "events",
+  "on",
   "status",
   "top",
   "bench",
@@ -128,7 +131,7 @@ test("a cluster that can't be reached is one line and status 5", async () => {
 
 test("a URL that is none is one line that does not repeat the secret", async () => {
   const { status, output } = await run(["ls"], { TYDFS_URL: "http://client:secret@x" });
-  expect(status).toBe(1);
+  expect(status).toBe(2);
   expect(output.messages.length).toBe(1);
   expect(output.messages[0]).not.toContain("secret@");
 });
