@@ -8,6 +8,7 @@ import { addBench } from "./bench.ts";
 import { addCat } from "./cat.ts";
 import { addCp } from "./cp.ts";
 import { addDu } from "./du.ts";
+import { spellOutCount } from "./file_part.ts";
 import { addFind } from "./find.ts";
 import { addGet } from "./get.ts";
 import { addHead } from "./head.ts";
@@ -42,7 +43,7 @@ import type { Environment } from "./session.ts";
 import { Session } from "./session.ts";
 import { addGlobals, addSettings } from "./settings_flags.ts";
 import { readTree } from "./tree.ts";
-import { formatUsageError, helpFor } from "./usage.ts";
+import { commandOf, formatUsageError } from "./usage.ts";
 
 const USAGE_STATUS = 2;
 
@@ -120,7 +121,9 @@ export async function runProgram(
   session: Session,
   prepare: (program: Command) => void = () => {},
 ): Promise<number> {
-  const words = argv[0] === "--version" || argv[0] === "-V" ? ["version", ...argv.slice(1)] : argv;
+  const words = argv[0] === "--version" || argv[0] === "-V"
+    ? ["version", ...argv.slice(1)]
+    : spellOutCount(argv);
   try {
     const program = makeProgram(session, words);
     prepare(program);
@@ -147,7 +150,7 @@ export function makeProgram(session: Session, words: readonly string[] = []): Co
     .exitOverride()
     .configureOutput({
       outputError: (text, _write) => {
-        const line = formatUsageError(text, helpFor(readTree(program), words));
+        const line = formatUsageError(text, commandOf(readTree(program), words));
         output.message(`${output.messagePaint("bad", "tydfs:")} ${line}`);
       },
     });
