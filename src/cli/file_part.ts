@@ -57,14 +57,6 @@ export async function printParts(
   });
 }
 
-/** A command line with `head -5` spelled out, `head -n 5`: commander knows no such flag. */
-export function spellOutCount(words: readonly string[]): string[] {
-  const [command = "", first = "", ...rest] = words;
-  const count = /^-(\d+)$/.exec(first)?.[1];
-  const isShort = (command === "head" || command === "tail") && count !== undefined;
-  return isShort ? [command, "--lines", count, ...rest] : [...words];
-}
-
 /** How much is wanted; 10 lines unless said. Throws `ConfigError` on what is no number. */
 export function parseAmount({ bytes, lines }: AmountFlags): Amount {
   if (bytes !== undefined && lines !== undefined) {

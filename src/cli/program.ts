@@ -8,9 +8,9 @@ import { addBench } from "./bench.ts";
 import { addCat } from "./cat.ts";
 import { addCp } from "./cp.ts";
 import { addDu } from "./du.ts";
-import { spellOutCount } from "./file_part.ts";
 import { addFind } from "./find.ts";
 import { addGet } from "./get.ts";
+import { spellOut } from "./habits.ts";
 import { addHead } from "./head.ts";
 import { addKeeper } from "./keeper.ts";
 import { addLs } from "./ls.ts";
@@ -123,7 +123,7 @@ export async function runProgram(
 ): Promise<number> {
   const words = argv[0] === "--version" || argv[0] === "-V"
     ? ["version", ...argv.slice(1)]
-    : spellOutCount(argv);
+    : spellOut(argv);
   try {
     const program = makeProgram(session, words);
     prepare(program);
