@@ -260,8 +260,8 @@ function jobJson({ kind, path, from, sizeBytes }: Job): Record<string, unknown> 
 /** What a put or a get has told of a file. */
 function resultJson(told: unknown): Record<string, unknown> {
   if (typeof told !== "object" || told === null) return {};
-  const { version, checksum, copies, goal } = told as Record<string, unknown>;
-  return { version, checksum, copies, replicas: goal };
+  const { version, checksum, copies, goal, target } = told as Record<string, unknown>;
+  return { version, checksum, copies, replicas: goal, target };
 }
 
 function countOf(count: number, one: string, many: string): string {

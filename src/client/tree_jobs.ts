@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { hasCode } from "../wire/errors.ts";
 import { PERMISSION_BITS } from "../wire/file.ts";
 import { joinPath } from "../wire/names.ts";
-import type { GetOptions, PutOptions } from "./api.ts";
+import type { GetOptions, GetResult, OperationOptions, PutOptions } from "./api.ts";
 import type { TydfsClient } from "./client.ts";
 import type { Job } from "./job_runner.ts";
 import type { LocalWriter } from "./local_writer.ts";
@@ -92,6 +92,12 @@ export class RemoteJobs implements JobMaker {
   }
 }
 
+/** A local symbolic link that was made. */
+export interface MadeLink {
+  local: string;
+  target: string;
+}
+
 /** Jobs that get a tree out of the cluster. */
 export class LocalJobs implements JobMaker {
   readonly #client: TydfsClient;
@@ -113,10 +119,10 @@ export class LocalJobs implements JobMaker {
   copy(entry: TreeEntry): Job {
     const { path, kind, sizeBytes, mtimeMs } = entry;
     const from = this.#remoteOf(path);
-    const run: Job["run"] = async (options) => {
+    const run = async (options: OperationOptions): Promise<MadeLink | GetResult> => {
       if (kind === "link") {
         const target = await this.#client.readLink(from, options);
-        return await this.#writer.makeLink(path, target, mtimeMs);
+        return { local: await this.#writer.makeLink(path, target, mtimeMs), target };
       }
       const local = await this.#writer.prepareFile(path);
       return await this.#client.get(from, local, { ...this.#get, ...options, exact: true });

@@ -63,6 +63,8 @@ const WRONG: [string, RegExp][] = [
   ["ls", /^tydfs: Cannot join a cluster: no URL is given; set TYDFS_URL, give --url/],
   ["keeper", /^tydfs: Cannot join a cluster/],
   ["put -", /^tydfs: Cannot put standard input without a name/],
+  ["put - /a/", /^tydfs: Cannot put standard input into "\/a\/": it has no name/],
+  ["ls --url nats://a", /^tydfs: Cannot use the cluster's URL: .* \(tydfs config show url tells/],
   ["ls --wait soon", /^tydfs: Cannot use "soon" for "wait" \(flag --wait\)/],
   [
     "ls --parallel 99",
@@ -132,7 +134,7 @@ test("a cluster that can't be reached is one line and status 5", async () => {
 
 test("a URL that is none is one line that does not repeat the secret", async () => {
   const { status, output } = await run(["ls"], { TYDFS_URL: "http://client:secret@x" });
-  expect(status).toBe(1);
+  expect(status).toBe(2);
   expect(output.messages.length).toBe(1);
   expect(output.messages[0]).not.toContain("secret@");
 });
