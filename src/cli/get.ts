@@ -4,6 +4,7 @@ import type { Command } from "@commander-js/extra-typings";
 import type { GetOptions, GetResult } from "../client/client.ts";
 import type { Job } from "../client/job_runner.ts";
 import { hasPattern } from "../client/pattern.ts";
+import type { MadeLink } from "../client/tree_jobs.ts";
 import { ConfigError } from "../config/load.ts";
 import { hasCode, TydfsError } from "../wire/errors.ts";
 import { isLinkMode } from "../wire/file.ts";
@@ -102,14 +103,9 @@ async function getAlone({ connected, local, get }: GetRun, remote: string): Prom
   if (isLinkMode(entry.mode)) {
     const { getLink } = await import("../client/tree_get.ts");
     const made = await getLink(client, entry, { local, signal });
-    if (json) output.line(JSON.stringify({ path: entry.path, ...made }));
-    else if (!quiet) {
-      output.line(
-        `got ${quotePath(entry.path)} · link to ${quotePath(made.target)} · ${
-          quotePath(made.local)
-        }`,
-      );
-    }
+    const result = { path: entry.path, ...made };
+    if (json) output.line(JSON.stringify(result));
+    else if (!quiet) output.line(formatLink(result));
     return;
   }
   const progress = new ProgressBar(output, remote, json || quiet);
@@ -146,14 +142,12 @@ async function getSeveral(run: GetRun): Promise<void> {
   const filter = await filterOf(flags);
   const place = await choosePlace(run);
   let printed = 0;
-  const onDone = ({ from, path }: Job, told: unknown) => {
-    // A link tells only where it is now.
-    const isLink = typeof told === "string";
-    const value = isLink ? { path: from, local: path } : getJson(told as GetResult);
-    if (json) output.line(`${printed++ === 0 ? "[" : ","}${JSON.stringify(value)}`);
-    else if (quiet) return;
-    else if (isLink) output.line(`got ${quotePath(from)} · link · ${quotePath(path)}`);
-    else output.line(formatGet(told as GetResult));
+  const onDone = ({ kind, from }: Job, told: unknown) => {
+    // Matches only: what is in a directory is not got without -r.
+    const result = kind === "link" ? { path: from, ...told as MadeLink } : told as GetResult;
+    const facts = "target" in result ? result : getJson(result);
+    if (json) output.line(`${printed++ === 0 ? "[" : ","}${JSON.stringify(facts)}`);
+    else if (!quiet) output.line("target" in result ? formatLink(result) : formatGet(result));
   };
   await runTree({
     ...{ session, connected, flags, words: { done: "got", will: "get" } },
@@ -212,6 +206,10 @@ async function choosePlace({ connected, remotes, local }: GetRun): Promise<Place
 /** `DIR/.` is what is in DIR. */
 function bare(remote: string): string {
   return remote.replace(/\/\.\/*$/, "/");
+}
+
+function formatLink({ path, target, local }: MadeLink & { path: string }): string {
+  return `got ${quotePath(path)} · link to ${quotePath(target)} · ${quotePath(local)}`;
 }
 
 function directoryError(remote: string): TydfsError {

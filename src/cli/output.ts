@@ -115,11 +115,15 @@ class Results {
     if (this.#gathered.length >= GATHER_CHARS) this.#writeGathered();
   }
 
-  /** Resolves when the bytes are taken, with false when nobody reads them any more. */
+  /**
+   * Resolves when the bytes are taken, with false when nobody reads them any more. A failure is
+   * told here, and not once more by `flush`.
+   */
   write(bytes: Uint8Array): Promise<boolean> {
     this.#writeGathered();
-    this.#lastWrite = this.#send(bytes);
-    return this.#lastWrite;
+    const sent = this.#send(bytes);
+    this.#lastWrite = sent.catch(() => false);
+    return sent;
   }
 
   flush(): Promise<boolean> {

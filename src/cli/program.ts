@@ -11,6 +11,7 @@ import { addDu } from "./du.ts";
 import { addEvents } from "./events.ts";
 import { addFind } from "./find.ts";
 import { addGet } from "./get.ts";
+import { spellOut } from "./habits.ts";
 import { addHead } from "./head.ts";
 import { addKeeper } from "./keeper.ts";
 import { addLs } from "./ls.ts";
@@ -45,7 +46,7 @@ import type { Environment } from "./session.ts";
 import { Session } from "./session.ts";
 import { addGlobals, addSettings } from "./settings_flags.ts";
 import { readTree } from "./tree.ts";
-import { formatUsageError, helpFor } from "./usage.ts";
+import { commandOf, formatUsageError } from "./usage.ts";
 
 const USAGE_STATUS = 2;
 
@@ -126,7 +127,9 @@ export async function runProgram(
   session: Session,
   prepare: (program: Command) => void = () => {},
 ): Promise<number> {
-  const words = argv[0] === "--version" || argv[0] === "-V" ? ["version", ...argv.slice(1)] : argv;
+  const words = argv[0] === "--version" || argv[0] === "-V"
+    ? ["version", ...argv.slice(1)]
+    : spellOut(argv);
   try {
     const program = makeProgram(session, words);
     prepare(program);
@@ -153,7 +156,7 @@ export function makeProgram(session: Session, words: readonly string[] = []): Co
     .exitOverride()
     .configureOutput({
       outputError: (text, _write) => {
-        const line = formatUsageError(text, helpFor(readTree(program), words));
+        const line = formatUsageError(text, commandOf(readTree(program), words));
         output.message(`${output.messagePaint("bad", "tydfs:")} ${oneLine(line)}`);
       },
     });

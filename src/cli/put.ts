@@ -101,6 +101,12 @@ export function parseWords(words: readonly string[]): {
       "Cannot put standard input without a name: give a remote path, too",
     );
   }
+  if (locals.includes(STDIN) && remote?.endsWith("/")) {
+    const place = quotePath(remote);
+    throw new ConfigError(
+      `Cannot put standard input into ${place}: it has no name; give the whole path`,
+    );
+  }
   if (locals.includes(STDIN) && locals.length > 1) {
     throw new ConfigError("Cannot put standard input together with files: put it by itself");
   }

@@ -158,9 +158,9 @@ export class Session {
 /** Tells how to find out where a URL comes from that leads nowhere. */
 function whoseUrl(error: unknown): never {
   if (!hasCode(error, "usage", "no-master", "denied")) throw error;
-  const { code, message, data, cause } = error;
-  const next = "tydfs config show url tells where the URL comes from";
-  throw new TydfsError(code, `${message.replace(/\?$/, "")}; ${next}`, { data, cause });
+  const { code, data, cause } = error;
+  const message = `${error.message} (tydfs config show url tells where the URL comes from)`;
+  throw new TydfsError(code, message, { data, cause });
 }
 
 /** A connection of its own for each command. */

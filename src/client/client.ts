@@ -204,7 +204,7 @@ export class TydfsClient {
       const place = `in ${quotePath(target.partial)}`;
       throw tellKept(error, { path, bytes: done.doneBytes, place });
     }
-    const elapsedMs = clock.monotonicMs() - startMs;
+    const elapsedMs = Math.round(clock.monotonicMs() - startMs);
     const { resumedBytes } = done;
     return { ...file.facts, local: target.path, resumedBytes, elapsedMs };
   }
@@ -454,7 +454,7 @@ export class TydfsClient {
       signal: signalOf(options),
       onProgress: options.onProgress ?? ignore,
     });
-    return { ...committed, resumedBytes, elapsedMs: clock.monotonicMs() - startMs };
+    return { ...committed, resumedBytes, elapsedMs: Math.round(clock.monotonicMs() - startMs) };
   }
 
   #target(source: string, to: string, options: MoveOptions): Promise<string> {

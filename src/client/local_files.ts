@@ -177,7 +177,11 @@ const REASONS: Record<string, string> = {
 /** A failure of the system as a `local` error that names the file; one of ours stays as it is. */
 export function localError(action: "read" | "write", path: string, cause: unknown): TydfsError {
   if (cause instanceof TydfsError) return cause;
-  const code = (cause as { code?: unknown } | undefined)?.code;
+  const { code, syscall } = (cause ?? {}) as { code?: unknown; syscall?: unknown };
+  // What was to be made with all that is above it is there, and a file.
+  if (code === "EEXIST" && syscall === "mkdir") {
+    return localError(action, path, Object.assign(new Error("", { cause }), { code: "ENOTDIR" }));
+  }
   const words = cause instanceof Error ? cause.message : String(cause);
   const known = (typeof code === "string" ? REASONS[code] : undefined) ?? words;
   // What is not UTF-8 on the command line has become this mark, and names no file.

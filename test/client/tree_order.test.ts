@@ -39,7 +39,8 @@ function plant(root: string, world: World, paths: readonly string[]): void {
 }
 
 async function* catalogTree(reader: CatalogReader, limit: number): AsyncGenerator<TreeEntry> {
-  for (let after: string | undefined;;) {
+  let after: string | undefined;
+  for (;;) {
     const { entries, next } = reader.list("/", { recursive: true, after, limit });
     for (const { path, kind, size: sizeBytes, mtimeMs, mode } of entries) {
       yield { path: path.slice(1), kind, sizeBytes, mtimeMs, mode };

@@ -270,7 +270,8 @@ function chainRefusal(
 }
 
 function tooFew({ path, rule }: RoomRequest, alive: number, needed: number): TydfsError {
-  const state = `${alive} keepers${wanted(rule)} can be written, ${needed} are needed`;
+  const state = `${alive} ${alive === 1 ? "keeper" : "keepers"}${wanted(rule)} can be written, ` +
+    `${needed} ${needed === 1 ? "is" : "are"} needed`;
   return new TydfsError(
     "no-keepers",
     `Cannot upload ${quotePath(path)}: ${state}${because(rule)}`,
@@ -281,7 +282,10 @@ function tooFew({ path, rule }: RoomRequest, alive: number, needed: number): Tyd
 }
 
 function noSpace({ path, sizeBytes, rule }: RoomRequest, needed: number): TydfsError {
-  const state = `no ${needed} keepers${wanted(rule)} have room for ${formatSize(sizeBytes)}`;
+  const keepers = needed === 1
+    ? `no keeper${wanted(rule)} has`
+    : `no ${needed} keepers${wanted(rule)} have`;
+  const state = `${keepers} room for ${formatSize(sizeBytes)}`;
   return new TydfsError("no-space", `Cannot upload ${quotePath(path)}: ${state}${because(rule)}`, {
     data: { sizeBytes, needed },
   });
