@@ -49,7 +49,7 @@ export function addCat(program: Command, session: Session): void {
       });
     });
   addSettings(command, "client", false);
-  addGlobals(command, false);
+  addGlobals(command, false, { json: false });
 }
 
 /** Parses `FIRST-LAST`, `FIRST-` or `-COUNT`. Throws `ConfigError` on anything else. */

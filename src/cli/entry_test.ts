@@ -3,7 +3,7 @@ import { parseDuration, parseSize } from "../base/bytes.ts";
 import type { Entry } from "../client/client.ts";
 import { matcherOf } from "../client/pattern.ts";
 import { ConfigError } from "../config/load.ts";
-import { kindOf } from "./format.ts";
+import { hasTime, kindOf } from "./format.ts";
 
 /** The flags of `find` that choose; all that are given must hold. */
 export interface FindFlags {
@@ -35,11 +35,11 @@ export function makeEntryTest(flags: FindFlags, nowMs: number): EntryTest {
   if (size !== undefined) tests.push(sizeTest(size));
   if (newer !== undefined) {
     const sinceMs = parseMoment("newer", newer, nowMs);
-    tests.push(({ mtimeMs }) => mtimeMs >= sinceMs);
+    tests.push((entry) => hasTime(entry) && entry.mtimeMs >= sinceMs);
   }
   if (older !== undefined) {
     const beforeMs = parseMoment("older", older, nowMs);
-    tests.push(({ mtimeMs }) => mtimeMs < beforeMs);
+    tests.push((entry) => hasTime(entry) && entry.mtimeMs < beforeMs);
   }
   if (owner !== undefined) tests.push((entry) => entry.owner === owner);
   return (entry) => tests.every((test) => test(entry));

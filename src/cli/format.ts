@@ -4,7 +4,7 @@
  */
 import { formatDuration, formatSize } from "../base/bytes.ts";
 import type { Entry, GetResult, PutResult, StatResult } from "../client/client.ts";
-import { isLinkMode } from "../wire/file.ts";
+import { isLinkMode, PERMISSION_BITS } from "../wire/file.ts";
 import { quotePath } from "../wire/names.ts";
 import type { Paint } from "./color.ts";
 import { plain } from "./color.ts";
@@ -65,7 +65,7 @@ export function formatEntries(entries: readonly Entry[], format: EntriesFormat):
     formatMode(entry),
     printable(entry.owner === "" ? "-" : entry.owner),
     entry.kind === "directory" ? "-" : formatSize(entry.size),
-    formatTime(entry.mtimeMs),
+    formatTime(entry, "minutes"),
     `${names[index]}${entry.updating ? "  (updating)" : ""}`,
   ]);
   return alignColumns(rows, [2]);
@@ -79,19 +79,28 @@ export function kindOf({ kind, mode }: Entry): "file" | "directory" | "link" {
 /** What `ls --json` prints for an entry. */
 export function entryJson(entry: Entry): Record<string, unknown> {
   const { path, size, mtimeMs, owner, updating } = entry;
-  return { path, kind: kindOf(entry), size, mtimeMs, owner, updating };
+  return { path, kind: kindOf(entry), size, mtimeMs, mode: octalMode(entry), owner, updating };
+}
+
+/** What `stat` tells besides what the master does. */
+export interface StatExtras {
+  /** With each chunk, and where its copies are. */
+  locations: boolean;
+  /** What a symbolic link leads to. */
+  target?: string | undefined;
 }
 
 /** What `stat` prints. */
-export function formatStat(result: StatResult, locations: boolean): string[] {
+export function formatStat(result: StatResult, { locations, target }: StatExtras): string[] {
   const { entry, checksum, replicas, chunks } = result;
   const file = entry.kind === "file";
   const rows = [
     ["  kind", kindOf(entry)],
+    ...(target === undefined ? [] : [["  target", printable(target)]]),
     ...(file ? [["  size", `${formatSize(entry.size)} (${entry.size} bytes)`]] : []),
     ...(file ? [["  version", String(entry.version)]] : []),
     ...(file ? [["  checksum", `xxh3 ${checksum}`]] : []),
-    ["  modified", formatTime(entry.mtimeMs)],
+    ["  modified", formatTime(entry, "seconds")],
     ["  owner", printable(entry.owner === "" ? "-" : entry.owner)],
     ["  mode", formatMode(entry)],
     ...(file ? [["  copies", `${replicas} wanted`]] : []),
@@ -109,19 +118,33 @@ export function formatStat(result: StatResult, locations: boolean): string[] {
 }
 
 /** What `stat --json` prints. */
-export function statJson(result: StatResult, locations: boolean): Record<string, unknown> {
+export function statJson(
+  result: StatResult,
+  { locations, target }: StatExtras,
+): Record<string, unknown> {
   const { entry, checksum, replicas, chunks } = result;
   const { path, size, version, mtimeMs, owner } = entry;
-  const facts = { path, kind: kindOf(entry), size, version, checksum, mtimeMs, owner, replicas };
-  return locations ? { ...facts, chunks } : facts;
+  return {
+    ...{ path, kind: kindOf(entry), size, version, checksum, mtimeMs, mode: octalMode(entry) },
+    ...{ owner, replicas },
+    ...(target === undefined ? {} : { target }),
+    ...(locations ? { chunks } : {}),
+  };
 }
 
-/** Local time to the minute, as `ls` shows it. */
-export function formatTime(ms: number): string {
-  const date = new Date(ms);
+/** Whether it is known when an entry was modified: nobody has made the root. */
+export function hasTime({ path }: Entry): boolean {
+  return path !== "/";
+}
+
+/** When an entry was modified, in local time, as precisely as is asked for. */
+export function formatTime(entry: Entry, precision: "minutes" | "seconds"): string {
+  if (!hasTime(entry)) return "-";
+  const date = new Date(entry.mtimeMs);
   const two = (value: number) => String(value).padStart(2, "0");
   const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
-  return `${day} ${two(date.getHours())}:${two(date.getMinutes())}`;
+  const minutes = `${day} ${two(date.getHours())}:${two(date.getMinutes())}`;
+  return precision === "minutes" ? minutes : `${minutes}:${two(date.getSeconds())}`;
 }
 
 /** Pads all columns but the last; those in `right` to the right. */
@@ -172,6 +195,11 @@ function nameOf(entry: Entry, directory: string | undefined): string {
   const inside = directory !== undefined && entry.path.startsWith(prefix);
   const name = inside ? entry.path.slice(prefix.length) : entry.path;
   return printable(name) + (entry.kind === "directory" ? "/" : "");
+}
+
+/** Permission bits as `chmod` takes them. */
+function octalMode({ mode }: Entry): string {
+  return (mode & PERMISSION_BITS).toString(8).padStart(4, "0");
 }
 
 function formatMode(entry: Entry): string {

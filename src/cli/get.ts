@@ -1,8 +1,10 @@
 /** `tydfs get`: gets files and trees out of the cluster, or one file to standard output. */
 import { basename, dirname } from "node:path";
-import type { Command, CommandUnknownOpts } from "@commander-js/extra-typings";
+import type { Command } from "@commander-js/extra-typings";
 import type { GetOptions, GetResult } from "../client/client.ts";
+import type { Job } from "../client/job_runner.ts";
 import { hasPattern } from "../client/pattern.ts";
+import type { MadeLink } from "../client/tree_jobs.ts";
 import { ConfigError } from "../config/load.ts";
 import { hasCode, TydfsError } from "../wire/errors.ts";
 import { isLinkMode } from "../wire/file.ts";
@@ -46,7 +48,6 @@ Examples:
 interface GetRun {
   session: Session;
   connected: ClientSession;
-  command: CommandUnknownOpts;
   remotes: string[];
   local: string;
   flags: TreeFlags;
@@ -75,17 +76,23 @@ export function addGet(program: Command, session: Session): void {
     }
     await session.withClient(self, async (connected) => {
       const get = { sync: options.sync === true };
-      const run = { session, connected, command: self, remotes, local, flags, get };
+      const run = { session, connected, remotes, local, flags, get };
       if (local === STDOUT) await getToStdout(connected, remote);
-      else if (remotes.length > 1 || flags.recursive || flags.dryRun || hasPattern(remote)) {
-        await getSeveral(run);
-      } else {
-        await getAlone(run, remote);
-      }
+      else if (remotes.length > 1 || flags.recursive || flags.dryRun) await getSeveral(run);
+      else if (hasPattern(remote) && !await isName(connected, remote)) await getSeveral(run);
+      else await getAlone(run, remote);
     });
   });
   addSettings(command, "client", false);
   addGlobals(command, false);
+}
+
+/** Whether a word with magic characters is the name of something that is there. */
+async function isName({ client, signal }: ClientSession, remote: string): Promise<boolean> {
+  return await client.stat(remote, { signal }).then(() => true, (error) => {
+    if (hasCode(error, "not-found")) return false;
+    throw error;
+  });
 }
 
 /** One file that is named by its path. */
@@ -96,14 +103,9 @@ async function getAlone({ connected, local, get }: GetRun, remote: string): Prom
   if (isLinkMode(entry.mode)) {
     const { getLink } = await import("../client/tree_get.ts");
     const made = await getLink(client, entry, { local, signal });
-    if (json) output.line(JSON.stringify({ path: entry.path, ...made }));
-    else if (!quiet) {
-      output.line(
-        `got ${quotePath(entry.path)} · link to ${quotePath(made.target)} · ${
-          quotePath(made.local)
-        }`,
-      );
-    }
+    const result = { path: entry.path, ...made };
+    if (json) output.line(JSON.stringify(result));
+    else if (!quiet) output.line(formatLink(result));
     return;
   }
   const progress = new ProgressBar(output, remote, json || quiet);
@@ -130,7 +132,7 @@ async function getToStdout(
 
 /** Several files, what matches a pattern, or trees. */
 async function getSeveral(run: GetRun): Promise<void> {
-  const { session, connected, command, remotes, flags, get } = run;
+  const { session, connected, remotes, flags, get } = run;
   const { client, signal, output, json, quiet } = connected;
   const { findGets } = await import("../client/tree_get.ts");
   const { findGetRoots } = await import("../client/get_roots.ts");
@@ -140,15 +142,15 @@ async function getSeveral(run: GetRun): Promise<void> {
   const filter = await filterOf(flags);
   const place = await choosePlace(run);
   let printed = 0;
-  const onDone = (_job: unknown, told: unknown) => {
-    // A link has no bytes to tell of.
-    if (typeof told !== "object") return;
-    const result = told as GetResult;
-    if (json) output.line(`${printed++ === 0 ? "[" : ","}${JSON.stringify(getJson(result))}`);
-    else if (!quiet) output.line(formatGet(result));
+  const onDone = ({ kind, from }: Job, told: unknown) => {
+    // Matches only: what is in a directory is not got without -r.
+    const result = kind === "link" ? { path: from, ...told as MadeLink } : told as GetResult;
+    const facts = "target" in result ? result : getJson(result);
+    if (json) output.line(`${printed++ === 0 ? "[" : ","}${JSON.stringify(facts)}`);
+    else if (!quiet) output.line("target" in result ? formatLink(result) : formatGet(result));
   };
   await runTree({
-    ...{ session, connected, command, flags, words: { done: "got", will: "get" } },
+    ...{ session, connected, flags, words: { done: "got", will: "get" } },
     ...(flags.recursive ? {} : { onDone }),
     goOn: () => GO_ON,
     work: async (report, options) => {
@@ -204,6 +206,10 @@ async function choosePlace({ connected, remotes, local }: GetRun): Promise<Place
 /** `DIR/.` is what is in DIR. */
 function bare(remote: string): string {
   return remote.replace(/\/\.\/*$/, "/");
+}
+
+function formatLink({ path, target, local }: MadeLink & { path: string }): string {
+  return `got ${quotePath(path)} · link to ${quotePath(target)} · ${quotePath(local)}`;
 }
 
 function directoryError(remote: string): TydfsError {

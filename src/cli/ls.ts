@@ -55,7 +55,7 @@ export function addLs(program: Command, session: Session): void {
     .option("--owner <user>", "Only what this user has put")
     .option("-S, --size", "The largest first")
     .option("-t, --time", "The newest first")
-    .option("--reverse", "The other way round")
+    .option("-r, --reverse", "The other way round")
     .addHelpText("after", EXAMPLES)
     .action(async (words, flags, self) => {
       if (flags.size === true && flags.time === true) {

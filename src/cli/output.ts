@@ -115,13 +115,15 @@ class Results {
     if (this.#gathered.length >= GATHER_CHARS) this.#writeGathered();
   }
 
-  /** Resolves when the bytes are taken, with false when nobody reads them any more. */
+  /**
+   * Resolves when the bytes are taken, with false when nobody reads them any more. A failure is
+   * told here, and not once more by `flush`.
+   */
   write(bytes: Uint8Array): Promise<boolean> {
     this.#writeGathered();
-    const taken = this.#send(bytes);
-    // Its caller hears of a failure.
-    this.#lastWrite = taken.catch(() => false);
-    return taken;
+    const sent = this.#send(bytes);
+    this.#lastWrite = sent.catch(() => false);
+    return sent;
   }
 
   async flush(): Promise<void> {

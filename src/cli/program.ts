@@ -8,14 +8,17 @@ import { addBench } from "./bench.ts";
 import { addCat } from "./cat.ts";
 import { addCp } from "./cp.ts";
 import { addDu } from "./du.ts";
+import { addEvents } from "./events.ts";
 import { addFind } from "./find.ts";
 import { addGet } from "./get.ts";
+import { spellOut } from "./habits.ts";
 import { addHead } from "./head.ts";
 import { addKeeper } from "./keeper.ts";
 import { addLs } from "./ls.ts";
 import { addMaster } from "./master.ts";
 import { addMkdir } from "./mkdir.ts";
 import { addMv } from "./mv.ts";
+import { addOn } from "./on.ts";
 import { addPut } from "./put.ts";
 import { addRm } from "./rm.ts";
 import { addRule } from "./rule.ts";
@@ -26,6 +29,7 @@ import { addSync } from "./sync.ts";
 import { addTail } from "./tail.ts";
 import { addTop } from "./top.ts";
 import { addVersion } from "./version.ts";
+import { addWatch } from "./watch.ts";
 import { addComplete } from "./complete.ts";
 import { addCompletion } from "./completion.ts";
 import { addConfig } from "./config.ts";
@@ -42,7 +46,7 @@ import type { Environment } from "./session.ts";
 import { Session } from "./session.ts";
 import { addGlobals, addSettings } from "./settings_flags.ts";
 import { readTree } from "./tree.ts";
-import { formatUsageError, helpFor } from "./usage.ts";
+import { commandOf, formatUsageError } from "./usage.ts";
 
 const USAGE_STATUS = 2;
 
@@ -53,6 +57,9 @@ const COMMANDS: Readonly<Record<string, (program: Command, session: Session) => 
   put: addPut,
   get: addGet,
   sync: addSync,
+  watch: addWatch,
+  events: addEvents,
+  on: addOn,
   cat: addCat,
   head: addHead,
   tail: addTail,
@@ -120,7 +127,9 @@ export async function runProgram(
   session: Session,
   prepare: (program: Command) => void = () => {},
 ): Promise<number> {
-  const words = argv[0] === "--version" || argv[0] === "-V" ? ["version", ...argv.slice(1)] : argv;
+  const words = argv[0] === "--version" || argv[0] === "-V"
+    ? ["version", ...argv.slice(1)]
+    : spellOut(argv);
   try {
     const program = makeProgram(session, words);
     prepare(program);
@@ -147,7 +156,7 @@ export function makeProgram(session: Session, words: readonly string[] = []): Co
     .exitOverride()
     .configureOutput({
       outputError: (text, _write) => {
-        const line = formatUsageError(text, helpFor(readTree(program), words));
+        const line = formatUsageError(text, commandOf(readTree(program), words));
         output.message(`${output.messagePaint("bad", "tydfs:")} ${oneLine(line)}`);
       },
     });

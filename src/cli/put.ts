@@ -1,6 +1,6 @@
 /** `tydfs put`: puts local files, trees, or standard input, into the cluster. */
 import { basename, resolve } from "node:path";
-import type { Command, CommandUnknownOpts } from "@commander-js/extra-typings";
+import type { Command } from "@commander-js/extra-typings";
 import type { PutOptions, PutResult } from "../client/client.ts";
 import type { Job } from "../client/job_runner.ts";
 import type { PutRoot } from "../client/tree_put.ts";
@@ -53,7 +53,6 @@ interface PutFlags {
 interface PutRun {
   session: Session;
   connected: ClientSession;
-  command: CommandUnknownOpts;
   locals: string[];
   remote: string | undefined;
   flags: TreeFlags;
@@ -81,7 +80,7 @@ export function addPut(program: Command, session: Session): void {
     await session.withClient(self, async (connected) => {
       const [local = ""] = locals;
       const alone = locals.length === 1 && !flags.recursive && !flags.dryRun;
-      const run = { session, connected, command: self, locals, remote, flags, put };
+      const run = { session, connected, locals, remote, flags, put };
       if (alone || local === STDIN) await putAlone(run, local);
       else await putSeveral(run);
     });
@@ -100,6 +99,12 @@ export function parseWords(words: readonly string[]): {
   if (locals.includes(STDIN) && remote === undefined) {
     throw new ConfigError(
       "Cannot put standard input without a name: give a remote path, too",
+    );
+  }
+  if (locals.includes(STDIN) && remote?.endsWith("/")) {
+    const place = quotePath(remote);
+    throw new ConfigError(
+      `Cannot put standard input into ${place}: it has no name; give the whole path`,
     );
   }
   if (locals.includes(STDIN) && locals.length > 1) {
@@ -161,7 +166,7 @@ async function putAlone({ connected, remote, put }: PutRun, local: string): Prom
 
 /** Several files, or trees. */
 async function putSeveral(run: PutRun): Promise<void> {
-  const { session, connected, command, flags, put } = run;
+  const { session, connected, flags, put } = run;
   const { client, signal, output, json, quiet } = connected;
   const { findPuts } = await import("../client/tree_put.ts");
   const { runJobs } = await import("../client/job_runner.ts");
@@ -175,7 +180,7 @@ async function putSeveral(run: PutRun): Promise<void> {
   const filter = await filterOf(flags);
   let roots: PutRoot[] = [];
   await runTree({
-    ...{ session, connected, command, flags, words: { done: "put", will: "put" } },
+    ...{ session, connected, flags, words: { done: "put", will: "put" } },
     ...(flags.recursive ? {} : { onDone }),
     goOn: () => GO_ON,
     work: async (report, options) => {

@@ -29,6 +29,8 @@ export interface ClientSession {
   output: Output;
   json: boolean;
   quiet: boolean;
+  /** The settings, with the URL of the cluster that was joined. */
+  settings: Settings;
 }
 
 /** Who makes connections, and ends them. */
@@ -98,7 +100,7 @@ export class Session {
       const client = await connector.join(this.joinSettings(settings, silent)).catch(whoseUrl);
       this.#client = client;
       try {
-        await work({ client, signal, output, json, quiet });
+        await work({ client, signal, output, json, quiet, settings });
       } catch (error) {
         throw await this.#explain(error, signal);
       } finally {
@@ -157,9 +159,9 @@ export class Session {
 /** Tells how to find out where a URL comes from that leads nowhere. */
 function whoseUrl(error: unknown): never {
   if (!hasCode(error, "usage", "no-master", "denied")) throw error;
-  const { code, message, data, cause } = error;
-  const next = "tydfs config show url tells where the URL comes from";
-  throw new TydfsError(code, `${message.replace(/\?$/, "")}; ${next}`, { data, cause });
+  const { code, data, cause } = error;
+  const message = `${error.message} (tydfs config show url tells where the URL comes from)`;
+  throw new TydfsError(code, message, { data, cause });
 }
 
 /** Says how far a command has come. */

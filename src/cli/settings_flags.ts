@@ -48,10 +48,18 @@ export function addConfigFlag(command: CommandUnknownOpts): void {
   command.addOption(configFlag());
 }
 
-/** Adds the flags that every command has whose result is read by people or by scripts. */
-export function addGlobals(command: CommandUnknownOpts, hidden: boolean): void {
+/**
+ * Adds the flags that every command has whose result is read by people or by scripts; no `json`
+ * where the result is a file's bytes.
+ */
+export function addGlobals(
+  command: CommandUnknownOpts,
+  hidden: boolean,
+  { json = true }: { json?: boolean } = {},
+): void {
+  const jsonFlag = new Option("--json", "Print one JSON value on stdout, and nothing else there");
   const globals = [
-    new Option("--json", "Print one JSON value on stdout, and nothing else there"),
+    ...(json ? [jsonFlag] : []),
     new Option("-q, --quiet", "Print no messages but errors"),
     new Option("--color <when>", "Use colours").choices(COLOR_CHOICES).default("auto"),
     configFlag(),

@@ -5,10 +5,13 @@
 import type { Command } from "@commander-js/extra-typings";
 import { Option } from "@commander-js/extra-typings";
 import type { StatResult, TydfsClient } from "../client/client.ts";
-import { formatStat, statJson } from "./format.ts";
+import { TydfsError } from "../wire/errors.ts";
+import { formatStat, kindOf, statJson } from "./format.ts";
 import type { MediaOutcome } from "./format_media.ts";
 import { formatMedia, isMediaName, mediaJson } from "./format_media.ts";
 import { findMatches, jsonOf } from "./matches.ts";
+import type { Output } from "./output.ts";
+import { printable } from "./output.ts";
 import type { Session } from "./session.ts";
 import { addGlobals, addSettings } from "./settings_flags.ts";
 
@@ -49,19 +52,37 @@ export function addStat(program: Command, session: Session): void {
         await session.forEach(entries, signal, async ({ path }) => {
           const result = await client.stat(path, { signal, locations });
           const media = await mediaOf(client, result, { choice, signal });
+          const target = await targetOf(client, result, { choice, signal, output });
           if (json) {
-            const facts = statJson(result, locations);
+            const facts = statJson(result, { locations, target });
             values.push(media === undefined ? facts : { ...facts, media: mediaJson(media) });
             return;
           }
-          const lines = [...formatStat(result, locations), ...(media ? formatMedia(media) : [])];
-          for (const line of lines) output.line(line);
+          formatStat(result, { locations, target }).forEach((line) => output.line(line));
+          if (media !== undefined) formatMedia(media).forEach((line) => output.line(line));
         });
         if (json) output.line(jsonOf(values, { several }));
       });
     });
   addSettings(command, "client", false);
   addGlobals(command, false);
+}
+
+/** What a symbolic link leads to. That it can't be read is told, and the rest is shown. */
+async function targetOf(
+  client: TydfsClient,
+  { entry }: StatResult,
+  { choice, signal, output }: { choice: MediaChoice; signal: AbortSignal; output: Output },
+): Promise<string | undefined> {
+  if (choice === "never" || kindOf(entry) !== "link") return undefined;
+  try {
+    return await client.readLink(entry.path, { signal });
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof TydfsError)) throw error;
+    output.message(`tydfs: ${printable(error.message)}`);
+    return undefined;
+  }
 }
 
 /** What a video says of itself, if anybody asks. That it can't be read is no failure. */
@@ -71,7 +92,7 @@ export async function mediaOf(
   { choice, signal }: { choice: MediaChoice; signal: AbortSignal },
 ): Promise<MediaOutcome | undefined> {
   const wanted = choice === "always" || (choice === "auto" && isMediaName(entry.path));
-  if (!wanted || entry.kind !== "file") return undefined;
+  if (!wanted || kindOf(entry) !== "file") return undefined;
   try {
     return { kind: "read", facts: await client.media(entry.path, { signal }) };
   } catch (error) {

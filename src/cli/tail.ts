@@ -25,12 +25,12 @@ export function addTail(program: Command, session: Session): void {
   const command = program.command("tail")
     .description("Write the last lines or bytes of files to standard output")
     .argument("<PATH...>", "Files in the cluster, or patterns")
-    .option("-n, --lines <count>", "So many lines (10)")
+    .option("-n, --lines <count>", "So many lines (10); also -<count>")
     .option("-c, --bytes <size>", "So many bytes")
     .addHelpText("after", EXAMPLES)
     .action((words, flags, self) => printParts(session, { words, flags, self, print: printTail }));
   addSettings(command, "client", false);
-  addGlobals(command, false);
+  addGlobals(command, false, { json: false });
 }
 
 async function printTail(file: OpenFile, amount: Amount, to: PartOutput): Promise<boolean> {

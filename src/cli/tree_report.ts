@@ -83,11 +83,13 @@ export class TreeReport implements JobListener {
   }
 
   done(job: Job, done: Job, told: unknown): void {
+    // A directory that was there is nothing to tell of.
+    if (done.kind === "directory" && told === false) return this.needless(job);
     this.#collectByCount();
     const entries = typeof told === "number" ? told : done.kind === "remove" ? 1 : 0;
     this.tally.done(job, done, entries, this.#nowMs());
     const { onDone, dryRun, verbose, quiet, json, output } = this.#options;
-    if (onDone !== undefined && !dryRun) return onDone(done, told);
+    if (onDone !== undefined) return onDone(done, told);
     if (done.kind === "remove" && told === 0) return;
     this.#event({ event: dryRun ? "would" : "done", ...jobJson(done), ...resultJson(told) });
     const shown = verbose || dryRun && done.kind !== "directory";
@@ -258,8 +260,8 @@ function jobJson({ kind, path, from, sizeBytes }: Job): Record<string, unknown> 
 /** What a put or a get has told of a file. */
 function resultJson(told: unknown): Record<string, unknown> {
   if (typeof told !== "object" || told === null) return {};
-  const { version, checksum, copies, goal } = told as Record<string, unknown>;
-  return { version, checksum, copies, replicas: goal };
+  const { version, checksum, copies, goal, target } = told as Record<string, unknown>;
+  return { version, checksum, copies, replicas: goal, target };
 }
 
 function countOf(count: number, one: string, many: string): string {

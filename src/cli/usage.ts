@@ -3,6 +3,8 @@ import { didYouMean } from "../base/similar.ts";
 import type { CommandFacts } from "./tree.ts";
 
 const CHOICE = /^option '([^']*)' argument '(.*)' is invalid\. Allowed choices are (.*)\.$/s;
+/** As `find` of other systems takes them, and Go programs. */
+const ONE_DASH = /^unknown option '(-[a-z][a-z-]+)'$/;
 const ARGUMENT_CHOICE =
   /^command-argument value '(.*)' is invalid for argument '(.*)'\. Allowed choices are (.*)\.$/s;
 
@@ -10,21 +12,25 @@ const TOO_MANY = /^Too many arguments(?: for '[^']*')?\. Expected (\d+) argument
 
 /**
  * The line for what commander says of a wrong command line (`error: unknown option …\n(Did you
- * mean …?)`); `help` is the command that tells more.
+ * mean …?)`) to the command `facts`, whose help tells more.
  */
-export function formatUsageError(text: string, help: string): string {
+export function formatUsageError(text: string, facts: CommandFacts): string {
   const words = text.replace(/^error: /, "").trim();
-  return `${reworded(words)}; see ${help}`;
+  const twoDashes = `-${ONE_DASH.exec(words)?.[1] ?? ""}`;
+  const meant = facts.flags.some(({ long }) => long === twoDashes)
+    ? ` (Did you mean ${twoDashes}?)`
+    : "";
+  return `${reworded(words)}${meant}; see ${["tydfs", ...facts.path, "--help"].join(" ")}`;
 }
 
-/** The command line whose help fits a wrong one: that of the deepest command it names. */
-export function helpFor(root: CommandFacts, words: readonly string[]): string {
+/** The command that a wrong line is meant for: the deepest one it names. */
+export function commandOf(root: CommandFacts, words: readonly string[]): CommandFacts {
   let facts = root;
   for (const word of words) {
     const next = facts.commands.find(({ path }) => path.at(-1) === word);
     if (next !== undefined) facts = next;
   }
-  return ["tydfs", ...facts.path, "--help"].join(" ");
+  return facts;
 }
 
 function reworded(words: string): string {

@@ -204,7 +204,7 @@ export class TydfsClient {
       const place = `in ${quotePath(target.partial)}`;
       throw tellKept(error, { path, bytes: done.doneBytes, place });
     }
-    const elapsedMs = clock.monotonicMs() - startMs;
+    const elapsedMs = Math.round(clock.monotonicMs() - startMs);
     const { resumedBytes } = done;
     return { ...file.facts, local: target.path, resumedBytes, elapsedMs };
   }
@@ -360,15 +360,22 @@ export class TydfsClient {
 
   /**
    * Hears what happens from now on, until the signal aborts; what happens while the connection is
-   * down is not heard.
+   * down is not heard, and `onGap` is called when it is back.
    */
-  listen(hear: (event: ClusterEvent) => void, signal: AbortSignal): void {
+  listen(
+    hear: (event: ClusterEvent) => void,
+    signal: AbortSignal,
+    onGap: () => void = ignore,
+  ): void {
     const { log } = this.#context;
     const onFailure = (subject: string, error: unknown) =>
       log.warn("An event can't be read", { subject, error });
     const subject = this.#subjects.event("*");
     const subscription = listenOn(this.#bus, subject, ClusterEventSchema, onFailure, hear);
     signal.addEventListener("abort", () => void subscription.stop(), { once: true });
+    this.#bus.onReconnect(() => {
+      if (!signal.aborted) onGap();
+    });
   }
 
   /** Appends a placement rule; returns the number that names it. */
@@ -447,7 +454,7 @@ export class TydfsClient {
       signal: signalOf(options),
       onProgress: options.onProgress ?? ignore,
     });
-    return { ...committed, resumedBytes, elapsedMs: clock.monotonicMs() - startMs };
+    return { ...committed, resumedBytes, elapsedMs: Math.round(clock.monotonicMs() - startMs) };
   }
 
   #target(source: string, to: string, options: MoveOptions): Promise<string> {

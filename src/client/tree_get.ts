@@ -18,6 +18,7 @@ import { LocalWriter } from "./local_writer.ts";
 import { OpenDirectories } from "./open_directories.ts";
 import { listTree, treeEntry } from "./remote_tree.ts";
 import { localChecksum, treeEntryOf } from "./sync_sides.ts";
+import type { MadeLink } from "./tree_jobs.ts";
 import { factsOf, LocalJobs } from "./tree_jobs.ts";
 import type { TreeEntry } from "./tree_merge.ts";
 import { comparisonJob } from "./tree_sync.ts";
@@ -118,7 +119,7 @@ export async function getLink(
     signal: AbortSignal;
     random?: Random;
   },
-): Promise<{ local: string; target: string }> {
+): Promise<MadeLink> {
   const place = await resolveTarget(local, baseName(entry.path));
   const target = await client.readLink(entry.path, { signal });
   const writer = new LocalWriter(dirname(place), random);

@@ -1,11 +1,11 @@
 /** What is done to the entries of a tree, as jobs: into the cluster, or out of it. */
-import { join } from "node:path";
 import { hasCode } from "../wire/errors.ts";
 import { PERMISSION_BITS } from "../wire/file.ts";
 import { joinPath } from "../wire/names.ts";
-import type { GetOptions, PutOptions } from "./api.ts";
+import type { GetOptions, GetResult, OperationOptions, PutOptions } from "./api.ts";
 import type { TydfsClient } from "./client.ts";
 import type { Job } from "./job_runner.ts";
+import { joinLocal } from "./local_files.ts";
 import type { LocalWriter } from "./local_writer.ts";
 import type { TreeEntry } from "./tree_merge.ts";
 
@@ -13,7 +13,9 @@ import type { TreeEntry } from "./tree_merge.ts";
 export interface JobMaker {
   /** Moves a file or a link, in place of one that is there. */
   copy(entry: TreeEntry): Job;
-  /** Makes a directory; one that is there gets the entry's mode and time. */
+  /**
+   * Makes a directory; one that is there gets the entry's mode and time. Tells whether it is new.
+   */
   directory(entry: TreeEntry): Job;
   /** Gives what is there the entry's mode and time. */
   facts(entry: TreeEntry): Job;
@@ -42,7 +44,7 @@ export class RemoteJobs implements JobMaker {
   copy(entry: TreeEntry): Job {
     const { kind, sizeBytes, mtimeMs, target } = entry;
     const path = this.#path(entry);
-    const from = entry.path === "" ? this.#local : join(this.#local, entry.path);
+    const from = entry.path === "" ? this.#local : joinLocal(this.#local, entry.path);
     const run: Job["run"] = (options) =>
       kind === "link"
         ? this.#client.putLink(target ?? "", path, { ...this.#put, ...options, mtimeMs })
@@ -56,6 +58,7 @@ export class RemoteJobs implements JobMaker {
     const run: Job["run"] = async ({ signal }) => {
       const { made } = await this.#client.makeDirectory(path, { ...facts, parents: true, signal });
       if (!made && path !== "/") await this.#client.set(path, facts, { signal });
+      return made;
     };
     return { kind: "directory", path, from: "", sizeBytes: 0, run };
   }
@@ -89,6 +92,12 @@ export class RemoteJobs implements JobMaker {
   }
 }
 
+/** A local symbolic link that was made. */
+export interface MadeLink {
+  local: string;
+  target: string;
+}
+
 /** Jobs that get a tree out of the cluster. */
 export class LocalJobs implements JobMaker {
   readonly #client: TydfsClient;
@@ -110,10 +119,10 @@ export class LocalJobs implements JobMaker {
   copy(entry: TreeEntry): Job {
     const { path, kind, sizeBytes, mtimeMs } = entry;
     const from = this.#remoteOf(path);
-    const run: Job["run"] = async (options) => {
+    const run = async (options: OperationOptions): Promise<MadeLink | GetResult> => {
       if (kind === "link") {
         const target = await this.#client.readLink(from, options);
-        return await this.#writer.makeLink(path, target, mtimeMs);
+        return { local: await this.#writer.makeLink(path, target, mtimeMs), target };
       }
       const local = await this.#writer.prepareFile(path);
       return await this.#client.get(from, local, { ...this.#get, ...options, exact: true });

@@ -246,7 +246,8 @@ function connectFailure(url: ClusterUrl, cause: unknown): TydfsError {
       `take the join line that the master printed`;
     return new TydfsError("denied", message, { cause });
   }
-  const message = `Cannot reach a master at ${place}: ${words}; ` +
+  const reason = /\bENOTFOUND\b/.test(words) ? `no host is called "${url.host}"` : words;
+  const message = `Cannot reach a master at ${place}: ${reason}; ` +
     `is it running, and is this the right place?`;
   return new TydfsError("no-master", message, { cause });
 }

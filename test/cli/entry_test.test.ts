@@ -51,6 +51,13 @@ for (const [flags, found] of CASES) {
   });
 }
 
+test("makeEntryTest finds the root by no time, as it has none", () => {
+  const root: Entry = { ...DIRECTORY, path: "/", mtimeMs: 0 };
+  expect(makeEntryTest({ older: "1d" }, NOW_MS)(root)).toBe(false);
+  expect(makeEntryTest({ newer: "1000d" }, NOW_MS)(root)).toBe(false);
+  expect(makeEntryTest({ type: "d" }, NOW_MS)(root)).toBe(true);
+});
+
 test("makeEntryTest refuses what is no value", () => {
   const wrong: FindFlags[] = [
     { type: "x" },

@@ -6,6 +6,7 @@ import {
   formatGet,
   formatPut,
   formatStat,
+  formatTime,
   statJson,
 } from "../../src/cli/format.ts";
 import { formatProgress, ProgressBar } from "../../src/cli/progress.ts";
@@ -56,7 +57,7 @@ test("a symbolic link is a file of its own kind", () => {
     "lrwxrwxrwx  ann  5 B  2024-05-01 12:30  l",
   ]);
   expect(entryJson(link)["kind"]).toBe("link");
-  expect(statJson({ ...STAT, entry: link }, false)["kind"]).toBe("link");
+  expect(statJson({ ...STAT, entry: link }, { locations: false })["kind"]).toBe("link");
 });
 
 test("entryJson has the fields that scripts rely on", () => {
@@ -65,6 +66,7 @@ test("entryJson has the fields that scripts rely on", () => {
     "kind",
     "size",
     "mtimeMs",
+    "mode",
     "owner",
     "updating",
   ]);
@@ -92,13 +94,13 @@ test("formatStat prints facts, and locations where they are asked for", () => {
     "  size      1.5 GiB (1610612736 bytes)",
     "  version   3",
     "  checksum  xxh3 0123456789abcdef",
-    "  modified  2024-05-01 12:30",
+    "  modified  2024-05-01 12:30:00",
     "  owner     ann",
     "  mode      -rw-r--r--",
     "  copies    3 wanted",
   ];
-  expect(formatStat(STAT, false)).toEqual(facts);
-  expect(formatStat(STAT, true)).toEqual([
+  expect(formatStat(STAT, { locations: false })).toEqual(facts);
+  expect(formatStat(STAT, { locations: true })).toEqual([
     ...facts,
     "  chunk 0  abababababababababababababababab  at 0, 64 MiB",
     "    barn-1  good  chunks/ab/ab/x",
@@ -106,10 +108,33 @@ test("formatStat prints facts, and locations where they are asked for", () => {
   ]);
 });
 
+test("formatStat and statJson tell what a link leads to", () => {
+  const link = { ...STAT, entry: { ...FILE, mode: LINK_MODE } };
+  const extras = { locations: false, target: "../b\x1b" };
+  expect(formatStat(link, extras)).toContain("  target    ../b\\u001b");
+  expect(statJson(link, extras)).toMatchObject({ kind: "link", mode: "0777", target: "../b\x1b" });
+});
+
+test("formatTime knows no time of the root, which nobody has made", () => {
+  const root: Entry = { ...DIRECTORY, path: "/", mtimeMs: 0 };
+  expect(formatTime(root, "minutes")).toBe("-");
+  expect(formatTime(FILE, "seconds")).toBe("2024-05-01 12:30:00");
+});
+
 test("statJson has the fields that scripts rely on", () => {
-  const keys = ["path", "kind", "size", "version", "checksum", "mtimeMs", "owner", "replicas"];
-  expect(Object.keys(statJson(STAT, false))).toEqual(keys);
-  expect(Object.keys(statJson(STAT, true))).toEqual([...keys, "chunks"]);
+  const keys = [
+    "path",
+    "kind",
+    "size",
+    "version",
+    "checksum",
+    "mtimeMs",
+    "mode",
+    "owner",
+    "replicas",
+  ];
+  expect(Object.keys(statJson(STAT, { locations: false }))).toEqual(keys);
+  expect(Object.keys(statJson(STAT, { locations: true }))).toEqual([...keys, "chunks"]);
 });
 
 const PUT = {

@@ -262,3 +262,13 @@ test("DIR/. gets what is in a directory, without its name and facts", async () =
   await w.get(["/d/."], "back");
   expect(readdirSync(w.path("back"))).toEqual(["x"]);
 });
+
+test("get -r never gives a file the bytes of one that is named like its partial", async () => {
+  using w = world();
+  w.cluster.store("/t/.a.tydfs-part", someBytes(5));
+  w.cluster.store("/t/a", someBytes(5_000_000));
+  await w.get(["/t"], "here");
+  expect(w.failures).toEqual([expect.stringContaining("unfinished downloads")]);
+  expect(readdirSync(w.path("here/t"))).toEqual(["a"]);
+  expect(new Uint8Array(readFileSync(w.path("here/t/a")))).toEqual(someBytes(5_000_000));
+});

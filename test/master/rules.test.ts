@@ -115,7 +115,7 @@ test("A put fails with the rule's name and labels when too few keepers have them
   const failure = await failureOf(world.put("/a.mp4"));
   expect(failure.code).toBe("no-keepers");
   expect(failure.message).toBe(
-    'Cannot upload "/a.mp4": 1 keepers with kind=video can be written, 2 are needed ' +
+    'Cannot upload "/a.mp4": 1 keeper with kind=video can be written, 2 are needed ' +
       '(the rule for "*.mp4" requires them)',
   );
   expect(world.inUse()).toBe(0);
