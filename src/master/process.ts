@@ -40,9 +40,12 @@ export async function endProcess(clock: Clock, pid: number, withinMs: number): P
  */
 function isZombie(pid: number): boolean {
   if (process.platform === "linux") {
-    // The state is the first word behind the name, which may hold anything.
-    const text = findText(`/proc/${pid}/stat`) ?? ") X";
-    return /^ [ZX]/.test(text.slice(text.lastIndexOf(")") + 1));
+    const text = findText(`/proc/${pid}/stat`);
+    if (text === undefined) return true;
+    // Behind the name, which may hold anything: the first word is the state, of the first thread
+    // alone, and the eighteenth the number of threads; the last of them closes the ports.
+    const words = text.slice(text.lastIndexOf(")") + 2).split(" ");
+    return /^[ZX]/.test(words[0] ?? "") && Number(words[17]) <= 1;
   }
   const run = Bun.spawnSync(["ps", "-p", String(pid), "-o", "stat="]);
   return !/^[^Z]/.test(run.stdout.toString().trim());
