@@ -80,17 +80,25 @@ async function* findBelow(
   });
   const top = treeEntry(root.entry, root.path);
   await open.enter(top);
-  yield await open.holding(top.path, jobs.directory(top));
+  yield await open.holding(top.path, await directoryJob(top, jobs, writer));
   for await (const found of listTree(client, remote, { filter, links: links === "keep", signal })) {
     const entry = { ...found, path: root.path === "" ? found.path : `${root.path}/${found.path}` };
     if (entry.kind === "directory") {
       await open.enter(entry);
-      yield await open.holding(entry.path, jobs.directory(entry));
+      yield await open.holding(entry.path, await directoryJob(entry, jobs, writer));
     } else {
       yield await open.holding(entry.path, missingJob(entry, jobs, options));
     }
   }
   await open.leaveAll();
+}
+
+/** A job that makes a directory; looked at before anything can be got into it. */
+async function directoryJob(entry: TreeEntry, jobs: LocalJobs, writer: LocalWriter): Promise<Job> {
+  const job = jobs.directory(entry);
+  const there = await lookHere(writer.place(entry.path));
+  // Its mode and time come when all in it is there.
+  return there?.kind === "directory" ? { ...job, decide: () => Promise.resolve(undefined) } : job;
 }
 
 /** A job that copies what is not there yet. */

@@ -2,16 +2,18 @@
  * Finds the jobs of `put -r`: everything below the sources is copied, but for what is there
  * already. So an interrupted put goes on where it was when it is given again.
  */
-import { TydfsError } from "../../wire/errors.ts";
+import { hasCode, TydfsError } from "../../wire/errors.ts";
 import { quotePath } from "../../wire/names.ts";
 import type { PutOptions } from "../api.ts";
 import type { TydfsClient } from "../client.ts";
 import type { Job } from "./job_runner.ts";
 import { lookAt } from "./local_tree.ts";
-import { localChecksum, localTree, remoteTree } from "./sync_sides.ts";
+import { localChecksum, localTree, remoteTree, treeEntryOf } from "./sync_sides.ts";
 import type { FindOptions } from "./get.ts";
 import { RemoteJobs } from "./jobs.ts";
-import { mergeTrees } from "./merge.ts";
+import type { TreeEntry } from "./merge.ts";
+import { mergeTrees, sameFacts } from "./merge.ts";
+import { treeEntry } from "./remote_tree.ts";
 import { comparisonJob } from "./sync.ts";
 
 /** A local file or directory, and the remote path that it becomes. */
@@ -45,7 +47,7 @@ export async function* findPuts(
         yield jobs.copy(top);
         continue;
       }
-      if (root.withFacts) yield jobs.directory(top);
+      if (root.withFacts) yield* findRoot(client, treeEntryOf(top), { ...options, jobs, root });
       yield* findBelow(client, root, { ...options, jobs });
     } catch (error) {
       options.signal.throwIfAborted();
@@ -53,6 +55,22 @@ export async function* findPuts(
       options.onTrouble(error);
     }
   }
+}
+
+/** The directory that a tree becomes; looked at before anything can be put into it. */
+async function* findRoot(
+  client: TydfsClient,
+  source: TreeEntry,
+  options: FindPutsOptions & { jobs: RemoteJobs; root: PutRoot },
+): AsyncGenerator<Job> {
+  const { jobs, root, signal, onSame } = options;
+  const there = await client.stat(root.remote, { signal }).catch((error) => {
+    if (hasCode(error, "not-found")) return undefined;
+    throw error;
+  });
+  if (there?.entry.kind !== "directory") return yield jobs.directory(source);
+  if (root.remote === "/" || sameFacts(source, treeEntry(there.entry, ""))) onSame();
+  else yield jobs.facts(source);
 }
 
 async function* findBelow(

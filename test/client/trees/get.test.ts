@@ -172,7 +172,7 @@ test("findPuts and findGets leave what is there with the same size and time", as
 
   w.done.splice(0);
   await w.get(["/tree"], "back", { into: false });
-  expect(w.same.get).toBe(3);
+  expect(w.same.get).toBe(5);
   expect(w.done.filter((path) => /\/(b|new)$/.test(path))).toHaveLength(2);
   expect(w.failures).toEqual([]);
 
