@@ -83,8 +83,6 @@ export class TreeReport implements JobListener {
   }
 
   done(job: Job, done: Job, told: unknown): void {
-    // A directory that was there is nothing to tell of.
-    if (done.kind === "directory" && told === false) return this.needless(job);
     this.#collectByCount();
     const entries = typeof told === "number" ? told : done.kind === "remove" ? 1 : 0;
     this.tally.done(job, done, entries, this.#nowMs());

@@ -80,17 +80,28 @@ async function* findBelow(
   });
   const top = treeEntry(root.entry, root.path);
   await open.enter(top);
-  yield await open.holding(top.path, jobs.directory(top));
+  yield await open.holding(top.path, await directoryJob(top, jobs, options));
   for await (const found of listTree(client, remote, { filter, links: links === "keep", signal })) {
     const entry = { ...found, path: root.path === "" ? found.path : `${root.path}/${found.path}` };
     if (entry.kind === "directory") {
       await open.enter(entry);
-      yield await open.holding(entry.path, jobs.directory(entry));
+      yield await open.holding(entry.path, await directoryJob(entry, jobs, options));
     } else {
       yield await open.holding(entry.path, missingJob(entry, jobs, options));
     }
   }
   await open.leaveAll();
+}
+
+/** Looks now, and not when the job runs: jobs of what is in a directory make it, too. */
+async function directoryJob(
+  entry: TreeEntry,
+  jobs: LocalJobs,
+  { writer }: FindGetsOptions,
+): Promise<Job> {
+  const job = jobs.directory(entry);
+  const there = await lookHere(writer.place(entry.path));
+  return there?.kind === "directory" ? { ...job, decide: () => Promise.resolve(undefined) } : job;
 }
 
 /** A job that copies what is not there yet. */

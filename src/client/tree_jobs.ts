@@ -13,9 +13,7 @@ import type { TreeEntry } from "./tree_merge.ts";
 export interface JobMaker {
   /** Moves a file or a link, in place of one that is there. */
   copy(entry: TreeEntry): Job;
-  /**
-   * Makes a directory; one that is there gets the entry's mode and time. Tells whether it is new.
-   */
+  /** Makes a directory; one that is there gets the entry's mode and time. */
   directory(entry: TreeEntry): Job;
   /** Gives what is there the entry's mode and time. */
   facts(entry: TreeEntry): Job;
@@ -58,7 +56,6 @@ export class RemoteJobs implements JobMaker {
     const run: Job["run"] = async ({ signal }) => {
       const { made } = await this.#client.makeDirectory(path, { ...facts, parents: true, signal });
       if (!made && path !== "/") await this.#client.set(path, facts, { signal });
-      return made;
     };
     return { kind: "directory", path, from: "", sizeBytes: 0, run };
   }
@@ -132,7 +129,7 @@ export class LocalJobs implements JobMaker {
   }
 
   directory({ path }: TreeEntry): Job {
-    const run: Job["run"] = () => this.#writer.makeDirectory(path);
+    const run: Job["run"] = async () => void await this.#writer.makeDirectory(path);
     return { kind: "directory", path: this.#writer.place(path), from: "", sizeBytes: 0, run };
   }
 

@@ -2,15 +2,17 @@
  * Finds the jobs of `put -r`: everything below the sources is copied, but for what is there
  * already. So an interrupted put goes on where it was when it is given again.
  */
-import { TydfsError } from "../wire/errors.ts";
+import { hasCode, TydfsError } from "../wire/errors.ts";
 import type { PutOptions } from "./api.ts";
 import type { TydfsClient } from "./client.ts";
 import type { Job } from "./job_runner.ts";
 import { lookAt } from "./local_tree.ts";
+import { treeEntry } from "./remote_tree.ts";
 import { localChecksum, localTree, remoteTree } from "./sync_sides.ts";
 import type { FindOptions } from "./tree_get.ts";
 import { RemoteJobs } from "./tree_jobs.ts";
-import { mergeTrees } from "./tree_merge.ts";
+import type { TreeEntry } from "./tree_merge.ts";
+import { mergeTrees, sameFacts } from "./tree_merge.ts";
 import { comparisonJob } from "./tree_sync.ts";
 
 /** A local file or directory, and the remote path that it becomes. */
@@ -44,7 +46,11 @@ export async function* findPuts(
         yield jobs.copy(top);
         continue;
       }
-      if (root.withFacts) yield jobs.directory(top);
+      if (root.withFacts) {
+        const job = await topJob(client, { ...root, top, jobs }, options);
+        if (job === undefined) options.onSame();
+        else yield job;
+      }
       yield* findBelow(client, root, { ...options, jobs });
     } catch (error) {
       options.signal.throwIfAborted();
@@ -52,6 +58,20 @@ export async function* findPuts(
       options.onTrouble(error);
     }
   }
+}
+
+/** What is to be done with the remote directory itself; nothing where it is as it should be. */
+async function topJob(
+  client: TydfsClient,
+  { remote, top, jobs }: { remote: string; top: TreeEntry; jobs: RemoteJobs },
+  { anew, signal }: FindPutsOptions,
+): Promise<Job | undefined> {
+  const found = anew ? undefined : await client.stat(remote, { signal }).catch((error) => {
+    if (hasCode(error, "not-found")) return undefined;
+    throw error;
+  });
+  if (found?.entry.kind !== "directory" || remote === "/") return jobs.directory(top);
+  return sameFacts(top, treeEntry(found.entry, top.path)) ? undefined : jobs.facts(top);
 }
 
 async function* findBelow(
