@@ -48,6 +48,9 @@ const filesDoor = {
   allowed: [
     "src/chunks/disk.ts",
     "src/client/local_files.ts",
+    "src/client/state_files.ts",
+    "src/client/watch/disk.ts",
+    "src/client/watch/hints.ts",
     "src/client/local_names.ts",
     "src/client/local_target.ts",
     "src/client/local_tree.ts",
@@ -97,7 +100,7 @@ const doors: readonly Door[] = [
   },
   {
     module: /^bun:sqlite$/,
-    allowed: ["src/catalog/"],
+    allowed: ["src/catalog/", "src/client/watch/state.ts"],
     instead: "ask src/catalog/",
   },
   {

@@ -4,6 +4,7 @@ import { quotePath } from "../wire/names.ts";
 import { fileChecksum } from "../wire/sums.ts";
 import { checkTarget, switchFile } from "./commit.ts";
 import type { CommittedFile, FileFacts, Operation, ResultOf } from "./operation.ts";
+import { policyNumber } from "./policy.ts";
 import type { Tx } from "./transaction.ts";
 import {
   closeUpload,
@@ -58,7 +59,8 @@ export function beginUpload(tx: Tx, operation: Of<"upload.begin">): ResultOf<"up
   const facts = [upload, path, mode, mtimeMs, owner, exclusive, goal, minCopies, atMs, atMs];
   tx.run(INSERT_UPLOAD, ...facts, file.replicas ?? 0);
   if (resume === undefined) return { resumedBytes: 0 };
-  takeOver(tx, { id: upload, path, goal }, resume.idleBeforeMs, atMs);
+  const policy = policyNumber(tx, resume.policy);
+  takeOver(tx, { id: upload, path, goal, policy }, resume.idleBeforeMs, atMs);
   return { resumedBytes: storedBytes(tx, upload) };
 }
 
@@ -76,9 +78,11 @@ export function touchUpload(tx: Tx, operation: Of<"upload.touch">): Nothing {
  * report of its only chunk may be under way.
  */
 export function abortUpload(tx: Tx, operation: Of<"upload.abort">): ResultOf<"upload.abort"> {
-  const { upload, keep, atMs } = operation;
+  const { upload, keep, beforeMs, atMs } = operation;
   const committed = findCommitted(tx, upload);
   if (committed !== undefined) return { committed, kept: false };
+  const heardMs = beforeMs === undefined ? undefined : findUpload(tx, upload)?.touched_ms;
+  if (heardMs !== undefined && heardMs >= (beforeMs ?? 0)) return { kept: true };
   if (keep && pauseUpload(tx, upload)) return { kept: true };
   releaseUpload(tx, upload, atMs);
   markDropped(tx, upload);

@@ -79,7 +79,7 @@ export type Operation =
     file: FileFacts;
     goal: number;
     minCopies: number;
-    resume?: { idleBeforeMs: number };
+    resume?: { idleBeforeMs: number; policy?: PolicyFacts };
     atMs: number;
   }
   /** Renews an upload's lease; one that is paused goes on. Throws `not-found`. */
@@ -87,10 +87,11 @@ export type Operation =
   /**
    * Drops an upload; its chunks become unreferenced at `atMs`, and no late report commits it any
    * more. With `keep` it is only paused, if it has stored chunks, and was heard of since a file was
-   * last committed at its path. One that is committed stays so, and is answered. → `{committed?:
-   * CommittedFile, kept}`
+   * last committed at its path. One that is committed stays so, and is answered. With `beforeMs`
+   * nothing is done to one of which something was heard since then. → `{committed?: CommittedFile,
+   * kept}`
    */
-  | { kind: "upload.abort"; upload: string; keep: boolean; atMs: number }
+  | { kind: "upload.abort"; upload: string; keep: boolean; beforeMs?: number; atMs: number }
   /**
    * Switches the path to the upload's chunks: seqs 0…chunks−1 must be stored, their lengths add up
    * to `sizeBytes`, their sums to `checksum`, else `conflict`; each must have the upload's

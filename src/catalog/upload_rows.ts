@@ -38,6 +38,8 @@ const DOUBLE = `INSERT INTO upload_chunk (upload, seq, offset, length, chunk)
   SELECT ?, seq, offset, length, chunk FROM upload_chunk WHERE upload = ?`;
 const BELOW_GOAL = `SELECT u.chunk FROM upload_chunk u CROSS JOIN chunk c ON c.no = u.chunk
   WHERE u.upload = ? AND c.goal < ?`;
+const OTHER_POLICY = `SELECT u.chunk FROM upload_chunk u CROSS JOIN chunk c ON c.no = u.chunk
+  WHERE u.upload = ? AND c.policy <> ? AND NOT EXISTS (SELECT 1 FROM extent WHERE chunk = c.no)`;
 
 /** The upload with this id, under way or paused. */
 export function findUpload(tx: Tx, upload: string): UploadRow | undefined {
@@ -64,15 +66,16 @@ export function storedBytes(store: Statements, upload: string): number {
 
 /**
  * Gives `upload` the chunks of the newest other upload to its path: that one is closed if it is
- * interrupted, else both have them. Their goal becomes this upload's where that is higher.
+ * interrupted, else both have them. Their goal becomes this upload's where that is higher; their
+ * policy becomes its own where no file has them: the rules may have changed.
  */
 export function takeOver(
   tx: Tx,
-  upload: { id: string; path: string; goal: number },
+  upload: { id: string; path: string; goal: number; policy: number },
   idleBeforeMs: number,
   atMs: number,
 ): void {
-  const { id, path, goal } = upload;
+  const { id, path, goal, policy } = upload;
   const from = findResumable(tx, path, id);
   if (from === undefined) return;
   if (from.paused === 1 || from.touched_ms < idleBeforeMs) {
@@ -85,6 +88,9 @@ export function takeOver(
   }
   for (const { chunk } of tx.all<{ chunk: number }>(BELOW_GOAL, id, goal)) {
     changeChunk(tx, getChunk(tx, chunk), { goal }, atMs);
+  }
+  for (const { chunk } of tx.all<{ chunk: number }>(OTHER_POLICY, id, policy)) {
+    changeChunk(tx, getChunk(tx, chunk), { policy }, atMs);
   }
 }
 

@@ -25,6 +25,7 @@ export const EXIT_STATUSES: readonly [number, string][] = [
 
 const USAGE_STATUS = 2;
 const FAILED_STATUS = 1;
+const LINE_CHARS_MAX = 2_000;
 
 /** The exit status of an error. */
 export function exitStatusOf(error: unknown): number {
@@ -54,6 +55,9 @@ export function failureWords(error: unknown): string {
   return `Internal error: ${words}; set TYDFS_DEBUG=1 to see where`;
 }
 
-function oneLine(text: string): string {
-  return printable(text.trim().replace(/\s*\n\s*/g, " "));
+/** A message as one line that moves no cursor, and that ends: words of the user's may be long. */
+export function oneLine(text: string): string {
+  const line = printable(text.trim().replace(/\s*\n\s*/g, " "));
+  if (line.length <= LINE_CHARS_MAX) return line;
+  return `${line.slice(0, LINE_CHARS_MAX / 2)} … ${line.slice(-LINE_CHARS_MAX / 2)}`;
 }

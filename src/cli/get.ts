@@ -1,6 +1,6 @@
 /** `tydfs get`: gets files and trees out of the cluster, or one file to standard output. */
 import { basename, dirname } from "node:path";
-import type { Command, CommandUnknownOpts } from "@commander-js/extra-typings";
+import type { Command } from "@commander-js/extra-typings";
 import type { GetOptions, GetResult } from "../client/client.ts";
 import type { Job } from "../client/job_runner.ts";
 import { hasPattern } from "../client/pattern.ts";
@@ -48,7 +48,6 @@ Examples:
 interface GetRun {
   session: Session;
   connected: ClientSession;
-  command: CommandUnknownOpts;
   remotes: string[];
   local: string;
   flags: TreeFlags;
@@ -77,17 +76,23 @@ export function addGet(program: Command, session: Session): void {
     }
     await session.withClient(self, async (connected) => {
       const get = { sync: options.sync === true };
-      const run = { session, connected, command: self, remotes, local, flags, get };
+      const run = { session, connected, remotes, local, flags, get };
       if (local === STDOUT) await getToStdout(connected, remote);
-      else if (remotes.length > 1 || flags.recursive || flags.dryRun || hasPattern(remote)) {
-        await getSeveral(run);
-      } else {
-        await getAlone(run, remote);
-      }
+      else if (remotes.length > 1 || flags.recursive || flags.dryRun) await getSeveral(run);
+      else if (hasPattern(remote) && !await isName(connected, remote)) await getSeveral(run);
+      else await getAlone(run, remote);
     });
   });
   addSettings(command, "client", false);
   addGlobals(command, false);
+}
+
+/** Whether a word with magic characters is the name of something that is there. */
+async function isName({ client, signal }: ClientSession, remote: string): Promise<boolean> {
+  return await client.stat(remote, { signal }).then(() => true, (error) => {
+    if (hasCode(error, "not-found")) return false;
+    throw error;
+  });
 }
 
 /** One file that is named by its path. */
@@ -127,7 +132,7 @@ async function getToStdout(
 
 /** Several files, what matches a pattern, or trees. */
 async function getSeveral(run: GetRun): Promise<void> {
-  const { session, connected, command, remotes, flags, get } = run;
+  const { session, connected, remotes, flags, get } = run;
   const { client, signal, output, json, quiet } = connected;
   const { findGets } = await import("../client/tree_get.ts");
   const { findGetRoots } = await import("../client/get_roots.ts");
@@ -145,7 +150,7 @@ async function getSeveral(run: GetRun): Promise<void> {
     else if (!quiet) output.line("target" in result ? formatLink(result) : formatGet(result));
   };
   await runTree({
-    ...{ session, connected, command, flags, words: { done: "got", will: "get" } },
+    ...{ session, connected, flags, words: { done: "got", will: "get" } },
     ...(flags.recursive ? {} : { onDone }),
     goOn: () => GO_ON,
     work: async (report, options) => {

@@ -2,6 +2,7 @@
 import type { Command } from "@commander-js/extra-typings";
 import type { Entry, TydfsClient } from "../client/client.ts";
 import { hasPattern } from "../client/pattern.ts";
+import { ConfigError } from "../config/load.ts";
 import { TydfsError } from "../wire/errors.ts";
 import { parsePath } from "../wire/names.ts";
 import { EntryPrinter } from "./entry_printer.ts";
@@ -57,6 +58,9 @@ export function addLs(program: Command, session: Session): void {
     .option("-r, --reverse", "The other way round")
     .addHelpText("after", EXAMPLES)
     .action(async (words, flags, self) => {
+      if (flags.size === true && flags.time === true) {
+        throw new ConfigError("Cannot sort both by --size and by --time: take one of them");
+      }
       await session.withClient(self, async (connected) => {
         const { output, json } = connected;
         const paths = words.length === 0 ? ["/"] : words;

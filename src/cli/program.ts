@@ -8,6 +8,7 @@ import { addBench } from "./bench.ts";
 import { addCat } from "./cat.ts";
 import { addCp } from "./cp.ts";
 import { addDu } from "./du.ts";
+import { addEvents } from "./events.ts";
 import { addFind } from "./find.ts";
 import { addGet } from "./get.ts";
 import { spellOut } from "./habits.ts";
@@ -17,6 +18,7 @@ import { addLs } from "./ls.ts";
 import { addMaster } from "./master.ts";
 import { addMkdir } from "./mkdir.ts";
 import { addMv } from "./mv.ts";
+import { addOn } from "./on.ts";
 import { addPut } from "./put.ts";
 import { addRm } from "./rm.ts";
 import { addRule } from "./rule.ts";
@@ -27,6 +29,7 @@ import { addSync } from "./sync.ts";
 import { addTail } from "./tail.ts";
 import { addTop } from "./top.ts";
 import { addVersion } from "./version.ts";
+import { addWatch } from "./watch.ts";
 import { addComplete } from "./complete.ts";
 import { addCompletion } from "./completion.ts";
 import { addConfig } from "./config.ts";
@@ -35,7 +38,7 @@ import { addLogin } from "./login.ts";
 import { addLogout } from "./logout.ts";
 import { addShell } from "./shell.ts";
 import { colorChoiceOf } from "./color.ts";
-import { reportFailure } from "./exit.ts";
+import { oneLine, reportFailure } from "./exit.ts";
 import { groupCommands, shapeHelp, statusText } from "./help.ts";
 import type { Output } from "./output.ts";
 import { consoleOutput } from "./output.ts";
@@ -54,6 +57,9 @@ const COMMANDS: Readonly<Record<string, (program: Command, session: Session) => 
   put: addPut,
   get: addGet,
   sync: addSync,
+  watch: addWatch,
+  events: addEvents,
+  on: addOn,
   cat: addCat,
   head: addHead,
   tail: addTail,
@@ -151,7 +157,7 @@ export function makeProgram(session: Session, words: readonly string[] = []): Co
     .configureOutput({
       outputError: (text, _write) => {
         const line = formatUsageError(text, commandOf(readTree(program), words));
-        output.message(`${output.messagePaint("bad", "tydfs:")} ${line}`);
+        output.message(`${output.messagePaint("bad", "tydfs:")} ${oneLine(line)}`);
       },
     });
   shapeHelp(program, output);

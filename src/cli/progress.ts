@@ -1,12 +1,13 @@
 /**
  * The progress of a transfer on a terminal: one line on stderr, redrawn at most ten times a second.
  */
-import { formatDuration, formatSize } from "../base/bytes.ts";
+import { formatSize } from "../base/bytes.ts";
 import type { Clock } from "../base/clock.ts";
 import { systemClock } from "../base/clock.ts";
 import type { Progress, ProgressListener } from "../client/client.ts";
 import type { Output } from "./output.ts";
 import { printable } from "./output.ts";
+import { formatTimeLeft } from "./time_left.ts";
 
 const REDRAW_MS = 100;
 /** A transfer that is over sooner shows nothing. */
@@ -65,8 +66,8 @@ export function formatProgress(label: string, progress: Progress, elapsedMs: num
   const cells = Math.floor(share * BAR_CELLS);
   const bar = "█".repeat(cells) + "░".repeat(BAR_CELLS - cells);
   const percent = `${Math.floor(share * 100)} %`.padStart(5);
-  const leftMs = bytesPerMs === 0 ? undefined : (totalBytes - doneBytes) / bytesPerMs;
-  const left = leftMs === undefined ? "" : `  ${formatDuration(leftMs)} left`;
+  const moved = { done: doneBytes - resumedBytes, left: totalBytes - doneBytes };
+  const left = formatTimeLeft({ elapsedMs, ...moved, perMs: bytesPerMs });
   const bytes = `${formatSize(doneBytes)} of ${formatSize(totalBytes)}`;
-  return `${bar} ${percent}  ${bytes}  ${rate}${left}  ${label}`;
+  return `${bar} ${percent}  ${bytes}  ${rate}${left === undefined ? "" : `  ${left}`}  ${label}`;
 }

@@ -2,9 +2,10 @@
  * The progress of a tree as lines of a terminal: one for each transfer that takes a while, and one
  * for all. Pure functions from counts to text.
  */
-import { formatDuration, formatSize, MIB } from "../base/bytes.ts";
+import { formatSize, MIB } from "../base/bytes.ts";
 import { printable } from "./output.ts";
 import type { Running, Tally } from "./tally.ts";
+import { formatTimeLeft } from "./time_left.ts";
 
 /** A transfer that is over sooner has no line of its own: hundreds a second can't be read. */
 const FIRST_LINE_MS = 400;
@@ -41,14 +42,12 @@ export function formatTotal(tally: Tally, nowMs: number): string {
   const { filesDone, filesFound, bytesDone, bytesFound, foundAll, failed, removed } = tally;
   const more = foundAll ? "" : "+";
   const rate = tally.rate.bytesPerMs(nowMs);
-  const left = rate === undefined || rate <= 0 || !foundAll || bytesFound <= bytesDone
-    ? []
-    : [`${formatDuration((bytesFound - bytesDone) / rate)} left`];
+  const left = foundAll ? formatTimeLeft(tally.pace(nowMs)) : undefined;
   return [
     `${grouped(filesDone)} of ${grouped(filesFound)}${more} files`,
     `${formatSize(bytesDone)} of ${formatSize(bytesFound)}${more}`,
     ...(rate === undefined ? [] : [`${formatSize(Math.round(rate * 1000))}/s`]),
-    ...left,
+    ...(left === undefined ? [] : [left]),
     ...(removed > 0 ? [`${grouped(removed)} removed`] : []),
     ...(failed > 0 ? [`${grouped(failed)} failed`] : []),
   ].join(" · ");
@@ -78,14 +77,21 @@ export function shorten(text: string, cells: number): string {
   return `${head}…${tail}`;
 }
 
-function formatRunning({ job, doneBytes, rate }: Running, width: number, nowMs: number): string {
+function formatRunning(running: Running, width: number, nowMs: number): string {
+  const { job, doneBytes, resumedBytes, sinceMs, rate } = running;
   const share = job.sizeBytes === 0 ? 1 : Math.min(1, doneBytes / job.sizeBytes);
   const percent = `${Math.floor(share * 100)} %`.padStart(5);
   const bytesPerMs = rate.bytesPerMs(nowMs);
-  const speed = bytesPerMs === undefined ? "" : `${formatSize(Math.round(bytesPerMs * 1000))}/s`;
-  const left = bytesPerMs === undefined || bytesPerMs <= 0
+  // Nothing has come where a transfer still waits for its turn.
+  const speed = bytesPerMs === undefined || bytesPerMs === 0
     ? ""
-    : `${formatDuration((job.sizeBytes - doneBytes) / bytesPerMs)} left`;
+    : `${formatSize(Math.round(bytesPerMs * 1000))}/s`;
+  const left = formatTimeLeft({
+    elapsedMs: nowMs - sinceMs,
+    done: doneBytes - resumedBytes,
+    left: job.sizeBytes - doneBytes,
+    perMs: bytesPerMs,
+  }) ?? "";
   const name = printable(job.from === "" ? job.path : job.from);
   const room = width - FIGURES_CELLS - 2;
   // Half of what is left is the bar's, the rest the name's; a narrow window has no bar.

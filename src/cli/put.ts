@@ -1,10 +1,11 @@
 /** `tydfs put`: puts local files, trees, or standard input, into the cluster. */
 import { basename, resolve } from "node:path";
-import type { Command, CommandUnknownOpts } from "@commander-js/extra-typings";
+import type { Command } from "@commander-js/extra-typings";
 import type { PutOptions, PutResult } from "../client/client.ts";
 import type { Job } from "../client/job_runner.ts";
 import type { PutRoot } from "../client/tree_put.ts";
 import { ConfigError, parseOption } from "../config/load.ts";
+import { flagName } from "../config/options.ts";
 import { TydfsError } from "../wire/errors.ts";
 import { joinPath, parsePath, quotePath } from "../wire/names.ts";
 import { collecting, STREAM_COLLECT_BYTES } from "./collect.ts";
@@ -52,7 +53,6 @@ interface PutFlags {
 interface PutRun {
   session: Session;
   connected: ClientSession;
-  command: CommandUnknownOpts;
   locals: string[];
   remote: string | undefined;
   flags: TreeFlags;
@@ -80,7 +80,7 @@ export function addPut(program: Command, session: Session): void {
     await session.withClient(self, async (connected) => {
       const [local = ""] = locals;
       const alone = locals.length === 1 && !flags.recursive && !flags.dryRun;
-      const run = { session, connected, command: self, locals, remote, flags, put };
+      const run = { session, connected, locals, remote, flags, put };
       if (alone || local === STDIN) await putAlone(run, local);
       else await putSeveral(run);
     });
@@ -121,13 +121,25 @@ export function sourceName(local: string): string | undefined {
 }
 
 function putOptions(flags: PutFlags): PutOptions {
-  const { replicas, minCopies } = flags;
+  const replicas = copiesOf("replicas", flags.replicas);
+  const minCopies = copiesOf("min_copies", flags.minCopies);
+  if (replicas !== undefined && minCopies !== undefined && minCopies > replicas) {
+    throw new ConfigError(
+      `Cannot use --min-copies ${minCopies} with --replicas ${replicas}: ` +
+        "no more copies can be waited for than are made",
+    );
+  }
   return {
     exclusive: !flags.replace,
-    ...(replicas && { replicas: parseOption("replicas", replicas, "flag --replicas") as number }),
-    ...(minCopies &&
-      { minCopies: parseOption("min_copies", minCopies, "flag --min-copies") as number }),
+    ...(replicas !== undefined && { replicas }),
+    ...(minCopies !== undefined && { minCopies }),
   };
+}
+
+function copiesOf(key: "replicas" | "min_copies", text: string | undefined): number | undefined {
+  return text === undefined
+    ? undefined
+    : parseOption(key, text, `flag ${flagName(key)}`) as number | undefined;
 }
 
 /** One file, or standard input. */
@@ -154,7 +166,7 @@ async function putAlone({ connected, remote, put }: PutRun, local: string): Prom
 
 /** Several files, or trees. */
 async function putSeveral(run: PutRun): Promise<void> {
-  const { session, connected, command, flags, put } = run;
+  const { session, connected, flags, put } = run;
   const { client, signal, output, json, quiet } = connected;
   const { findPuts } = await import("../client/tree_put.ts");
   const { runJobs } = await import("../client/job_runner.ts");
@@ -168,7 +180,7 @@ async function putSeveral(run: PutRun): Promise<void> {
   const filter = await filterOf(flags);
   let roots: PutRoot[] = [];
   await runTree({
-    ...{ session, connected, command, flags, words: { done: "put", will: "put" } },
+    ...{ session, connected, flags, words: { done: "put", will: "put" } },
     ...(flags.recursive ? {} : { onDone }),
     goOn: () => GO_ON,
     work: async (report, options) => {

@@ -29,6 +29,8 @@ export interface ClientSession {
   output: Output;
   json: boolean;
   quiet: boolean;
+  /** The settings, with the URL of the cluster that was joined. */
+  settings: Settings;
 }
 
 /** Who makes connections, and ends them. */
@@ -98,7 +100,7 @@ export class Session {
       const client = await connector.join(this.joinSettings(settings, silent)).catch(whoseUrl);
       this.#client = client;
       try {
-        await work({ client, signal, output, json, quiet });
+        await work({ client, signal, output, json, quiet, settings });
       } catch (error) {
         throw await this.#explain(error, signal);
       } finally {
@@ -155,12 +157,10 @@ export class Session {
 
 /** Tells how to find out where a URL comes from that leads nowhere. */
 function whoseUrl(error: unknown): never {
-  if (!hasCode(error, "invalid", "no-master", "denied")) throw error;
+  if (!hasCode(error, "usage", "no-master", "denied")) throw error;
   const { code, data, cause } = error;
   const message = `${error.message} (tydfs config show url tells where the URL comes from)`;
-  throw code === "invalid"
-    ? new ConfigError(message)
-    : new TydfsError(code, message, { data, cause });
+  throw new TydfsError(code, message, { data, cause });
 }
 
 /** A connection of its own for each command. */

@@ -17,6 +17,7 @@ tells also where time and size are equal.
 What only TARGET has stays, unless --delete is given. Then it goes at the end,
 and only when all of SOURCE could be read and nothing failed; what --exclude
 names is never removed, nor all of it for an empty SOURCE, but with --force.
+With --json there is one line for each event.
 
 Examples:
   tydfs sync photos :/archive/photos           into the cluster
@@ -60,7 +61,7 @@ export function addSync(program: Command, session: Session): void {
       const { syncTrees } = await import("../client/tree_sync.ts");
       const { runTree } = await import("./tree_run.ts");
       await runTree({
-        ...{ session, connected, command: self, flags: tree },
+        ...{ session, connected, flags: tree },
         words: { done: "synced", will: "sync" },
         goOn: () => "The same command goes on from there",
         work: async (report, run) => {

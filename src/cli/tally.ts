@@ -1,13 +1,26 @@
 /** What has become of the jobs of a tree so far: counts, bytes, rates, failures. */
+import { KIB } from "../base/bytes.ts";
 import type { Progress } from "../client/client.ts";
 import type { Job } from "../client/job_runner.ts";
 import type { TydfsError } from "../wire/errors.ts";
+import type { Pace } from "./time_left.ts";
 
 /** Failures that are kept to be listed; all are counted. */
 export const LISTED_MAX = 50;
 /** The rate is that of so long. */
 const RATE_WINDOW_MS = 8_000;
+/**
+ * That of one transfer: when there are more than streams, each waits for its turn, chunk by chunk.
+ */
+const JOB_WINDOW_MS = 30_000;
 const SAMPLE_MS = 400;
+/**
+ * What a file costs besides its bytes, told as bytes: of thousands of small files the bytes alone
+ * say nothing about the time that the large ones will take, nor the other way round. Between what
+ * is right for a slow link (some KiB) and for a fast one (some MiB); it matters for the first
+ * seconds only.
+ */
+const FILE_BYTES = 256 * KIB;
 
 /** A job that runs. */
 export interface Running {
@@ -50,10 +63,14 @@ export class Tally {
   readonly running = new Map<Job, Running>();
   readonly rate: Rate;
   readonly startMs: number;
+  /** Work done, and how fast of late: bytes, and files at a fixed price. */
+  #work = 0;
+  readonly #workRate: Rate;
 
   constructor(nowMs: number) {
     this.startMs = nowMs;
     this.rate = new Rate(nowMs);
+    this.#workRate = new Rate(nowMs);
   }
 
   found(job: Job): void {
@@ -64,7 +81,7 @@ export class Tally {
   }
 
   started(job: Job, nowMs: number): void {
-    const rate = new Rate(nowMs);
+    const rate = new Rate(nowMs, JOB_WINDOW_MS);
     this.running.set(job, { job, sinceMs: nowMs, doneBytes: 0, resumedBytes: 0, rate });
   }
 
@@ -80,7 +97,18 @@ export class Tally {
     this.bytesDone += more;
     const moved = Math.max(0, more - resumed);
     running.rate.add(moved, nowMs);
-    this.rate.add(moved, nowMs);
+    this.#moved(moved, 0, nowMs);
+  }
+
+  /** How all goes on, in work: what a time for the rest can be told from. */
+  pace(nowMs: number): Pace {
+    const files = this.filesFound - this.filesDone;
+    return {
+      elapsedMs: nowMs - this.startMs,
+      done: this.#work,
+      left: this.bytesFound - this.bytesDone + files * FILE_BYTES,
+      perMs: this.#workRate.bytesPerMs(nowMs),
+    };
   }
 
   /** Bytes of what is whole. */
@@ -122,6 +150,13 @@ export class Tally {
     list(this.leftOut, "", error);
   }
 
+  #moved(bytes: number, files: number, nowMs: number): void {
+    const work = bytes + files * FILE_BYTES;
+    this.#work += work;
+    this.#workRate.add(work, nowMs);
+    this.rate.add(bytes, nowMs);
+  }
+
   #end(job: Job, how: "done" | "needless" | "failed", nowMs: number): void {
     const doneBytes = this.running.get(job)?.doneBytes ?? 0;
     this.running.delete(job);
@@ -129,7 +164,7 @@ export class Tally {
     if (how === "done") {
       this.filesDone++;
       this.bytesDone += job.sizeBytes - doneBytes;
-      this.rate.add(Math.max(0, job.sizeBytes - doneBytes), nowMs);
+      this.#moved(Math.max(0, job.sizeBytes - doneBytes), 1, nowMs);
     } else {
       this.bytesDone -= doneBytes;
       this.filesFound--;
@@ -142,9 +177,11 @@ export class Tally {
 export class Rate {
   /** Times and the bytes until then, the oldest first. */
   readonly #samples: { atMs: number; bytes: number }[];
+  readonly #windowMs: number;
   #bytes = 0;
 
-  constructor(nowMs: number) {
+  constructor(nowMs: number, windowMs = RATE_WINDOW_MS) {
+    this.#windowMs = windowMs;
     this.#samples = [{ atMs: nowMs, bytes: 0 }];
   }
 
@@ -153,7 +190,7 @@ export class Rate {
     const last = this.#samples.at(-1);
     if (last !== undefined && nowMs - last.atMs < SAMPLE_MS) return;
     this.#samples.push({ atMs: nowMs, bytes: this.#bytes });
-    while (this.#samples.length > 2 && nowMs - (this.#samples[1]?.atMs ?? 0) > RATE_WINDOW_MS) {
+    while (this.#samples.length > 2 && nowMs - (this.#samples[1]?.atMs ?? 0) > this.#windowMs) {
       this.#samples.shift();
     }
   }

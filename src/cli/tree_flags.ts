@@ -19,21 +19,23 @@ export interface TreeFlags {
   rules: FilterRule[];
 }
 
-const LINK_WORDS: Record<LinkRule, string> = {
-  keep: "keep them as links",
-  follow: "take what they lead to",
-  skip: "leave them out",
-};
-
 /** Adds the flags to a command; `links` are the rules that it knows, its default first. */
 export function addTreeFlags(command: CommandUnknownOpts, links: readonly LinkRule[]): void {
+  addFilterFlags(command, links);
+  command
+    .option("-n, --dry-run", "Say what would be done, and change nothing")
+    .option("-v, --verbose", "One line for each file");
+}
+
+/** Adds those of them that say what is taken of a tree. */
+export function addFilterFlags(command: CommandUnknownOpts, links: readonly LinkRule[]): void {
   // One list for both, since the first rule that matches decides.
   const add = (kind: FilterRule["kind"]) => (pattern: string, rules?: FilterRule[]) => {
     const all = rulesOf.get(command) ?? [];
     rulesOf.set(command, [...all, { kind, pattern }]);
     return [...rules ?? [], { kind, pattern }];
   };
-  const words = links.map((rule) => `${rule}: ${LINK_WORDS[rule]}`).join("; ");
+  const follow = links.includes("follow") ? ", take what they lead to" : "";
   command
     .addOption(
       new Option(
@@ -47,11 +49,12 @@ export function addTreeFlags(command: CommandUnknownOpts, links: readonly LinkRu
         .argParser(add("include")),
     )
     .addOption(
-      new Option("--links <rule>", `Symbolic links in trees (${words})`)
+      new Option(
+        "--links <rule>",
+        `Symbolic links in trees: keep them as links${follow}, or skip them`,
+      )
         .choices(links).default(links[0]),
-    )
-    .option("-n, --dry-run", "Say what would be done, and change nothing")
-    .option("-v, --verbose", "One line for each file");
+    );
 }
 
 /** Rules in the order in which they were given, over both flags. */

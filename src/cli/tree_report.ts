@@ -87,7 +87,7 @@ export class TreeReport implements JobListener {
     const entries = typeof told === "number" ? told : done.kind === "remove" ? 1 : 0;
     this.tally.done(job, done, entries, this.#nowMs());
     const { onDone, dryRun, verbose, quiet, json, output } = this.#options;
-    if (onDone !== undefined && !dryRun) return onDone(done, told);
+    if (onDone !== undefined) return onDone(done, told);
     if (done.kind === "remove" && told === 0) return;
     this.#event({ event: dryRun ? "would" : "done", ...jobJson(done), ...resultJson(told) });
     const shown = verbose || dryRun && done.kind !== "directory";

@@ -1,11 +1,9 @@
 /** Runs the jobs of put, get and sync, and ends as a command does: summary, failures, status. */
-import type { CommandUnknownOpts } from "@commander-js/extra-typings";
 import { systemClock } from "../base/clock.ts";
 import { systemRandom } from "../base/random.ts";
 import type { RunOptions } from "../client/job_runner.ts";
 import { exitStatusOf } from "./exit.ts";
 import type { ClientSession, Session } from "./session.ts";
-import { settingsOf } from "./settings_flags.ts";
 import type { TreeFlags } from "./tree_flags.ts";
 import type { ReportOptions } from "./tree_report.ts";
 import { TreeReport } from "./tree_report.ts";
@@ -13,7 +11,6 @@ import { TreeReport } from "./tree_report.ts";
 export interface TreeRun {
   session: Session;
   connected: ClientSession;
-  command: CommandUnknownOpts;
   flags: TreeFlags;
   words: ReportOptions["words"];
   onDone?: ReportOptions["onDone"];
@@ -25,15 +22,15 @@ export interface TreeRun {
 
 /** Runs it. Throws what ends all; single failures are told, and are the program's status. */
 export async function runTree(options: TreeRun): Promise<void> {
-  const { session, connected, command, flags, words, onDone, goOn, work } = options;
+  const { session, connected, flags, words, onDone, goOn, work } = options;
   const { output, json, quiet, signal } = connected;
   const { dryRun, verbose } = flags;
   const clock = systemClock;
   const report = new TreeReport({
     ...{ output, clock, json, quiet, verbose, dryRun, words },
-    ...(onDone === undefined ? {} : { onDone }),
+    ...(onDone === undefined || dryRun ? {} : { onDone }),
   });
-  const { transfers } = settingsOf(command, session.env);
+  const { transfers } = connected.settings;
   const run = { transfers, dryRun, signal, clock, random: systemRandom, listener: report };
   // Several files without a tree have a line each already.
   const sums = onDone === undefined || dryRun;

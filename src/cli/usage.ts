@@ -8,6 +8,8 @@ const ONE_DASH = /^unknown option '(-[a-z][a-z-]+)'$/;
 const ARGUMENT_CHOICE =
   /^command-argument value '(.*)' is invalid for argument '(.*)'\. Allowed choices are (.*)\.$/s;
 
+const TOO_MANY = /^Too many arguments(?: for '[^']*')?\. Expected (\d+) arguments? but got (\d+)/i;
+
 /**
  * The line for what commander says of a wrong command line (`error: unknown option …\n(Did you
  * mean …?)`) to the command `facts`, whose help tells more.
@@ -32,6 +34,8 @@ export function commandOf(root: CommandFacts, words: readonly string[]): Command
 }
 
 function reworded(words: string): string {
+  const surplus = TOO_MANY.exec(words);
+  if (surplus !== null) return `Too many arguments: ${surplus[1]} expected, ${surplus[2]} given`;
   const choice = CHOICE.exec(words);
   if (choice !== null) {
     const flag = /--[a-z-]+/.exec(choice[1] ?? "")?.[0] ?? choice[1];

@@ -34,6 +34,11 @@ export interface Shipment {
   chunk: SourceChunk;
   sums: Uint8Array;
   placement: ChunkPlacement | undefined;
+  /**
+   * Hears how many bytes of the chunk are at a keeper, while that takes long; fewer than before
+   * when it is sent anew, and never all.
+   */
+  onPart: (bytes: number) => void;
 }
 
 /** The chunk is in the cluster already, with these very sums: nothing is to be sent. */
@@ -101,7 +106,7 @@ export class ChunkSender {
         if ("stored" in placed) return { sums, committed: undefined, wasThere: attempt === 0 };
         if ("keepers" in placed) return { sums, committed: placed.committed, wasThere: false };
         placement = placed;
-        const outcome = await this.#tryHops(placement, shipment.chunk, signal);
+        const outcome = await this.#tryHops(placement, shipment, signal);
         if ("keepers" in outcome) return { sums, committed: outcome.committed, wasThere: false };
         failure = outcome;
         avoid = [...new Set([...failure.failed, ...avoid])].slice(0, AVOID_MAX);
@@ -124,7 +129,7 @@ export class ChunkSender {
   /** Tries the hops of a placement in order, each as the head of the chain. */
   async #tryHops(
     placement: ChunkPlacement,
-    chunk: SourceChunk,
+    { chunk, onPart }: Shipment,
     signal: AbortSignal,
   ): Promise<PutAnswer | PlacementFailure> {
     const { transport, clock, log } = this.#context;
@@ -132,6 +137,7 @@ export class ChunkSender {
     let last = new TydfsError("no-keepers", "Cannot send a chunk: the master named no keeper");
     for (const hop of placement.hops) {
       const sinceMs = clock.monotonicMs();
+      let partBytes = 0;
       try {
         return await sendToKeeper(transport, hop, {
           clock,
@@ -140,12 +146,14 @@ export class ChunkSender {
           ticket: placement.ticket,
           body: chunk.body(),
           sizeBytes: chunk.sizeBytes,
+          onReceived: (bytes) => onPart(partBytes = bytes),
           check: async () => {
             await this.#source.check();
             await this.#watch.check(hop.keeper, sinceMs, signal);
           },
         });
       } catch (error) {
+        if (partBytes > 0) onPart(0);
         signal.throwIfAborted();
         if (!(error instanceof TydfsError)) throw error;
         if (!mayPass(error) && !hasCode(error, ...FAILOVER_CODES)) throw error;

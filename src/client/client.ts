@@ -98,7 +98,7 @@ export class TydfsClient {
 
   /**
    * Joins a cluster by its URL. Throws `no-master` within 5 s, `denied` on a wrong secret,
-   * `invalid` on a bad URL.
+   * `usage` on a bad URL.
    */
   static async connect(settings: ClientSettings & { url: string }): Promise<TydfsClient> {
     const url = parseClusterUrl(settings.url);
@@ -360,15 +360,22 @@ export class TydfsClient {
 
   /**
    * Hears what happens from now on, until the signal aborts; what happens while the connection is
-   * down is not heard.
+   * down is not heard, and `onGap` is called when it is back.
    */
-  listen(hear: (event: ClusterEvent) => void, signal: AbortSignal): void {
+  listen(
+    hear: (event: ClusterEvent) => void,
+    signal: AbortSignal,
+    onGap: () => void = ignore,
+  ): void {
     const { log } = this.#context;
     const onFailure = (subject: string, error: unknown) =>
       log.warn("An event can't be read", { subject, error });
     const subject = this.#subjects.event("*");
     const subscription = listenOn(this.#bus, subject, ClusterEventSchema, onFailure, hear);
     signal.addEventListener("abort", () => void subscription.stop(), { once: true });
+    this.#bus.onReconnect(() => {
+      if (!signal.aborted) onGap();
+    });
   }
 
   /** Appends a placement rule; returns the number that names it. */
@@ -436,7 +443,7 @@ export class TydfsClient {
   async #upload(source: Source, path: string, options: PutOptions): Promise<PutResult> {
     const { clock } = this.#context;
     if (path === "/") {
-      throw new TydfsError("invalid", `Cannot put a file at ${quotePath(path)}: name the file too`);
+      throw new TydfsError("usage", `Cannot put a file at ${quotePath(path)}: name the file too`);
     }
     const startMs = clock.monotonicMs();
     const { committed, resumedBytes } = await upload(this.#context, source, {

@@ -4,12 +4,17 @@
  */
 import type { FileHandle } from "node:fs/promises";
 import { open, stat } from "node:fs/promises";
-import { join } from "node:path";
 import { KIB } from "../base/bytes.ts";
+import { systemClock } from "../base/clock.ts";
 import { TydfsError } from "../wire/errors.ts";
 import { quotePath } from "../wire/names.ts";
 
 const PIPE_READ_BYTES = 256 * KIB;
+/**
+ * Systems count times of files in ticks of up to 10 ms, and trees take times that differ by 2 ms
+ * for the same: only from so much later on does every change show in a file's time.
+ */
+const TICK_MS = 20;
 
 /** What must stay the same while a file is read. */
 interface Fingerprint {
@@ -39,7 +44,10 @@ export class LocalSource {
     this.#fingerprint = facts.fingerprint;
   }
 
-  /** Opens `path`. Throws `is-directory` on a directory, `local` on what can't be read. */
+  /**
+   * Opens `path`; one that was changed just now is awaited, until its next change would show in its
+   * time. Throws `is-directory` on a directory, `local` on what can't be read.
+   */
   static async open(path: string): Promise<LocalSource> {
     const handle = await open(path, "r").catch((cause) => {
       throw localError("read", path, cause);
@@ -50,6 +58,8 @@ export class LocalSource {
       const message = `Cannot put ${quotePath(path)}: it is a directory; use -r`;
       throw new TydfsError("is-directory", message);
     }
+    const ageMs = systemClock.wallMs() - Number(facts.mtimeMs);
+    if (facts.isFile() && Math.abs(ageMs) < TICK_MS) await systemClock.sleep(TICK_MS - ageMs);
     return new LocalSource(path, handle, {
       kind: facts.isFile() ? "file" : "stream",
       mode: Number(facts.mode) & 0o777,
@@ -116,11 +126,20 @@ export function standardInput(): AsyncIterable<Uint8Array> {
   return Bun.stdin.stream();
 }
 
+/**
+ * A name in a local directory. The directory stays as it is written: `link/..` is what the system
+ * takes it for, and not the directory that the link lies in.
+ */
+export function joinLocal(directory: string, name: string): string {
+  if (directory === ".") return name;
+  return directory.endsWith("/") ? directory + name : `${directory}/${name}`;
+}
+
 /** Where a download to `local` goes: into it when it is a directory (or is written like one). */
 export async function resolveTarget(local: string, name: string): Promise<string> {
-  if (local.endsWith("/")) return join(local, name);
+  if (local.endsWith("/")) return joinLocal(local, name);
   const found = await stat(local).catch(() => undefined);
-  return found?.isDirectory() === true ? join(local, name) : local;
+  return found?.isDirectory() === true ? joinLocal(local, name) : local;
 }
 
 /** The error for a source that is not what it was when it was opened. */
@@ -164,6 +183,10 @@ export function localError(action: "read" | "write", path: string, cause: unknow
     return localError(action, path, Object.assign(new Error("", { cause }), { code: "ENOTDIR" }));
   }
   const words = cause instanceof Error ? cause.message : String(cause);
-  const reason = (typeof code === "string" ? REASONS[code] : undefined) ?? words;
+  const known = (typeof code === "string" ? REASONS[code] : undefined) ?? words;
+  // What is not UTF-8 on the command line has become this mark, and names no file.
+  const reason = code === "ENOENT" && path.includes("\ufffd")
+    ? `${known}; one whose name is not UTF-8 must be renamed`
+    : known;
   return new TydfsError("local", `Cannot ${action} ${quotePath(path)}: ${reason}`, { cause });
 }

@@ -7,7 +7,7 @@
 import { constants } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { lstat, mkdir, open, rename, unlink } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname } from "node:path";
 import { failpoint } from "../base/failpoint.ts";
 import { lockOpenFile } from "../base/file_lock.ts";
 import { Limiter } from "../base/limit.ts";
@@ -15,7 +15,7 @@ import type { Random } from "../base/random.ts";
 import { randomHex } from "../base/random.ts";
 import { TydfsError } from "../wire/errors.ts";
 import { quotePath } from "../wire/names.ts";
-import { localError } from "./local_files.ts";
+import { joinLocal, localError } from "./local_files.ts";
 
 /** Only its owner reads a file that is not whole. */
 const PARTIAL_MODE = 0o600;
@@ -28,6 +28,16 @@ const PARTIAL_NAME = /^\..+\.tydfs-(?:part|[0-9a-f]{12})$/;
 /** Whether a file name is that of a download that is not whole: nothing to be put. */
 export function isPartialName(name: string): boolean {
   return PARTIAL_NAME.test(name);
+}
+
+/**
+ * Throws `local` where a file could not be told from a download that is not whole: the next get of
+ * another file would write over it.
+ */
+export function refusePartialName(path: string): void {
+  if (!isPartialName(basename(path))) return;
+  const state = "names like this are those of unfinished downloads; choose another name";
+  throw new TydfsError("local", `Cannot write ${quotePath(path)}: ${state}`);
 }
 
 /** The name of the partial file of a target called `name`. */
@@ -88,12 +98,13 @@ export class LocalTarget {
     const directory = dirname(path);
     const name = basename(path);
     try {
+      refusePartialName(path);
       await refuseSpecial(path);
       await mkdir(directory, { recursive: true });
-      const kept = await openKept(join(directory, partialName(name)));
+      const kept = await openKept(joinLocal(directory, partialName(name)));
       if (kept !== undefined) return new LocalTarget(path, kept);
       const stem = Buffer.byteLength(name) <= STEM_BYTES_MAX ? name : "download";
-      const own = join(directory, `.${stem}.tydfs-${randomHex(random, 6)}`);
+      const own = joinLocal(directory, `.${stem}.tydfs-${randomHex(random, 6)}`);
       const handle = await open(own, "wx", PARTIAL_MODE);
       return new LocalTarget(path, { path: own, handle, lock: undefined, foundBytes: 0 });
     } catch (cause) {
@@ -154,6 +165,7 @@ export class LocalTarget {
       await this.#handle.chmod(facts.mode & 0o777);
       await this.#handle.utimes(modified, modified);
       if (facts.sync) await this.#handle.sync();
+      await this.#mustBeAtPartial();
       // Some file systems tell of a failed write only now: before the file is in its place.
       await this.#handle.close();
       await rename(this.partial, this.path).catch((cause) => {
@@ -165,6 +177,17 @@ export class LocalTarget {
     }
     // Not before the rename: who takes the lock next must not find the partial's name.
     await this.#lock?.close().catch(() => {});
+  }
+
+  /** Throws when something else has the partial's name by now: that must not become the file. */
+  async #mustBeAtPartial(): Promise<void> {
+    const own = await this.#handle.stat({ bigint: true });
+    const there = await lstat(this.partial, { bigint: true }).catch((cause) => {
+      throw vanished(this.path, cause);
+    });
+    if (there.ino === own.ino && there.dev === own.dev) return;
+    const state = `its partial file ${quotePath(this.partial)} was replaced meanwhile`;
+    throw new TydfsError("local", `Cannot write ${quotePath(this.path)}: ${state}`);
   }
 
   /**

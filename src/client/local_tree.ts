@@ -4,11 +4,10 @@
  * can't be read is told, and the walk goes on.
  */
 import { lstat, readdir, readlink, stat } from "node:fs/promises";
-import { join } from "node:path";
 import { TydfsError } from "../wire/errors.ts";
 import { quotePath } from "../wire/names.ts";
 import type { TreeFilter } from "./filter.ts";
-import { localError } from "./local_files.ts";
+import { joinLocal, localError } from "./local_files.ts";
 import { isPartialName } from "./local_target.ts";
 
 /** Entries that are looked at together; the system answers many at once. */
@@ -56,6 +55,8 @@ interface Level {
   device: bigint;
   /** Names in order, as Latin-1: one character a byte. */
   names: string[];
+  /** Where it matters to their order: whether names are those of directories, as it was seen. */
+  sorted: Map<string, boolean>;
   next: number;
   ready: LocalEntry[];
 }
@@ -135,21 +136,21 @@ async function openLevel(directory: LocalEntry, options: WalkOptions): Promise<L
     const next = names[index + 1];
     return next?.startsWith(name) === true && next.charCodeAt(name.length) < SLASH;
   });
-  const directories = new Set<string>();
+  const sorted = new Map<string, boolean>();
   for (let at = 0; at < unsure.length; at += BATCH_MAX) {
     await Promise.all(
       unsure.slice(at, at + BATCH_MAX).map(async (name) => {
         const look = options.links === "follow" ? statBig : lstatBig;
         const facts = await look(localName(local, name)).catch(() => undefined);
-        if (facts?.isDirectory() === true) directories.add(name);
+        sorted.set(name, facts?.isDirectory() === true);
       }),
     );
   }
-  if (directories.size > 0) {
-    const key = (name: string) => directories.has(name) ? `${name}/` : name;
+  const key = (name: string) => sorted.get(name) === true ? `${name}/` : name;
+  if ([...sorted.values()].includes(true)) {
     names.sort((left, right) => key(left) < key(right) ? -1 : 1);
   }
-  return { path, local, inode, device, names, next: 0, ready: [] };
+  return { path, local, inode, device, names, sorted, next: 0, ready: [] };
 }
 
 /** Looks at the next entries of a level; false when there are no more. */
@@ -161,9 +162,13 @@ async function fillLevel(level: Level, options: WalkOptions): Promise<boolean> {
   level.next += batch.length;
   const looked = await Promise.all(batch.map(async (name) => {
     try {
-      return await look(level, name, options);
+      const entry = await look(level, name, options);
+      const isDirectory = entry?.kind === "directory";
+      // Out of order it would make others look missing.
+      if (entry !== undefined && level.sorted.get(name) === !isDirectory) throw changed(entry);
+      return entry;
     } catch (cause) {
-      return localError("read", join(level.local, utf8Of(name) ?? name), cause);
+      return localError("read", joinLocal(level.local, utf8Of(name) ?? name), cause);
     }
   }));
   for (const found of looked) {
@@ -181,7 +186,7 @@ async function look(
 ): Promise<LocalEntry | undefined> {
   const name = utf8Of(bytes);
   if (name === undefined) {
-    const shown = join(level.local, Buffer.from(bytes, "latin1").toString());
+    const shown = joinLocal(level.local, Buffer.from(bytes, "latin1").toString());
     const message = `Cannot take ${quotePath(shown)}: its name is not UTF-8; rename it`;
     throw new TydfsError("local", message);
   }
@@ -190,7 +195,7 @@ async function look(
   const path = level.path === "" ? name : `${level.path}/${name}`;
   // What is taken neither as a file nor as a directory needs no look, and may be unreadable.
   if (!filter.takesFile(path) && !filter.entersDirectory(path)) return undefined;
-  const local = join(level.local, name);
+  const local = joinLocal(level.local, name);
   const own = await lstatBig(local);
   if (!own.isSymbolicLink()) return entryOf(path, local, own) ?? refuseSpecial(path, own);
   if (links === "skip") return undefined;
@@ -238,6 +243,11 @@ function factsOf(path: string, local: string, facts: Facts): Omit<LocalEntry, "k
     inode: facts.ino,
     device: facts.dev,
   };
+}
+
+function changed({ local }: LocalEntry): TydfsError {
+  const message = `Cannot take ${quotePath(local)}: it changed while its directory was read`;
+  return new TydfsError("local", message);
 }
 
 function specialError(local: string, facts: Facts): TydfsError {

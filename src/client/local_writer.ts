@@ -13,13 +13,14 @@ import {
   unlink,
   utimes,
 } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 import type { Random } from "../base/random.ts";
 import { randomHex } from "../base/random.ts";
 import { TydfsError } from "../wire/errors.ts";
 import { PERMISSION_BITS } from "../wire/file.ts";
 import { quotePath } from "../wire/names.ts";
-import { localError } from "./local_files.ts";
+import { joinLocal, localError } from "./local_files.ts";
+import { refusePartialName } from "./local_target.ts";
 
 /** Directories that are known to be no links; forgotten all at once when there are more. */
 const KNOWN_MAX = 10_000;
@@ -42,7 +43,7 @@ export class LocalWriter {
 
   /** Where `path` (below the root, in the form `a/b`; empty for the root) is or will be. */
   place(path: string): string {
-    return path === "" ? this.root : join(this.root, path);
+    return path === "" ? this.root : joinLocal(this.root, path);
   }
 
   /**
@@ -74,8 +75,9 @@ export class LocalWriter {
 
   /** Puts a symbolic link at `path`, in place of a file or link that is there. */
   async makeLink(path: string, target: string, mtimeMs: number): Promise<string> {
+    refusePartialName(path);
     const local = await this.prepareFile(path);
-    const temporary = join(dirname(local), `.link.tydfs-${randomHex(this.#random, 6)}`);
+    const temporary = joinLocal(dirname(local), `.link.tydfs-${randomHex(this.#random, 6)}`);
     await attempt(local, async () => {
       await symlink(target, temporary);
       try {

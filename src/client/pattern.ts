@@ -23,7 +23,7 @@ export interface RemotePattern {
 }
 
 /**
- * Takes a pattern of remote paths apart. Throws `invalid` where it can't be a path. One that
+ * Takes a pattern of remote paths apart. Throws `usage` where it can't be a path. One that
  * matches a directory does not match what is below.
  */
 export function parsePattern(text: string): RemotePattern {

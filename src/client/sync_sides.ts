@@ -59,7 +59,9 @@ export function sidesDown(client: TydfsClient, options: SidesOptions): SyncSides
   const { local, remote, filter, links, dryRun, signal, random, onTrouble } = options;
   const writer = new LocalWriter(local, random);
   const open = new OpenDirectories(async (entry, touched) => {
-    if (touched && !dryRun) await writer.setFacts(entry.path, factsOf(entry)).catch(onTrouble);
+    if ((touched || entry.path === "") && !dryRun) {
+      await writer.setFacts(entry.path, factsOf(entry)).catch(onTrouble);
+    }
   });
   return {
     sourceName: remote,
@@ -70,7 +72,7 @@ export function sidesDown(client: TydfsClient, options: SidesOptions): SyncSides
       if (dryRun) return;
       const root = treeEntry(entry, "");
       await writer.makeDirectory("");
-      await writer.setFacts("", factsOf(root));
+      // Its mode and time come at the end, as those of all others: its mode may forbid what comes.
       await open.enter(root);
     },
     source: () => listTree(client, remote, { filter, links: links !== "skip", signal }),

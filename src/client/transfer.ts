@@ -9,6 +9,7 @@ import { TydfsError } from "../wire/errors.ts";
 import { BLOCK_BYTES, blockLength, getSum, hashBlock } from "../wire/sums.ts";
 import { orAbort } from "./crew.ts";
 import { transferDeadlineMs } from "./plan.ts";
+import { watchSend } from "./send_progress.ts";
 
 /** A holder that sends nothing for this long is left for another one. */
 const STALL_MS = 4_500;
@@ -27,6 +28,8 @@ export interface SendOptions {
    * never end.
    */
   check: () => Promise<void>;
+  /** Hears how many bytes of the chunk the keeper has, while it takes long; never all of them. */
+  onReceived: (bytes: number) => void;
 }
 
 /**
@@ -38,7 +41,7 @@ export async function sendToKeeper(
   address: PortAddress,
   options: SendOptions,
 ): Promise<PutAnswer> {
-  const { clock, chunk, ticket, body, sizeBytes } = options;
+  const { clock, chunk, ticket, body, sizeBytes, onReceived } = options;
   const ended = new AbortController();
   const signal = AbortSignal.any([options.signal, ended.signal]);
   const deadlineMs = transferDeadlineMs(sizeBytes);
@@ -46,11 +49,13 @@ export async function sendToKeeper(
   const watch = clock.every(SOURCE_CHECK_MS, () => {
     options.check().catch((error) => ended.abort(error));
   });
+  const unwatch = watchSend(transport, address, { clock, chunk, ticket, sizeBytes, onReceived });
   try {
     return await orAbort(transport.put(address, { chunk, ticket, body, signal }), signal);
   } finally {
     deadline.stop();
     watch.stop();
+    unwatch();
   }
 }
 

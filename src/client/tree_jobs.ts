@@ -1,11 +1,11 @@
 /** What is done to the entries of a tree, as jobs: into the cluster, or out of it. */
-import { join } from "node:path";
 import { hasCode } from "../wire/errors.ts";
 import { PERMISSION_BITS } from "../wire/file.ts";
 import { joinPath } from "../wire/names.ts";
 import type { GetOptions, GetResult, OperationOptions, PutOptions } from "./api.ts";
 import type { TydfsClient } from "./client.ts";
 import type { Job } from "./job_runner.ts";
+import { joinLocal } from "./local_files.ts";
 import type { LocalWriter } from "./local_writer.ts";
 import type { TreeEntry } from "./tree_merge.ts";
 
@@ -42,7 +42,7 @@ export class RemoteJobs implements JobMaker {
   copy(entry: TreeEntry): Job {
     const { kind, sizeBytes, mtimeMs, target } = entry;
     const path = this.#path(entry);
-    const from = entry.path === "" ? this.#local : join(this.#local, entry.path);
+    const from = entry.path === "" ? this.#local : joinLocal(this.#local, entry.path);
     const run: Job["run"] = (options) =>
       kind === "link"
         ? this.#client.putLink(target ?? "", path, { ...this.#put, ...options, mtimeMs })

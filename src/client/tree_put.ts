@@ -3,6 +3,7 @@
  * already. So an interrupted put goes on where it was when it is given again.
  */
 import { hasCode, TydfsError } from "../wire/errors.ts";
+import { quotePath } from "../wire/names.ts";
 import type { PutOptions } from "./api.ts";
 import type { TydfsClient } from "./client.ts";
 import type { Job } from "./job_runner.ts";
@@ -41,7 +42,7 @@ export async function* findPuts(
     try {
       const top = await lookAt(root.local);
       const jobs = new RemoteJobs(client, { ...root, put: options.put });
-      if (top === undefined) continue;
+      if (top === undefined) throw specialError(root.local);
       if (top.kind !== "directory") {
         yield jobs.copy(top);
         continue;
@@ -93,6 +94,13 @@ async function* findBelow(
     if (job === undefined) onSame();
     else yield job;
   }
+}
+
+/** One that is named is missed, unlike one that lies in a tree. */
+function specialError(local: string): TydfsError {
+  const message = `Cannot put ${quotePath(local)}: it is neither a file nor a directory; ` +
+    "put a named pipe by itself";
+  return new TydfsError("local", message);
 }
 
 async function* nothing(): AsyncGenerator<never> {}

@@ -54,7 +54,11 @@ interface Later {
   blocked: TreeEntry[];
   /** There is more than could be held. */
   more: boolean;
+  /** The source was not empty when it was read for this. */
+  sourceSeen: boolean;
 }
+
+const NOTHING_YET = { more: false, sourceSeen: false };
 
 /**
  * Makes the target like the source. Returns how many removals were left out because not all went
@@ -67,20 +71,23 @@ export async function syncTrees(
 ): Promise<{ removalsLeftOut: number }> {
   if (options.remove && !options.force) await mustHaveEntries(sides);
   await sides.begin();
-  let failures = 0;
-  const listener = hearingFailures(run.listener, () => failures++);
+  const heard = { failures: 0, removed: 0 };
+  const listener = hearing(run.listener, heard);
   const runAll = (jobs: AsyncIterable<Job>, transfers = run.transfers) =>
     runJobs(jobs, { ...run, listener, transfers });
 
-  let later: Later = { removals: [], blocked: [], more: false };
+  let later: Later = { removals: [], blocked: [], ...NOTHING_YET };
   await runAll(findCopies(sides, { ...options, dryRun: run.dryRun, signal: run.signal }, later));
   if (run.dryRun) return { removalsLeftOut: 0 };
   for (;;) {
     const { removals, blocked, more } = later;
-    if (failures + options.troubles() > 0) {
+    const removedBefore = heard.removed;
+    if (heard.failures + options.troubles() > 0) {
       await runAll(inTurn(blocked.map((entry) => blockedJob(sides, entry))));
       return { removalsLeftOut: removals.length };
     }
+    // It had entries at first: its disk may have gone since.
+    if (removals.length > 0 && !later.sourceSeen && !options.force) throw emptyError(sides);
     const whole = (entry: TreeEntry) => entry.kind !== "directory" || sides.removesWhole;
     const jobOf = (entry: TreeEntry) => {
       return sides.jobs.remove(entry, { recursive: sides.removesWhole });
@@ -89,17 +96,22 @@ export async function syncTrees(
     // What is below goes before the directory itself.
     await runAll(inTurn(removals.filter((entry) => !whole(entry)).reverse().map(jobOf)), 1);
     await runAll(inTurn(blocked.map((entry) => sides.jobs.copy(entry))));
-    if (!more) return { removalsLeftOut: 0 };
+    // What can't go, since something that is left out is in it, must not be tried for ever.
+    if (!more || heard.removed === removedBefore) return { removalsLeftOut: 0 };
     later = await findLater(sides);
     if (later.removals.length === 0) return { removalsLeftOut: 0 };
   }
 }
 
-async function mustHaveEntries({ source, sourceName, targetName }: SyncSides): Promise<void> {
-  for await (const _ of source()) return;
+async function mustHaveEntries(sides: SyncSides): Promise<void> {
+  for await (const _ of sides.source()) return;
+  throw emptyError(sides);
+}
+
+function emptyError({ sourceName, targetName }: SyncSides): TydfsError {
   const message = `Refused to remove all of ${quotePath(targetName)}: there is nothing in ` +
     `${quotePath(sourceName)}; use --force if that is meant`;
-  throw new TydfsError("conflict", message);
+  return new TydfsError("conflict", message);
 }
 
 /** Yields the jobs that copy; what must come after them goes to `later`. */
@@ -118,6 +130,7 @@ async function* findCopies(
       continue;
     }
     const { source } = pair;
+    later.sourceSeen = true;
     if (source.kind === "directory") await open?.enter(source);
     if (pair.kind === "both") {
       const job = comparisonJob(sides, pair, options);
@@ -204,24 +217,31 @@ function* dryRemoval(sides: SyncSides, target: TreeEntry, later: Later): Generat
 
 /** Compares once more, for removals only. */
 async function findLater(sides: SyncSides): Promise<Later> {
-  const later: Later = { removals: [], blocked: [], more: false };
+  const later: Later = { removals: [], blocked: [], ...NOTHING_YET };
   for await (const pair of mergeTrees(sides.source(), sides.target())) {
+    if (pair.kind !== "target") later.sourceSeen = true;
     if (pair.kind === "target" || pair.kind === "blocked") putOff(sides, pair, later);
   }
   return later;
 }
 
-/** The same listener, with one more ear for failures. */
-function hearingFailures(listener: JobListener, onFailure: () => void): JobListener {
+/** The same listener, which also counts failures and the entries that are gone. */
+function hearing(
+  listener: JobListener,
+  heard: { failures: number; removed: number },
+): JobListener {
   return {
     found: (job) => listener.found(job),
     foundAll: () => listener.foundAll(),
     started: (job) => listener.started(job),
     progressed: (job, progress) => listener.progressed(job, progress),
-    done: (job, done, told) => listener.done(job, done, told),
+    done: (job, done, told) => {
+      if (done.kind === "remove" && typeof told === "number") heard.removed += told;
+      listener.done(job, done, told);
+    },
     needless: (job) => listener.needless(job),
     failed: (job, error) => {
-      onFailure();
+      heard.failures++;
       listener.failed(job, error);
     },
   };

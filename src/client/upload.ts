@@ -90,7 +90,7 @@ export async function upload(
   } catch (error) {
     const keep = source.isResumable && !isSingle && !hasCode(error, ...FINAL_CODES);
     const { committed } = await abandon(context, latest.begun.upload, keep);
-    const bytes = keep ? tally.doneBytes : 0;
+    const bytes = keep ? tally.storedBytes : 0;
     const failure = tellFailure(error, { path: request.path, bytes });
     if (signal.aborted) throw failure;
     // Only the answer to the commit was lost.
@@ -155,7 +155,8 @@ async function uploadWhole(
     latest.begun = await begin(context, source, request, { chunk, sums }, avoid);
     return mustPlace(latest.begun.placement);
   });
-  const { committed } = await sender.send({ ...whole, placement }, signal);
+  const onPart = (bytes: number) => onProgress({ doneBytes: bytes, totalBytes });
+  const { committed } = await sender.send({ ...whole, placement, onPart }, signal);
   onProgress({ doneBytes: totalBytes, totalBytes });
   if (committed !== undefined) return committed;
   const message = `Cannot put ${
@@ -225,8 +226,9 @@ async function sendChunks(
         if (next.done === true) return;
         const chunk = next.value;
         const { sums, wasThere } = await streams.run(async () => {
-          const shipment = { chunk, sums: await chunk.sums(), placement: undefined };
-          return await sender.send(shipment, signal);
+          const sums = await chunk.sums();
+          const onPart = (bytes: number) => tally.part(chunk, bytes);
+          return await sender.send({ chunk, sums, placement: undefined, onPart }, signal);
         });
         await failpoint("client.put.stored");
         chunk.release();

@@ -14,6 +14,8 @@ export class UploadTally {
   #promisedBytes: number;
   /** Numbers of the chunks that are being sent. */
   readonly #sending = new Set<number>();
+  /** How much of them is at a keeper already, by the chunk's number. */
+  readonly #parts = new Map<number, number>();
   #sentBytes = 0;
   #resumedBytes = 0;
 
@@ -29,8 +31,15 @@ export class UploadTally {
     this.#promisedBytes = this.#promisedEnd;
   }
 
-  /** Bytes that need not be transferred any more. */
+  /** Bytes that need not be transferred any more, as far as can be seen now. */
   get doneBytes(): number {
+    let bytes = this.storedBytes;
+    for (const part of this.#parts.values()) bytes += part;
+    return bytes;
+  }
+
+  /** Bytes of whole chunks that are stored: these are there also if the upload is cut off now. */
+  get storedBytes(): number {
     return this.#sentBytes + this.#resumedBytes + this.#promisedBytes;
   }
 
@@ -47,8 +56,15 @@ export class UploadTally {
     this.tell();
   }
 
+  /** Counts a chunk of which `bytes` are at a keeper; that may be fewer than before. */
+  part({ seq }: PlannedChunk, bytes: number): void {
+    this.#parts.set(seq, bytes);
+    this.tell();
+  }
+
   /** Counts a chunk that is stored now, or `wasThere` before. */
   add(chunk: PlannedChunk, wasThere: boolean): void {
+    this.#parts.delete(chunk.seq);
     if (!this.#sending.delete(chunk.seq)) this.#endPromise(chunk);
     if (wasThere) this.#resumedBytes += chunk.sizeBytes;
     else this.#sentBytes += chunk.sizeBytes;

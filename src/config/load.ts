@@ -22,6 +22,13 @@ export const CONFIG_FILE_DEFAULT = "tydfs.toml";
 /** Values as they may be written, for errors. */
 const SUCH_AS: Readonly<Record<string, string>> = { number: "3", size: "64MiB", duration: "30s" };
 
+/** Why a file can't be read, in words. */
+const UNREADABLE: Readonly<Record<string, string>> = {
+  ENOENT: "there is no such file",
+  EISDIR: "it is a directory",
+  EACCES: "permission denied",
+};
+
 /** Variables that are no settings. */
 const OTHER_VARIABLES = ["TYDFS_DEBUG", "TYDFS_FAILPOINTS"];
 
@@ -86,7 +93,20 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
     settings[key] = parseOption(key, found.written, found.text);
     origin[key] = found;
   }
+  checkCopies(settings as Settings, origin as Record<OptionKey, Origin>);
   return { settings: settings as Settings, origin: origin as Record<OptionKey, Origin> };
+}
+
+/** Throws when more copies are to be waited for than are made; the default gives way. */
+function checkCopies(
+  { replicas, min_copies: needed }: Settings,
+  { replicas: goal, min_copies: { kind, text } }: Record<OptionKey, Origin>,
+): void {
+  if (kind === "default" || needed <= replicas) return;
+  throw new ConfigError(
+    `Cannot use "${needed}" for "min_copies" (${text}): ` +
+      `"replicas" is ${replicas} (${goal.text}), and no more copies are made`,
+  );
 }
 
 /** The value of a setting, from the first place that has one. */
@@ -114,6 +134,10 @@ export function parseOption(key: OptionKey, text: string, place: string): unknow
       const words: readonly string[] | undefined = "words" in option ? option.words : undefined;
       if (words !== undefined && !words.includes(text)) {
         throw fail(`it must be one of ${words.join(", ")}${didYouMean(text, words)}`);
+      }
+      const bytesMax: number | undefined = "bytesMax" in option ? option.bytesMax : undefined;
+      if (bytesMax !== undefined && Buffer.byteLength(text) > bytesMax) {
+        throw fail(`it has over ${bytesMax} bytes`);
       }
       return text;
     }
@@ -170,7 +194,7 @@ function readConfigFile(path: string): ConfigFile {
     text = readFileSync(path, "utf8");
   } catch (cause) {
     const { code, message } = cause as Error & { code?: string };
-    const reason = code === "ENOENT" ? "there is no such file" : message;
+    const reason = UNREADABLE[code ?? ""] ?? message;
     throw new ConfigError(`Cannot read the configuration "${path}": ${reason}`);
   }
   let table: Record<string, unknown>;

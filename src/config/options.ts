@@ -25,6 +25,8 @@ interface OptionRow<T extends OptionType = OptionType> {
   defaultFor?: readonly ("master" | "keeper" | "client")[];
   /** Allowed words, for texts. */
   words?: readonly string[];
+  /** The longest text. */
+  bytesMax?: number;
 }
 
 const row = <const T extends OptionRow>(option: T): T => option;
@@ -228,6 +230,7 @@ export const OPTIONS = {
     default: "",
     for: ["client"],
     sentence: "The user that is recorded as the owner; the login name unless given",
+    bytesMax: 255,
   }),
   wait: row({
     type: "duration",

@@ -139,7 +139,7 @@ function parseKeeperUrl(text: string): ClusterUrl {
   if (url.role === "keeper") return url;
   const message = `Cannot join with a URL of role "${url.role}": ` +
     `take the join line for keepers that the master printed`;
-  throw new TydfsError("invalid", message);
+  throw new TydfsError("usage", message);
 }
 
 async function connectBus(

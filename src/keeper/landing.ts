@@ -44,12 +44,20 @@ export interface IncomingPut {
   ticketText: string;
 }
 
+/** A PUT under way, for those who ask how far it is. */
+interface Arrival {
+  /** Bytes that have come in so far. */
+  receivedBytes: () => number;
+}
+
 /** Chains that go on after their answer, at most; with more, answers wait for their chains. */
 const BACKGROUND_MAX = 32;
 
 export class Landing {
   readonly #options: LandingOptions;
   readonly #background = new Set<Promise<unknown>>();
+  /** Chunks whose PUTs are under way, with how much of each has come: one entry a request. */
+  readonly #arrivals = new Map<string, Arrival>();
 
   constructor(options: LandingOptions) {
     this.#options = options;
@@ -65,15 +73,25 @@ export class Landing {
     refuseLength(request, ticket.sizeBytes);
     const hops = ticket.hops.slice(place + 1);
     const dropGrants = this.#holdGrants(ticket.hops.slice(place));
+    const arrival: Arrival = { receivedBytes: () => 0 };
+    this.#arrivals.set(ticket.chunk, arrival);
     let forward: Promise<string[]> | undefined;
     try {
-      const draft = await this.#receive(incoming);
+      const draft = await this.#receive(incoming, arrival);
       forward = this.#forward(draft, incoming, hops, need);
       return await this.#answer(incoming, draft, forward, need);
     } finally {
+      if (this.#arrivals.get(ticket.chunk) === arrival) this.#arrivals.delete(ticket.chunk);
       if (forward === undefined) dropGrants();
       else this.#inBackground(forward.then(dropGrants, dropGrants));
     }
+  }
+
+  /** How much of a chunk has come whose PUT is under way. Throws `not-found` when none is. */
+  receivedBytes(chunk: string): number {
+    const arrival = this.#arrivals.get(chunk);
+    if (arrival !== undefined) return arrival.receivedBytes();
+    throw new TydfsError("not-found", `Chunk "${chunk}" is not being sent to this port`);
   }
 
   /** Waits for the chains that go on after their answers. */
@@ -91,15 +109,20 @@ export class Landing {
     };
   }
 
-  async #receive({ request, control, ticket }: IncomingPut): Promise<Draft> {
+  async #receive(incoming: IncomingPut, arrival: Arrival): Promise<Draft> {
+    const { request, control, ticket } = incoming;
     const { store, disk, clock, limits, ports, row, log } = this.#options;
     const { chunk, sizeBytes, sums, goal, origin } = ticket;
     let cut: string | undefined;
     const draft = await store.receive({ chunk, sizeBytes, sums, goal, origin }, async (path) => {
-      const upload = { request, control, sizeBytes, received: () => disk.sizeOf(path) ?? 0 };
+      const received = () => disk.sizeOf(path) ?? 0;
+      const upload = { request, control, sizeBytes, received };
+      arrival.receivedBytes = received;
       const unwatch = watchUpload(clock, limits, upload, (reason) => cut = reason);
       try {
         await disk.receive(path, request);
+        // From here on the draft changes its name.
+        arrival.receivedBytes = () => sizeBytes;
       } catch (error) {
         if (!request.signal.aborted && cut === undefined) throw error;
         const reason = cut ?? "the sender has gone";

@@ -11,7 +11,7 @@ import { randomHex } from "../base/random.ts";
 import type { ChunkStore } from "../chunks/chunk_store.ts";
 import type { Disk } from "../chunks/disk.ts";
 import type { PortTable } from "../tables/port_table.ts";
-import type { ChunkTransport, OriginAnswer } from "../wire/chunk_http.ts";
+import type { ChunkTransport, OriginAnswer, ProgressAnswer } from "../wire/chunk_http.ts";
 import { errorResponse, TICKET_HEADER } from "../wire/chunk_http.ts";
 import { TydfsError, wrapError } from "../wire/errors.ts";
 import { isId } from "../wire/ids.ts";
@@ -53,6 +53,7 @@ const IDLE_SECONDS = 30;
 const DRAIN_POLL_MS = 20;
 const CHUNK_PREFIX = "/chunk/";
 const ORIGIN_PREFIX = "/origin/";
+const PROGRESS_PREFIX = "/progress/";
 
 export class Streamer {
   readonly #options: StreamerOptions;
@@ -133,6 +134,9 @@ export class Streamer {
     if (url.pathname.startsWith(ORIGIN_PREFIX) && request.method === "GET") {
       return await this.#answerOrigin(request, parseId(url.pathname.slice(ORIGIN_PREFIX.length)));
     }
+    if (url.pathname.startsWith(PROGRESS_PREFIX) && request.method === "GET") {
+      return this.#answerProgress(request, parseId(url.pathname.slice(PROGRESS_PREFIX.length)));
+    }
     if (!url.pathname.startsWith(CHUNK_PREFIX)) {
       throw new TydfsError("not-found", "There is nothing here: chunks are at /chunk/ID");
     }
@@ -160,6 +164,16 @@ export class Streamer {
     const facts = await this.#options.store.facts(id);
     if (facts === undefined) throw new TydfsError("not-found", `Chunk "${id}" is not here`);
     return Response.json({ ok: true, origin: facts.origin } satisfies OriginAnswer);
+  }
+
+  /** How far a PUT is, to whoever holds its ticket. It costs a look at the draft's size at most. */
+  #answerProgress(request: Request, id: string): Response {
+    const ticket = this.#openTicket(request.headers.get(TICKET_HEADER) ?? "", id);
+    if (ticket.op !== "put") {
+      throw new TydfsError("denied", `Cannot tell progress: the ticket is for "${ticket.op}"`);
+    }
+    const receivedBytes = this.#landing.receivedBytes(id);
+    return Response.json({ ok: true, receivedBytes } satisfies ProgressAnswer);
   }
 
   /**

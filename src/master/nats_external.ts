@@ -74,11 +74,11 @@ export function parseNatsAddress(
   const match = /^nats:\/\/(?:([^:@/]+):([^@/]+)@)?(\[[0-9a-fA-F:.]+\]|[^:@/[\]]+)(?::(\d+))?\/?$/
     .exec(options.address);
   if (match === null) {
-    throw new TydfsError("invalid", "Cannot use --nats: it must look like nats://HOST:4222");
+    throw new TydfsError("usage", "Cannot use --nats: it must look like nats://HOST:4222");
   }
   const [, user, secret, host = "", port] = match;
   if (user !== undefined && user !== "master") {
-    throw new TydfsError("invalid", `Cannot use --nats: its user must be master, not "${user}"`);
+    throw new TydfsError("usage", `Cannot use --nats: its user must be master, not "${user}"`);
   }
   return {
     role: "master",

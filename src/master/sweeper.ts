@@ -49,17 +49,18 @@ export class Sweeper {
   async tidy(): Promise<void> {
     const { reader, settings, journal, clock, log } = this.#options;
     const nowMs = this.#cautiousMs();
-    const abort = (upload: string, keep: boolean) =>
-      journal.submit({ kind: "upload.abort", upload, keep, atMs: clock.wallMs() });
+    // One may be heard again while it waits for its turn: then it stays.
+    const abort = (upload: string, keep: boolean, beforeMs: number) =>
+      journal.submit({ kind: "upload.abort", upload, keep, beforeMs, atMs: clock.wallMs() });
     const silentSinceMs = nowMs - settings.upload_lease;
     for (const { id, path } of reader.uploadsIdleSince(silentSinceMs, UPLOADS_MAX)) {
-      const { kept } = await abort(id, true);
+      const { kept } = await abort(id, true, silentSinceMs);
       const done = kept ? "Keeping what it has stored" : "Dropped it";
       log.info(`An upload was left. ${done}`, { upload: id, path });
     }
     const leftSinceMs = nowMs - settings.upload_ttl;
     for (const { id, path } of reader.uploadsPausedSince(leftSinceMs, UPLOADS_MAX)) {
-      await abort(id, false);
+      await abort(id, false, leftSinceMs);
       log.info("Dropped an upload that nobody has resumed", { upload: id, path });
     }
     const beforeMs = nowMs - settings.trash_ttl;

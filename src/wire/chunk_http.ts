@@ -6,6 +6,7 @@
  * `PutAnswer` as JSON.
  * `GET /chunk/<id>` with the same header or `?ticket=`, and `Range: bytes=a-b` → 200 or 206
  * and the bytes.
+ * `GET /progress/<id>` with the header of a PUT that is under way → a `ProgressAnswer` as JSON.
  * Errors: the HTTP status of the code (see `ERROR_CODES`) and `{ok: false, code, message}` as JSON.
  */
 import * as v from "valibot";
@@ -13,7 +14,7 @@ import { KIB, MIB } from "../base/bytes.ts";
 import type { Schema } from "./codec.ts";
 import { validate } from "./codec.ts";
 import { decodeError, ERROR_CODES, TydfsError } from "./errors.ts";
-import { Id } from "./ids.ts";
+import { Id, Natural } from "./ids.ts";
 import type { RangeAnswer } from "./range_socket.ts";
 import { openRange } from "./range_socket.ts";
 import { ReplyEnvelope } from "./rpc.ts";
@@ -50,6 +51,14 @@ export type PutAnswer = v.InferOutput<typeof PutAnswer>;
 export const OriginAnswer = v.object({ ok: v.literal(true), origin: v.optional(ChunkOrigin) });
 export type OriginAnswer = v.InferOutput<typeof OriginAnswer>;
 
+/** The answer to `GET /progress/<id>`, on the ticket of the PUT that it asks about. */
+export const ProgressAnswer = v.object({
+  ok: v.literal(true),
+  /** Bytes of the chunk that have come in so far; they are not durable before the PUT's answer. */
+  receivedBytes: Natural,
+});
+export type ProgressAnswer = v.InferOutput<typeof ProgressAnswer>;
+
 export interface PutChunkRequest {
   chunk: string;
   ticket: string;
@@ -68,6 +77,13 @@ export interface GetChunkRequest {
   signal: AbortSignal;
 }
 
+export interface ProgressRequest {
+  chunk: string;
+  /** The ticket of the PUT. */
+  ticket: string;
+  signal: AbortSignal;
+}
+
 export interface OriginRequest {
   chunk: string;
   ticket: string;
@@ -78,6 +94,11 @@ export interface OriginRequest {
 export interface ChunkTransport {
   /** Sends a whole chunk. Throws what the keeper says, `unavailable` when it can't be reached. */
   put(address: PortAddress, request: PutChunkRequest): Promise<PutAnswer>;
+  /**
+   * How many bytes of a PUT that is under way have come in: the kernel sends them, so the sender
+   * itself can't tell. Throws `not-found` when the keeper knows of no such PUT (any more).
+   */
+  progress(address: PortAddress, request: ProgressRequest): Promise<number>;
   /**
    * Reads a range in pieces of any size; the pieces add up to exactly `length` bytes or it throws.
    */
@@ -99,6 +120,13 @@ export const httpTransport: ChunkTransport = {
       body: request.body as BodyInit,
     });
     return readAnswer(PutAnswer, response, address);
+  },
+
+  async progress(address, { chunk, ticket, signal }) {
+    const url = `http://${address.host}:${address.port}/progress/${chunk}`;
+    const headers = { [TICKET_HEADER]: ticket };
+    const response = await fetch(url, { headers, signal, redirect: "error" });
+    return (await readAnswer(ProgressAnswer, response, address)).receivedBytes;
   },
 
   async get(address, request) {

@@ -10,13 +10,13 @@ export const PATH_BYTES_MAX = 4096;
 export const ROOT = "/";
 
 /**
- * Brings a path to its one form: a leading slash, no trailing or doubled ones. Throws `invalid`
- * with the reason on a path that can't be a name.
+ * Brings a path to its one form: a leading slash, no trailing or doubled ones. Throws `usage` with
+ * the reason on a path that can't be a name.
  */
 export function parsePath(text: string): string {
   const reason = whyNotPath(text);
   if (reason !== undefined) {
-    throw new TydfsError("invalid", `Cannot use ${quotePath(text)} as a remote name: ${reason}`);
+    throw new TydfsError("usage", `Cannot use ${quotePath(text)} as a remote name: ${reason}`);
   }
   return "/" + text.split("/").filter((part) => part !== "").join("/");
 }
@@ -44,7 +44,10 @@ export function joinPath(directory: string, name: string): string {
 
 /** A path as messages show it: quoted, control characters escaped, cut when overlong. */
 export function quotePath(path: string): string {
-  const quoted = JSON.stringify(path);
+  // What JSON leaves as it is, and yet moves a terminal's cursor or turns the order of letters.
+  const quoted = JSON.stringify(path).replace(/[\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g, (found) => {
+    return `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  });
   return quoted.length <= 200 ? quoted : `${quoted.slice(0, 120)}…"`;
 }
 

@@ -16,7 +16,7 @@ export const PORT_DEFAULT = 4222;
 export const CLUSTER_DEFAULT = "main";
 
 /**
- * Parses a join URL. Throws `invalid` that says which part is wrong, and never repeats the secret.
+ * Parses a join URL. Throws `usage` that says which part is wrong, and never repeats the secret.
  */
 export function parseClusterUrl(text: string): ClusterUrl {
   const match =
@@ -44,5 +44,5 @@ export function formatClusterUrl(url: ClusterUrl): string {
 }
 
 function badUrl(reason: string): TydfsError {
-  return new TydfsError("invalid", `Cannot use the cluster's URL: ${reason}`);
+  return new TydfsError("usage", `Cannot use the cluster's URL: ${reason}`);
 }

@@ -269,6 +269,11 @@ export class Model {
     if (newest === undefined) return new Map();
     const [id, upload] = newest;
     if (upload.paused || idle) this.uploads.delete(id);
+    const files = [...this.paths.values(), ...this.trash];
+    for (const label of labelsOf(upload)) {
+      const inFile = files.some((file) => "chunks" in file && file.chunks.includes(label));
+      if (!inFile) this.requires.delete(label);
+    }
     return new Map(upload.chunks);
   }
 

@@ -52,6 +52,12 @@ test("reportFailure writes one line without control characters", () => {
   expect(output.messages).toEqual(['tydfs: Cannot read "a": \\u001b[31mno']);
 });
 
+test("reportFailure cuts a line that would have no end", () => {
+  const output = new FakeOutput();
+  reportFailure(new TydfsError("usage", `Cannot use "${"x".repeat(100_000)}"`), output, false);
+  expect(output.messages[0]).toMatch(/^tydfs: Cannot use "x{900,} … x{900,}"$/);
+});
+
 test("reportFailure shows causes and stack for debugging only", () => {
   const error = new Error("outer", { cause: new Error("inner") });
   const output = new FakeOutput();

@@ -66,6 +66,27 @@ test("formatTotal marks totals that still grow, and tells the time only when the
   expect(formatTotal(tally, 5_000)).toEndWith("· 1 failed");
 });
 
+test("formatTotal tells no silly time after small files, with large ones to come", () => {
+  const tally = new Tally(0);
+  const small = Array.from({ length: 300 }, (_, index) => job(`s${index}`, 4096));
+  const large = Array.from({ length: 8 }, (_, index) => job(`l${index}`, GIB / 4));
+  for (const one of [...small, ...large]) tally.found(one);
+  tally.foundAll = true;
+  const done = (jobs: Job[], fromMs: number, eachMs: number) => {
+    for (const [index, one] of jobs.entries()) {
+      tally.started(one, fromMs + index * eachMs);
+      tally.done(one, one, 0, fromMs + (index + 1) * eachMs);
+    }
+  };
+  done(small.slice(0, 150), 0, 10);
+  expect(formatTotal(tally, 1_500)).toMatch(/KiB\/s$/);
+  done(small.slice(150), 1_500, 10);
+
+  expect(formatTotal(tally, 3_000)).toMatch(/· 1 min \d+ s left$/);
+  done(large.slice(0, 4), 3_000, 2_500);
+  expect(formatTotal(tally, 13_000)).toMatch(/· (8|9|10) s left$/);
+});
+
 test("shorten keeps beginning and end, and counts cells of wide characters", () => {
   expect(shorten("holiday.mp4", 20)).toBe("holiday.mp4");
   expect(shorten("a long name of a video.mp4", 13)).toBe("a lo…ideo.mp4");

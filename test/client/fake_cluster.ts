@@ -113,6 +113,10 @@ export class FakeCluster {
   readonly client: TydfsClient;
   /** Called before each remote call; what it throws is answered. */
   before: (name: string) => void = () => {};
+  /** Questions how far a PUT is. */
+  asked = 0;
+  /** Answers them: the bytes that have come. */
+  onAsked: (chunk: string) => Promise<number> = () => Promise.resolve(0);
   /** Called when a keeper has taken a PUT's bytes. */
   onPut: () => void | Promise<void> = () => {};
   readonly #options: Required<Omit<FakeClusterOptions, "client">>;
@@ -175,6 +179,11 @@ export class FakeCluster {
   readonly transport: ChunkTransport = {
     origin: () => Promise.resolve(undefined),
     ping: () => Promise.resolve(),
+    progress: (address, request) => {
+      this.#reach(address, request.signal);
+      this.asked++;
+      return this.onAsked(request.chunk);
+    },
     put: async (address, request) => {
       const keeper = this.#reach(address, request.signal);
       keeper.puts++;

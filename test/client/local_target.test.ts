@@ -3,14 +3,22 @@ import { expect, test } from "bun:test";
 import {
   chmodSync,
   existsSync,
+  mkdirSync,
+  readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
 import { seededRandom } from "../../src/base/random.ts";
+import { resolveTarget } from "../../src/client/local_files.ts";
 import { isPartialName, LocalTarget, partialName } from "../../src/client/local_target.ts";
+import { LocalWriter } from "../../src/client/local_writer.ts";
+import { RemoteJobs } from "../../src/client/tree_jobs.ts";
+import { FakeCluster } from "./fake_cluster.ts";
 import { scratchDirectory, someBytes } from "./scratch.ts";
 
 const PARTIAL = ".a.tydfs-part";
@@ -62,6 +70,42 @@ test("LocalTarget reads a partial back only where it has all the bytes", async (
   expect(await target.readBack(new Uint8Array(60), 40)).toBe(false);
   await target.leave();
   expect(existsSync(scratch.path(PARTIAL))).toBe(true);
+});
+
+test("LocalTarget never puts in place what has taken its partial's name", async () => {
+  using scratch = scratchDirectory();
+  const facts = { mtimeMs: 0, mode: 0o644, sync: false };
+  const target = await LocalTarget.create(scratch.path("a"), seededRandom(1));
+  await target.write(someBytes(10), 0);
+  writeFileSync(scratch.path("other"), "another file");
+  renameSync(scratch.path("other"), scratch.path(PARTIAL));
+  await expect(target.finish(facts)).rejects.toThrow(/a": its partial file .* was replaced/);
+  await target.leave();
+  expect(scratch.names()).toEqual([PARTIAL]);
+});
+
+test("LocalTarget refuses a name that a partial could have", async () => {
+  using scratch = scratchDirectory();
+  const target = LocalTarget.create(scratch.path(PARTIAL), seededRandom(1));
+  await expect(target).rejects.toThrow(/unfinished downloads; choose another name/);
+  expect(scratch.names()).toEqual([]);
+});
+
+test("LocalTarget and those above it take link/.. for what the system takes it for", async () => {
+  using scratch = scratchDirectory();
+  mkdirSync(scratch.path("far/in"), { recursive: true });
+  symlinkSync("far/in", scratch.path("link"));
+  const directory = `${scratch.path("link")}/..`;
+  const random = seededRandom(1);
+  const target = await LocalTarget.create(`${directory}/a`, random);
+  await target.finish({ mtimeMs: 0, mode: 0o644, sync: false });
+  expect([target.partial, scratch.names(), readdirSync(scratch.path("far")).sort()])
+    .toEqual([`${directory}/${PARTIAL}`, ["far", "link"], ["a", "in"]]);
+  expect(await resolveTarget(directory, "b")).toBe(`${directory}/b`);
+  expect(new LocalWriter(directory, random).place("b")).toBe(`${directory}/b`);
+  const jobs = new RemoteJobs(new FakeCluster().client, { local: directory, remote: "/" });
+  const entry = { path: "a", kind: "file", sizeBytes: 0, mtimeMs: 0, mode: 0o644 } as const;
+  expect(jobs.copy(entry).from).toBe(`${directory}/a`);
 });
 
 test("partialName fits a directory, and differs for different names", () => {

@@ -171,6 +171,41 @@ test("walkTree tells of a directory that goes away before it is read", async () 
   expect(troubles).toMatchObject([{ code: "local" }]);
 });
 
+test("walkTree never goes out of order, also when a file becomes a directory meanwhile", async () => {
+  using scratch = scratchDirectory();
+  plant(scratch.path("."), ["a", "a!", "b/x", "b-"]);
+  const filter = {
+    ...TAKE_ALL,
+    takesFile(path: string) {
+      if (path === "a" && statSync(scratch.path("a")).isFile()) {
+        rmSync(scratch.path("a"));
+        mkdirSync(scratch.path("a"));
+      } else if (path === "b" && statSync(scratch.path("b")).isDirectory()) {
+        rmSync(scratch.path("b"), { recursive: true });
+        writeFileSync(scratch.path("b"), "");
+      }
+      return true;
+    },
+  };
+  const { paths, troubles } = await walk(scratch.path("."), "keep", filter);
+  expect(paths).toEqual(["", "a!", "b-"]);
+  expect(troubles.map(({ message }) => message)).toEqual([
+    expect.stringContaining('/a": it changed while its directory was read'),
+    expect.stringContaining('/b": it changed while its directory was read'),
+  ]);
+});
+
+test("walkTree takes link/.. for what the system takes it for", async () => {
+  using scratch = scratchDirectory();
+  plant(scratch.path("."), ["far/in/", "far/x"]);
+  writeFileSync(scratch.path("x"), "another file");
+  symlinkSync("far/in", scratch.path("link"));
+  const root = `${scratch.path("link")}/..`;
+  const { entries } = await walk(root);
+  expect(entries.map(({ path, local, sizeBytes }) => [path, local, sizeBytes]).at(-1))
+    .toEqual(["x", `${root}/x`, "far/x".length]);
+});
+
 test("walkTree leaves out what the filter leaves out, and does not look into it", async () => {
   using scratch = scratchDirectory();
   plant(scratch.path("."), ["a/b.mp4", "a/c.txt", "tmp/d.mp4", "empty/"]);

@@ -11,7 +11,7 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { seededRandom } from "../../src/base/random.ts";
 import type { TreeFilter } from "../../src/client/filter.ts";
 import { makeFilter, TAKE_ALL } from "../../src/client/filter.ts";
@@ -262,4 +262,14 @@ test("DIR/. gets what is in a directory, without its name and facts", async () =
   w.cluster.store("/d/x", someBytes(1));
   await w.get(["/d/."], "back");
   expect(readdirSync(w.path("back"))).toEqual(["x"]);
+});
+
+test("get -r never gives a file the bytes of one that is named like its partial", async () => {
+  using w = world();
+  w.cluster.store("/t/.a.tydfs-part", someBytes(5));
+  w.cluster.store("/t/a", someBytes(5_000_000));
+  await w.get(["/t"], "here");
+  expect(w.failures).toEqual([expect.stringContaining("unfinished downloads")]);
+  expect(readdirSync(w.path("here/t"))).toEqual(["a"]);
+  expect(new Uint8Array(readFileSync(w.path("here/t/a")))).toEqual(someBytes(5_000_000));
 });

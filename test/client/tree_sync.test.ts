@@ -33,6 +33,8 @@ interface SyncFlags {
   dryRun?: boolean;
   links?: LinkRule;
   rules?: FilterRule[];
+  /** Called before the trees are compared. */
+  begun?: () => void;
 }
 
 function world() {
@@ -54,6 +56,11 @@ function world() {
       : sidesDown(cluster.client, all);
     const nameOf = (path: string) => path.slice(direction === "up" ? 6 : root.length + 1);
     const before = failures.length;
+    const { begin } = sides;
+    sides.begin = async () => {
+      await begin();
+      flags.begun?.();
+    };
     const result = await syncTrees(sides, {
       byChecksum: flags.byChecksum ?? false,
       remove: flags.remove ?? false,
@@ -302,4 +309,70 @@ test("sync refuses files as its sides", async () => {
   await expect(w.sync("up")).rejects.toMatchObject({ code: "not-directory" });
   await w.cluster.client.putLink("x", "/tree");
   await expect(w.sync("down")).rejects.toMatchObject({ code: "not-directory" });
+});
+
+test("sync --delete removes nothing when its source is found empty only while it runs", async () => {
+  using w = world();
+  for (const name of ["a", "d/b"]) w.plant(name);
+  await w.sync("up");
+  // As when a disk is unmounted: an empty directory is left, and no error.
+  const begun = () => {
+    rmSync(w.root, { recursive: true });
+    mkdirSync(w.root);
+  };
+  const sync = w.sync("up", { remove: true, begun });
+  await expect(sync).rejects.toThrow(/Refused to remove all of "\/tree": there is nothing/);
+  expect(w.cluster.content("/tree/d/b").length).toBeGreaterThan(0);
+  expect((await w.sync("up", { remove: true, force: true })).did).toContain("remove a");
+});
+
+test("sync down gives its root mode and time at the end only, and also when nothing is to be done", async () => {
+  using w = world();
+  w.plant("a");
+  chmodSync(w.root, 0o555);
+  await w.sync("up");
+  const modeOf = () => statSync(w.root).mode & 0o777;
+  rmSync(w.root, { recursive: true });
+  const begun = () => expect(modeOf() & 0o200).toBe(0o200);
+  await w.sync("down", { begun });
+  expect(modeOf()).toBe(0o555);
+  chmodSync(w.root, 0o755);
+  await w.sync("down");
+  expect([modeOf(), w.failures]).toEqual([0o555, []]);
+});
+
+test("sync --delete ends when more than it holds can't be removed", async () => {
+  const entry = { kind: "directory", sizeBytes: 0, mtimeMs: 0, mode: 0o755 } as const;
+  let rounds = 0;
+  async function* target() {
+    rounds++;
+    // As directories with what a filter leaves out in them.
+    for (let at = 100_000; at < 150_001; at++) yield { ...entry, path: `d${at}` };
+  }
+  async function* source() {
+    yield { ...entry, path: "a" };
+  }
+  const job = { kind: "remove", path: "", from: "", sizeBytes: 0 } as const;
+  const jobs = {
+    copy: () => ({ ...job, run: () => Promise.resolve() }),
+    directory: () => ({ ...job, run: () => Promise.resolve() }),
+    facts: () => ({ ...job, run: () => Promise.resolve() }),
+    remove: () => ({ ...job, run: () => Promise.resolve(0) }),
+  };
+  const quiet = () => {};
+  const { signal } = new AbortController();
+  const result = await syncTrees({
+    ...{ sourceName: "s", targetName: "t", begin: () => Promise.resolve(), source, target, jobs },
+    ...{ localChecksum: () => Promise.resolve(""), removesWhole: false },
+  }, {
+    ...{ byChecksum: false, remove: true, force: false, troubles: () => 0 },
+    ...{ onSame: quiet, onTrouble: quiet },
+  }, {
+    ...{ transfers: 4, dryRun: false, signal, clock: fastClock(1000), random: seededRandom(1) },
+    listener: {
+      ...{ found: quiet, foundAll: quiet, started: quiet, progressed: quiet, done: quiet },
+      ...{ needless: quiet, failed: quiet },
+    },
+  });
+  expect([rounds, result.removalsLeftOut]).toEqual([1, 0]);
 });

@@ -43,3 +43,17 @@ test("UploadTally never promises more than the file has", () => {
   expect(tallyOf(100, 40).tally.doneBytes).toBe(40);
   expect(tallyOf(100, undefined).tally.doneBytes).toBe(0);
 });
+
+test("UploadTally counts parts of chunks, but not as stored", () => {
+  const { tally, add, shown } = tallyOf(0, 20);
+  const first = { seq: 0, offset: 0, sizeBytes: 10 };
+  const second = { seq: 1, offset: 10, sizeBytes: 10 };
+  tally.part(first, 4);
+  tally.part(second, 3);
+  tally.part(first, 0);
+  expect([tally.doneBytes, tally.storedBytes]).toEqual([3, 0]);
+  add(0, false);
+  add(1, false);
+  expect([tally.doneBytes, tally.storedBytes]).toEqual([20, 20]);
+  expect(shown.map(({ doneBytes }) => doneBytes)).toEqual([4, 7, 3, 13, 20]);
+});

@@ -28,15 +28,15 @@ const CASES: [string, string[], number, string][] = [
   ["a local directory", ["put", "/tmp", "/x"], 4, "directory"],
   ["a remote directory in get", ["get", "/directory", "x"], 4, "directory"],
   ["a remote directory below a file", ["put", "there.bin", "/there/below"], 4, "/there"],
-  ["an empty remote name", ["put", "there.bin", ""], 1, "empty"],
-  ["a remote name with ..", ["put", "there.bin", "/a/../b"], 1, '".."'],
-  ["a remote name of 300 bytes", ["put", "there.bin", "/" + "x".repeat(300)], 1, "255"],
+  ["an empty remote name", ["put", "there.bin", ""], 2, "empty"],
+  ["a remote name with ..", ["put", "there.bin", "/a/../b"], 2, '".."'],
+  ["a remote name of 300 bytes", ["put", "there.bin", "/" + "x".repeat(300)], 2, "255"],
   ["an unknown command", ["upload", "there.bin"], 2, "upload"],
   ["an unknown option", ["put", "--fast", "there.bin"], 2, "--fast"],
   ["a missing argument", ["get"], 2, "Missing"],
   ["a malformed number", ["put", "--replicas", "many", "there.bin"], 2, "many"],
-  ["more copies than wanted", ["put", "--replicas", "1", "--min-copies", "2", "there.bin"], 1, "2"],
-  ["a malformed URL", ["ls", "--url", "http://x"], 1, "tydfs://"],
+  ["more copies than wanted", ["put", "--replicas", "1", "--min-copies", "2", "there.bin"], 2, "2"],
+  ["a malformed URL", ["ls", "--url", "http://x"], 2, "tydfs://"],
 ];
 
 test.each(CASES)("%s is refused", async (_name, args, exit, words) => {

@@ -61,6 +61,8 @@ const BAD_FILES: [string, string][] = [
   ["replicas = 99\n", "the most is 16"],
   ["trackers = 0\n", "the least is 1"],
   ['log_level = "loud"\n', "one of debug"],
+  ["replicas = 2\nmin_copies = 3\n", '"replicas" is 2'],
+  [`as = "${"x".repeat(256)}"\n`, "over 255 bytes"],
 ];
 
 test.each(BAD_FILES)("loadConfig refuses %j", (text, words) => {
@@ -72,6 +74,11 @@ test.each(BAD_FILES)("loadConfig refuses %j", (text, words) => {
 test("loadConfig names a file that is not there", () => {
   const load = () => loadConfig({ flags: {}, env: {}, file: join(directory, "none.toml") });
   expect(load).toThrow("none.toml");
+  expect(() => loadConfig({ flags: {}, env: {}, file: directory })).toThrow("it is a directory");
+});
+
+test("loadConfig has the default of min_copies give way to fewer replicas", () => {
+  expect(loadConfig({ flags: { replicas: "1" }, env: {} }).settings.replicas).toBe(1);
 });
 
 test("every setting has its own flag and environment name, and a default that parses", () => {

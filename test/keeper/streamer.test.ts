@@ -7,7 +7,8 @@ import { MIB } from "../../src/base/bytes.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { randomHex } from "../../src/base/random.ts";
 import { chunkPath } from "../../src/chunks/places.ts";
-import { TICKET_HEADER } from "../../src/wire/chunk_http.ts";
+import { httpTransport, TICKET_HEADER } from "../../src/wire/chunk_http.ts";
+import { TydfsError } from "../../src/wire/errors.ts";
 import { signTicket } from "../../src/wire/ticket.ts";
 import type { TestKeeper } from "./world.ts";
 import { get, getTicket, KEY, put, putTicket, random, World } from "./world.ts";
@@ -36,6 +37,20 @@ function beginPut(keeper: TestKeeper, bytes = BYTES) {
       `${TICKET_HEADER}: ${signTicket(KEY, ticket)}\r\ncontent-length: ${bytes.length}\r\n\r\nabc`,
   );
   return { ticket, socket };
+}
+
+/** Asks how far a PUT is; the bytes, or the code of the refusal. */
+async function progressOf(
+  keeper: TestKeeper,
+  chunk: string,
+  ticket: string,
+): Promise<number | string> {
+  const address = { host: "127.0.0.1", port: keeper.port };
+  const signal = AbortSignal.timeout(5_000);
+  return await httpTransport.progress(address, { chunk, ticket, signal }).catch((error) => {
+    if (error instanceof TydfsError) return error.code;
+    throw error;
+  });
 }
 
 describe("PUT", () => {
@@ -150,6 +165,70 @@ describe("PUT", () => {
     };
     expect((await put(keeper, putTicket(BYTES, [keeper.hop]), BYTES)).status).toBe(200);
     expect(asked).toBe(3);
+  });
+});
+
+describe("GET /progress", () => {
+  test("tells how much of a PUT has come, and knows nothing of one that is over", async () => {
+    await using world = new World();
+    const keeper = await world.keeper();
+    const { ticket, socket } = beginPut(keeper);
+    const { chunk } = ticket;
+    const text = signTicket(KEY, ticket);
+    const seen: (number | string)[] = [];
+    const untilSeen = async (wanted: number | string) => {
+      while (seen.at(-1) !== wanted) seen.push(await progressOf(keeper, chunk, text));
+    };
+    await untilSeen(3);
+    socket.send("x".repeat(1000));
+    await untilSeen(1003);
+    socket.destroy();
+    await untilSeen("not-found");
+    expect(await put(keeper, ticket, BYTES)).toMatchObject({ status: 200 });
+    expect(await progressOf(keeper, chunk, text)).toBe("not-found");
+  });
+
+  test("tells all bytes while they are made durable, and counts the latest try", async () => {
+    await using world = new World();
+    const keeper = await world.keeper();
+    const { ticket, socket } = beginPut(keeper);
+    const text = signTicket(KEY, ticket);
+    await world.until(() => keeper.ports.held(0).length === 1);
+    const received: (number | string)[] = [];
+    world.onStored = async () => {
+      received.push(await progressOf(keeper, ticket.chunk, text));
+      socket.destroy();
+    };
+    expect(await put(keeper, ticket, BYTES)).toMatchObject({ status: 200 });
+    expect(received).toEqual([BYTES.length]);
+    // The end of the older one does not make it forget, nor the other way round.
+    await world.until(() => keeper.ports.counts(0).inUse === 0);
+    expect(await progressOf(keeper, ticket.chunk, text)).toBe("not-found");
+  });
+
+  test("refuses whoever has no ticket for that PUT", async () => {
+    await using world = new World();
+    const keeper = await world.keeper();
+    const { ticket, socket } = beginPut(keeper);
+    const { chunk } = ticket;
+    await world.until(() => keeper.ports.held(0).length === 1);
+    const codes = {
+      forged: await progressOf(keeper, chunk, signTicket("another key", ticket)),
+      expired: await progressOf(keeper, chunk, signTicket(KEY, { ...ticket, expiresMs: 1 })),
+      otherChunk: await progressOf(keeper, randomHex(random, 16), signTicket(KEY, ticket)),
+      none: await progressOf(keeper, chunk, ""),
+      toRead: await progressOf(keeper, chunk, getTicket(chunk)),
+      noChunk: await progressOf(keeper, "..%2Fmaster", signTicket(KEY, ticket)),
+    };
+    socket.destroy();
+    expect(Object.entries(codes).map(([name, code]) => [name, code])).toEqual([
+      ["forged", "denied"],
+      ["expired", "expired"],
+      ["otherChunk", "denied"],
+      ["none", "denied"],
+      ["toRead", "denied"],
+      ["noChunk", "invalid"],
+    ]);
   });
 });
 

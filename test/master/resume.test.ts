@@ -2,6 +2,7 @@
 import { afterEach, expect, test } from "bun:test";
 import { MIB } from "../../src/base/bytes.ts";
 import { fileStat } from "../../src/wire/file.ts";
+import { ruleAdd, ruleRemove } from "../../src/wire/rule.ts";
 import { fileChecksum, sumsOf } from "../../src/wire/sums.ts";
 import type { ChunkOffer, UploadBeginRequest } from "../../src/wire/upload.ts";
 import { uploadAbort, uploadBegin, uploadCommit, uploadExtend } from "../../src/wire/upload.ts";
@@ -97,6 +98,59 @@ test("What is stored at another place, or on too few living keepers, is sent ane
   expect(await send(upload, offers)).toEqual(["placed"]);
   expect(world.reader.storedChunk(upload, 0)?.keepers).not.toContain(held[0]);
   expect((await commit(upload, [piece(1)])).copies).toBe(3);
+});
+
+test("A copy counts as stored only while its keeper is surely there", async () => {
+  const flags = { suspect_after: "2s", dead_after: "1h", upload_lease: "1h" };
+  world = await World.start({ ...flags, repair_delay: "1h" });
+  const keepers = await world.addKeepers(["a", "b", "c"]);
+  const offers = offersOf([piece(1)]);
+  const { upload } = await begin("/film", { replicas: 2, minCopies: 2 });
+  await send(upload, offers);
+  const held = world.reader.storedChunk(upload, 0)?.keepers ?? [];
+  const silent = keepers.filter(({ number }) => number === held[0]);
+  await world.live(4_000, silent);
+  expect(silent.map((keeper) => world.state(keeper))).toEqual(["SUSPECT"]);
+  expect(await send(upload, offers)).toEqual(["placed"]);
+  expect(world.reader.storedChunk(upload, 0)?.keepers).not.toContain(held[0]);
+  expect(await send(upload, offers)).toEqual(["stored"]);
+});
+
+test("What a resumed upload takes over lies where the rules of now want it", async () => {
+  world = await World.start({ upload_lease: "1h" });
+  await world.addKeepers(["a", "b"], { labels: { kind: "old" } });
+  await world.addKeepers(["c", "d"], { labels: { kind: "new" } });
+  const rule = (kind: string) => ({ pattern: "/film", require: { kind }, prefer: {} });
+  const { id } = await world.ask(ruleAdd, rule("old"));
+  const pieces = [piece(1)];
+  const first = await begin("/film", { replicas: 2 });
+  await send(first.upload, offersOf(pieces));
+  await world.ask(uploadAbort, { upload: first.upload, keep: true });
+  await world.ask(ruleRemove, { id });
+  await world.ask(ruleAdd, rule("new"));
+  const { upload } = await begin("/film", { replicas: 2 });
+  await send(upload, offersOf(pieces));
+  await commit(upload, pieces);
+  const chunk = world.reader.locate("/film", undefined, 0, 1).extents[0]?.chunk ?? "";
+  await world.live(30_000);
+  expect(world.holders(chunk)).toEqual(["c", "d"]);
+});
+
+test("An upload that is heard while the master drops what was left stays", async () => {
+  world = await World.start({ upload_lease: "5s", upload_ttl: "30s" });
+  await world.addKeepers(["a", "b", "c"]);
+  const { upload } = await begin("/film");
+  await send(upload, offersOf([piece(1)]));
+  for (const keep of [true, false]) {
+    const atMs = world.clock.wallMs();
+    // Both have waited for the writer: the sweeper has looked before, and is done after.
+    const beforeMs = atMs;
+    const touched = world.writer.submit({ kind: "upload.touch", upload, atMs });
+    const abort = { kind: "upload.abort", upload, keep, beforeMs, atMs } as const;
+    expect(await world.writer.submit(abort)).toEqual({ kept: true });
+    await touched;
+    expect(world.reader.upload(upload)?.paused).toBe(false);
+  }
 });
 
 test("An upload that falls silent is paused, goes on when it is heard, and ends at last", async () => {

@@ -2,7 +2,14 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { hasCode } from "../../src/wire/errors.ts";
-import { baseName, joinPath, parentPath, parsePath, splitPath } from "../../src/wire/names.ts";
+import {
+  baseName,
+  joinPath,
+  parentPath,
+  parsePath,
+  quotePath,
+  splitPath,
+} from "../../src/wire/names.ts";
 
 const GOOD: [string, string][] = [
   ["/", "/"],
@@ -34,9 +41,15 @@ test.each(BAD)("parsePath refuses %p", (text, words) => {
     parsePath(text);
     throw new Error("accepted");
   } catch (error) {
-    expect(hasCode(error, "invalid")).toBe(true);
+    expect(hasCode(error, "usage")).toBe(true);
     expect((error as Error).message).toContain(words);
   }
+});
+
+test("quotePath escapes what moves a cursor or turns letters round", () => {
+  expect(quotePath('a"\x1b[31m\x7f\x9b\u202e\n')).toBe(
+    '"a\\"\\u001b[31m\\u007f\\u009b\\u202e\\n"',
+  );
 });
 
 const part = fc.string({ minLength: 1, maxLength: 40, unit: "grapheme" })

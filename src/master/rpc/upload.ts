@@ -82,7 +82,9 @@ export async function begin(desk: Desk, request: UploadBeginRequest): Promise<Up
   const operation = { kind: "upload.begin", upload, file, goal, minCopies, atMs } as const;
   if (only === undefined) {
     const idleBeforeMs = atMs - settings.upload_lease;
-    const takingOver = resume ? { resume: { idleBeforeMs } } : {};
+    const policy = policyOf(rule);
+    const wished = policy === undefined ? {} : { policy };
+    const takingOver = resume ? { resume: { idleBeforeMs, ...wished } } : {};
     const { resumedBytes } = await desk.journal.submit({ ...operation, ...takingOver });
     return { ...reply, resumedBytes: Math.min(resumedBytes, request.sizeBytes ?? Infinity) };
   }
@@ -149,15 +151,15 @@ export async function abort(
   return { committed: file };
 }
 
-/** Whether an upload has the very chunk that is offered, on enough keepers that are there. */
+/** Whether an upload has the very chunk that is offered, on enough keepers that are alive. */
 function isStored(desk: Desk, upload: UploadRecord, offer: ChunkOffer): boolean {
   const there = desk.reader.storedChunk(upload.id, offer.seq);
   if (there === undefined) return false;
   const { offset, sizeBytes, sums, keepers } = there;
   if (offset !== offer.offset || sizeBytes !== offer.sizeBytes) return false;
-  const stateOf = (number: number) => desk.tables.keepers.find(number)?.state ?? "DEAD";
-  const live = keepers.filter((number) => stateOf(number) !== "DEAD").length;
-  return live >= upload.minCopies && sameSums(sums, offer.sums);
+  // As sure as a copy that is sent now: one on a keeper that is silent may be gone already.
+  const alive = keepers.filter((number) => desk.tables.keepers.alive(number)).length;
+  return alive >= upload.minCopies && sameSums(sums, offer.sums);
 }
 
 /**

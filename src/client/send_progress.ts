@@ -1,0 +1,64 @@
+/**
+ * How far a chunk is that the kernel sends: the keeper is asked now and then, when it takes long
+ * enough. What is told never falls and never reaches the whole: done is what the keeper answers to
+ * the chunk itself. A question that fails changes nothing.
+ */
+import type { Clock } from "../base/clock.ts";
+import type { ChunkTransport, PortAddress } from "../wire/chunk_http.ts";
+
+/** The first question, and the pause between an answer and the next one. */
+const ASK_EVERY_MS = 500;
+/** An answer that comes later is of no use any more. */
+const ANSWER_MS = 5_000;
+/** Until it is known to be durable, no more than this of a chunk is told. */
+const SHARE_MAX = 0.99;
+
+export interface SendWatch {
+  clock: Clock;
+  chunk: string;
+  /** The ticket of the PUT that is watched. */
+  ticket: string;
+  sizeBytes: number;
+  /** Hears how many bytes of the chunk the keeper has, when there are more than before. */
+  onReceived: (bytes: number) => void;
+}
+
+/** Watches a PUT that begins now until the returned function is called. */
+export function watchSend(
+  transport: ChunkTransport,
+  address: PortAddress,
+  watch: SendWatch,
+): () => void {
+  const { clock, chunk, ticket, sizeBytes, onReceived } = watch;
+  const mostBytes = Math.floor(SHARE_MAX * sizeBytes);
+  let stopped = false;
+  let told = 0;
+  let timer = clock.after(ASK_EVERY_MS, ask);
+  let question: AbortController | undefined;
+
+  async function ask(): Promise<void> {
+    const asked = new AbortController();
+    question = asked;
+    timer = clock.after(ANSWER_MS, () => asked.abort());
+    // An older keeper does not know the question, and a busy one has better things to do.
+    const receivedBytes = await transport.progress(address, { chunk, ticket, signal: asked.signal })
+      .catch(() => 0);
+    if (stopped) return;
+    timer.stop();
+    timer = clock.after(ASK_EVERY_MS, ask);
+    tell(receivedBytes);
+  }
+
+  function tell(receivedBytes: number): void {
+    const bytes = Math.min(receivedBytes, mostBytes);
+    if (bytes <= told) return;
+    told = bytes;
+    onReceived(bytes);
+  }
+
+  return () => {
+    stopped = true;
+    timer.stop();
+    question?.abort();
+  };
+}
