@@ -129,7 +129,7 @@ export class LocalJobs implements JobMaker {
   }
 
   directory({ path }: TreeEntry): Job {
-    const run: Job["run"] = () => this.#writer.makeDirectory(path);
+    const run: Job["run"] = async () => void await this.#writer.makeDirectory(path);
     return { kind: "directory", path: this.#writer.place(path), from: "", sizeBytes: 0, run };
   }
 
