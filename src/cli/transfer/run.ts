@@ -40,7 +40,8 @@ export async function runTree(options: TreeRun): Promise<void> {
     if (sums) report.summary(notes);
   } catch (error) {
     report.end();
-    if (signal.aborted) {
+    // Stopped in the middle: by the user, or since nothing gets through any more.
+    if (signal.aborted || report.tally.failed > 0) {
       if (sums) report.summary({ interrupted: true });
       if (!quiet && !dryRun) output.message(`tydfs: ${goOn()}`);
     }

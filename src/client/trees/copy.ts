@@ -4,7 +4,7 @@
  * several at once. No byte moves.
  */
 import { forEachLimited } from "../../base/limit.ts";
-import { TydfsError } from "../../wire/errors.ts";
+import { isUnanswered, TydfsError } from "../../wire/errors.ts";
 import { quotePath } from "../../wire/names.ts";
 import type { Entry } from "../api.ts";
 import type { TydfsClient } from "../client.ts";
@@ -34,7 +34,7 @@ export interface CopyTreeOptions {
 
 /**
  * Copies the directory `from` so that it becomes `to`; one that is there is filled up. Throws
- * `invalid` when `to` lies in `from`, and what keeps the list from being read.
+ * `invalid` when `to` lies in `from`, what keeps the list from being read, and that nobody answers.
  */
 export async function copyTree(
   client: CopyClient,
@@ -69,6 +69,7 @@ export async function copyTree(
         await makeDirectory(entry, targetOf(entry.path));
       } catch (error) {
         signal.throwIfAborted();
+        if (isUnanswered(error)) throw stoppedError(error, counts);
         onFailure(error);
         refused = entry.path;
       }
@@ -83,10 +84,16 @@ export async function copyTree(
       counts.sizeBytes += size;
     } catch (error) {
       signal.throwIfAborted();
+      if (isUnanswered(error)) throw stoppedError(error, counts);
       onFailure(error);
     }
   });
   return counts;
+}
+
+function stoppedError({ code, message }: TydfsError, { files, directories }: CopyCounts) {
+  const done = `until then ${files} files and ${directories} directories were copied`;
+  return new TydfsError(code, `${message}; ${done}`);
 }
 
 function withSlash(path: string): string {

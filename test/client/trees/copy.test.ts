@@ -65,6 +65,20 @@ test("copyTree refuses to copy a directory into itself", async () => {
   expect((await copy("/v", "/vw")).files).toBe(1);
 });
 
+test("copyTree stops when nobody answers, and says how far it has come", async () => {
+  const paths = Array.from({ length: 200 }, (_, index) => `/v/${index}`);
+  const { cluster, failures, copy } = setUp(...paths);
+  let copies = 0;
+  cluster.before = (name) => {
+    if (name === "file.copy" && ++copies > 20) throw new TydfsError("timeout", "No answer");
+  };
+  const done = copy("/v", "/new");
+  await expect(done).rejects.toMatchObject({ code: "timeout" });
+  await expect(done).rejects.toThrow("until then 20 files and 1 directories were copied");
+  expect(copies).toBeLessThan(40);
+  expect(failures).toEqual([]);
+});
+
 test("copyTree stops when its signal aborts", async () => {
   const { cluster, failures, copy } = setUp("/v/a", "/v/b", "/v/c");
   const stop = new AbortController();
