@@ -151,7 +151,7 @@ export class Session {
   /** The error, with a similar name where one is not there. */
   async #explain(error: unknown, signal: AbortSignal): Promise<unknown> {
     if (this.#client === undefined || !hasCode(error, "not-found")) return error;
-    const { suggestPath } = await import("./similar_path.ts");
+    const { suggestPath } = await import("./names/similar_path.ts");
     return await suggestPath(this.#client, error, signal);
   }
 }
