@@ -3,7 +3,7 @@
  * committed.
  */
 import { expect, test } from "bun:test";
-import { appendFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, rmSync, writeFileSync } from "node:fs";
 import { MIB } from "../../src/base/bytes.ts";
 import { TydfsError } from "../../src/wire/errors.ts";
 import { FakeCluster } from "./fake_cluster.ts";
@@ -115,6 +115,19 @@ test("put commits nothing when the file changes while it is read", async () => {
   await expect(put).rejects.toMatchObject({ code: "changed" });
   expect(cluster.aborted.length).toBe(1);
   expect(cluster.calls).not.toContain("upload.commit");
+});
+
+test("put blames no keeper when the file vanishes", async () => {
+  using scratch = scratchDirectory();
+  const cluster = new FakeCluster();
+  for (const keeper of cluster.keepers) keeper.fault = "refuse";
+  writeFileSync(scratch.path("a"), someBytes(9 * MIB));
+  cluster.before = (name) => {
+    if (name === "upload.extend") rmSync(scratch.path("a"), { force: true });
+  };
+  const put = cluster.client.put(scratch.path("a"), "/a");
+  await expect(put).rejects.toMatchObject({ code: "changed" });
+  expect(cluster.offers.length).toBeLessThan(5);
 });
 
 test("put waits while all ports are busy, and says so once", async () => {

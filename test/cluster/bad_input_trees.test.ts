@@ -166,10 +166,13 @@ test.each(["shrinks", "grows", "vanishes"])(
       const target = `/${how}-${verb.replace(" ", "")}`;
       const from = verb === "put" ? path : tree;
       const to = verb === "put" ? `${target}/big` : verb === "sync" ? `:${target}` : target;
-      const before = cluster.replicas(1).length;
+      // Others go meanwhile: those of files that were removed.
+      const before = new Set(cluster.replicas(1));
       const child = cluster.spawn([...verb.split(" "), from, to]);
       const stderr = new Response(child.stderr).text();
-      await until("the upload is under way", () => cluster.replicas(1).length > before);
+      await until("the upload is under way", () => {
+        return cluster.replicas(1).some((replica) => !before.has(replica));
+      });
       if (how === "shrinks") truncateSync(path, MIB);
       else if (how === "grows") grow(path, size + 1);
       else rmSync(path);

@@ -205,7 +205,15 @@ test("ls sorts, and prints one JSON array over all paths", async () => {
     "/v/sub/d.mp4",
     "/v/sub/deep",
   ]);
-  expect(Object.keys(listed[0])).toEqual(["path", "kind", "size", "mtimeMs", "owner", "updating"]);
+  expect(Object.keys(listed[0])).toEqual([
+    "path",
+    "kind",
+    "size",
+    "mtimeMs",
+    "mode",
+    "owner",
+    "updating",
+  ]);
   expect(await cluster.ok("ls", "--json", "/v/empty")).toBe("[]\n");
 });
 
