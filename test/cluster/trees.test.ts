@@ -81,7 +81,7 @@ test("a nasty tree comes back from put -r and get -r entry by entry", async () =
 test("put -r names its target whatever is there, so that the same command goes on", async () => {
   const tree = plant("named/dir", ["f"]);
   await cluster.ok("put", "-r", tree, "/named/new");
-  expect(await cluster.ok("put", "-r", tree, "/named/new")).toMatch(/^put 0 files.* 1 the same\n$/);
+  expect(await cluster.ok("put", "-r", tree, "/named/new")).toMatch(/^put 0 files.* 2 the same\n$/);
   await cluster.ok("put", "-r", tree, "/named/in/");
   await cluster.ok("put", "-r", `${tree}/.`, "/named/inner");
   await cluster.ok("put", "-r", tree, join(tree, "f"), "/named/both");
