@@ -1,6 +1,6 @@
 /** Has the files that are there follow the rules, with a counter of them on a terminal. */
 import { systemClock } from "../base/clock.ts";
-import { formatCount } from "./format.ts";
+import { formatCount } from "./format/format.ts";
 import type { ClientSession } from "./session.ts";
 
 /** What came of it; scripts rely on its JSON. */

@@ -5,8 +5,8 @@ import { systemClock } from "../base/clock.ts";
 import { randomHex, systemRandom } from "../base/random.ts";
 import { ConfigError } from "../config/load.ts";
 import { TydfsError } from "../wire/errors.ts";
-import type { Tallies } from "./bench_report.ts";
-import type { BenchOptions } from "./bench_run.ts";
+import type { Tallies } from "./bench/report.ts";
+import type { BenchOptions } from "./bench/run.ts";
 import { exitStatusOf } from "./exit.ts";
 import type { ClientSession, Session } from "./session.ts";
 import { addGlobals, addSettings } from "./settings_flags.ts";
@@ -47,7 +47,7 @@ export function addBench(program: Command, session: Session): void {
     .option("--keep", "Leave the objects where they are")
     .addHelpText("after", EXAMPLES)
     .action(async (flags, self) => {
-      const { parseMix, parseSizes } = await import("./bench_plan.ts");
+      const { parseMix, parseSizes } = await import("./bench/plan.ts");
       const plan = {
         sizes: parseSizes(flags.sizes),
         mix: parseMix(flags.mix),
@@ -73,9 +73,9 @@ async function bench(
   { client, signal, output, json, quiet }: ClientSession,
   plan: BenchPlan,
 ): Promise<void> {
-  const { runBench } = await import("./bench_run.ts");
+  const { runBench } = await import("./bench/run.ts");
   const { benchJson, formatBench, formatBenchProgress, totalDone } = await import(
-    "./bench_report.ts"
+    "./bench/report.ts"
   );
   const shown = output.messagesOnTerminal && !json && !quiet;
   if (shown) output.draw(`preparing ${plan.objects} objects in ${plan.prefix}`);

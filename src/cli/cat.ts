@@ -3,7 +3,7 @@ import type { Command } from "@commander-js/extra-typings";
 import { parseSize } from "../base/bytes.ts";
 import { ConfigError } from "../config/load.ts";
 import { collector } from "./file_part.ts";
-import { findMatches } from "./matches.ts";
+import { findMatches } from "./names/matches.ts";
 import type { Session } from "./session.ts";
 import { addGlobals, addSettings } from "./settings_flags.ts";
 

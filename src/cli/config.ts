@@ -8,7 +8,7 @@ import type { OptionKey, Settings } from "../config/options.ts";
 import { defaultFor, OPTIONS } from "../config/options.ts";
 import { maskUrl } from "../config/saved.ts";
 import type { Paint } from "./color.ts";
-import { alignColumns, formatCount } from "./format.ts";
+import { alignColumns, formatCount } from "./format/format.ts";
 import { printable } from "./output.ts";
 import type { Session } from "./session.ts";
 import { commonFlags } from "./session.ts";

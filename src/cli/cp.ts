@@ -1,14 +1,14 @@
 /** `tydfs cp`: copies within the cluster; no byte is moved. */
 import type { Command } from "@commander-js/extra-typings";
 import { formatSize } from "../base/bytes.ts";
-import type { CopyCounts } from "../client/copy_tree.ts";
+import type { CopyCounts } from "../client/trees/copy.ts";
 import type { Entry } from "../client/client.ts";
 import { TydfsError } from "../wire/errors.ts";
 import { quotePath } from "../wire/names.ts";
-import { findDestination, splitTarget, Targets } from "./destination.ts";
+import { findDestination, splitTarget, Targets } from "./names/destination.ts";
 import { exitStatusOf, reportFailure } from "./exit.ts";
-import { formatCount } from "./format.ts";
-import { findMatches, jsonOf } from "./matches.ts";
+import { formatCount } from "./format/format.ts";
+import { findMatches, jsonOf } from "./names/matches.ts";
 import type { ClientSession, Session } from "./session.ts";
 import { addGlobals, addSettings } from "./settings_flags.ts";
 
@@ -80,7 +80,7 @@ async function copyOne(
     const state = "it is a directory; use --recursive";
     throw new TydfsError("is-directory", `Cannot copy ${quotePath(from.path)}: ${state}`);
   }
-  const { copyTree } = await import("../client/copy_tree.ts");
+  const { copyTree } = await import("../client/trees/copy.ts");
   const onFailure = (error: unknown) => {
     reportFailure(error, output, session.debug);
     session.exitStatus ||= exitStatusOf(error);

@@ -2,10 +2,10 @@
 import type { Command } from "@commander-js/extra-typings";
 import { formatSize } from "../base/bytes.ts";
 import { ConfigError } from "../config/load.ts";
-import type { DirectoryTotal } from "./directory_totals.ts";
-import { DirectoryTotals } from "./directory_totals.ts";
-import { alignColumns, formatCount } from "./format.ts";
-import { findMatches } from "./matches.ts";
+import type { DirectoryTotal } from "./names/directory_totals.ts";
+import { DirectoryTotals } from "./names/directory_totals.ts";
+import { alignColumns, formatCount } from "./format/format.ts";
+import { findMatches } from "./names/matches.ts";
 import { printable } from "./output.ts";
 import type { ClientSession, Session } from "./session.ts";
 import { addGlobals, addSettings } from "./settings_flags.ts";

@@ -59,7 +59,7 @@ async function print(
   { client, signal, output, json, quiet }: ClientSession,
   isWanted: (event: ClusterEvent) => boolean,
 ): Promise<void> {
-  const { eventJson, formatEvent } = await import("./format_event.ts");
+  const { eventJson, formatEvent } = await import("./format/event.ts");
   const { printable } = await import("./output.ts");
   const ended = Promise.withResolvers<void>();
   const encoder = new TextEncoder();

@@ -1,10 +1,10 @@
 /** `tydfs find`: looks through trees for files by name, kind, size, age and owner. */
 import type { Command } from "@commander-js/extra-typings";
 import { systemClock } from "../base/clock.ts";
-import { EntryPrinter } from "./entry_printer.ts";
-import type { FindFlags } from "./entry_test.ts";
-import { makeEntryTest } from "./entry_test.ts";
-import { findMatches } from "./matches.ts";
+import { EntryPrinter } from "./names/entry_printer.ts";
+import type { FindFlags } from "./names/entry_test.ts";
+import { makeEntryTest } from "./names/entry_test.ts";
+import { findMatches } from "./names/matches.ts";
 import type { Session } from "./session.ts";
 import { addGlobals, addSettings } from "./settings_flags.ts";
 

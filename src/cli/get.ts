@@ -2,20 +2,20 @@
 import { basename, dirname } from "node:path";
 import type { Command } from "@commander-js/extra-typings";
 import type { GetOptions, GetResult } from "../client/client.ts";
-import type { Job } from "../client/job_runner.ts";
+import type { Job } from "../client/trees/job_runner.ts";
 import { hasPattern } from "../client/pattern.ts";
-import type { MadeLink } from "../client/tree_jobs.ts";
+import type { MadeLink } from "../client/trees/jobs.ts";
 import { ConfigError } from "../config/load.ts";
 import { hasCode, TydfsError } from "../wire/errors.ts";
 import { isLinkMode } from "../wire/file.ts";
 import { quotePath } from "../wire/names.ts";
-import { collecting, STREAM_COLLECT_BYTES } from "./collect.ts";
-import { formatGet, getJson } from "./format.ts";
-import { ProgressBar } from "./progress.ts";
+import { collecting, STREAM_COLLECT_BYTES } from "./transfer/collect.ts";
+import { formatGet, getJson } from "./format/format.ts";
+import { ProgressBar } from "./transfer/progress.ts";
 import type { ClientSession, Session } from "./session.ts";
 import { addGlobals, addSettings } from "./settings_flags.ts";
-import type { TreeFlags } from "./tree_flags.ts";
-import { addTreeFlags, filterOf, GO_ON, treeFlags } from "./tree_flags.ts";
+import type { TreeFlags } from "./transfer/flags.ts";
+import { addTreeFlags, filterOf, GO_ON, treeFlags } from "./transfer/flags.ts";
 
 const STDOUT = "-";
 
@@ -101,7 +101,7 @@ async function getAlone({ connected, local, get }: GetRun, remote: string): Prom
   const { entry } = await client.stat(remote, { signal });
   if (entry.kind === "directory") throw directoryError(remote);
   if (isLinkMode(entry.mode)) {
-    const { getLink } = await import("../client/tree_get.ts");
+    const { getLink } = await import("../client/trees/get.ts");
     const made = await getLink(client, entry, { local, signal });
     const result = { path: entry.path, ...made };
     if (json) output.line(JSON.stringify(result));
@@ -134,11 +134,11 @@ async function getToStdout(
 async function getSeveral(run: GetRun): Promise<void> {
   const { session, connected, remotes, flags, get } = run;
   const { client, signal, output, json, quiet } = connected;
-  const { findGets } = await import("../client/tree_get.ts");
-  const { findGetRoots } = await import("../client/get_roots.ts");
-  const { LocalWriter } = await import("../client/local_writer.ts");
-  const { runJobs } = await import("../client/job_runner.ts");
-  const { runTree } = await import("./tree_run.ts");
+  const { findGets } = await import("../client/trees/get.ts");
+  const { findGetRoots } = await import("../client/trees/get_roots.ts");
+  const { LocalWriter } = await import("../client/trees/local_writer.ts");
+  const { runJobs } = await import("../client/trees/job_runner.ts");
+  const { runTree } = await import("./transfer/run.ts");
   const filter = await filterOf(flags);
   const place = await choosePlace(run);
   let printed = 0;
@@ -176,7 +176,7 @@ interface Place {
 
 async function choosePlace({ connected, remotes, local }: GetRun): Promise<Place> {
   const { client, signal } = connected;
-  const { lookAt } = await import("../client/local_tree.ts");
+  const { lookAt } = await import("../client/trees/local_tree.ts");
   const there = await lookAt(local).catch((error) => {
     if ((error.cause as { code?: unknown } | undefined)?.code === "ENOENT") return "missing";
     throw error;

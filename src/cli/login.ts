@@ -3,7 +3,7 @@ import type { Command } from "@commander-js/extra-typings";
 import { ConfigError } from "../config/load.ts";
 import { maskUrl, parseSavedName, readSaved, savedPath, writeSaved } from "../config/saved.ts";
 import { parseClusterUrl } from "../wire/url.ts";
-import { alignColumns, formatCount } from "./format.ts";
+import { alignColumns, formatCount } from "./format/format.ts";
 import { printable } from "./output.ts";
 import type { Environment, Session } from "./session.ts";
 import { commonFlags, ownConnection } from "./session.ts";

@@ -1,8 +1,8 @@
 /** `tydfs mv`: moves or renames; no byte is copied. */
 import type { Command } from "@commander-js/extra-typings";
 import { quotePath } from "../wire/names.ts";
-import { findDestination, splitTarget, Targets } from "./destination.ts";
-import { findMatches, jsonOf } from "./matches.ts";
+import { findDestination, splitTarget, Targets } from "./names/destination.ts";
+import { findMatches, jsonOf } from "./names/matches.ts";
 import type { Session } from "./session.ts";
 import { addGlobals, addSettings } from "./settings_flags.ts";
 

@@ -71,9 +71,7 @@ export function consoleOutput(
     draw: (text) => void stderr.write(text),
     board: (lines) => board.show(lines),
     bytes: (bytes) => results.write(bytes),
-    flush: async () => {
-      await results.flush();
-    },
+    flush: () => results.flush(),
   };
 }
 
@@ -101,6 +99,8 @@ class Results {
   #gathered = "";
   #lastWrite: Promise<boolean> = Promise.resolve(true);
   #readerGone = false;
+  /** Why lines could not be written; `flush` tells it, once. */
+  #untold: Error | undefined;
 
   constructor(stream: NodeJS.WriteStream, board: Board | undefined) {
     this.#stream = stream;
@@ -126,15 +126,20 @@ class Results {
     return sent;
   }
 
-  flush(): Promise<boolean> {
+  async flush(): Promise<void> {
     this.#writeGathered();
-    return this.#lastWrite;
+    await this.#lastWrite;
+    const untold = this.#untold;
+    this.#untold = undefined;
+    if (untold !== undefined) throw untold;
   }
 
   #writeGathered(): void {
     if (this.#gathered === "") return;
-    this.#lastWrite = this.#send(this.#gathered);
-    this.#lastWrite.catch(() => {});
+    this.#lastWrite = this.#send(this.#gathered).catch((error) => {
+      this.#untold ??= error;
+      return false;
+    });
     this.#gathered = "";
   }
 
@@ -145,11 +150,11 @@ class Results {
         this.#board?.restore();
         if (error === null || error === undefined) return resolve(true);
         const { code, message } = error as Error & { code?: string };
-        if (code !== "EPIPE") {
-          return reject(new TydfsError("local", `Cannot write to standard output: ${message}`));
-        }
+        // What follows would fail in the same way: it is said once.
         this.#readerGone = true;
-        resolve(false);
+        if (code === "EPIPE") return resolve(false);
+        const reason = code === "ENOSPC" ? "no space is left on the device" : message;
+        reject(new TydfsError("local", `Cannot write to standard output: ${reason}`));
       };
       const write = () => void this.#stream.write(data, taken);
       if (this.#board === undefined) write();

@@ -2,20 +2,20 @@
 import { basename, resolve } from "node:path";
 import type { Command } from "@commander-js/extra-typings";
 import type { PutOptions, PutResult } from "../client/client.ts";
-import type { Job } from "../client/job_runner.ts";
-import type { PutRoot } from "../client/tree_put.ts";
+import type { Job } from "../client/trees/job_runner.ts";
+import type { PutRoot } from "../client/trees/put.ts";
 import { ConfigError, parseOption } from "../config/load.ts";
 import { flagName } from "../config/options.ts";
 import { TydfsError } from "../wire/errors.ts";
 import { joinPath, parsePath, quotePath } from "../wire/names.ts";
-import { collecting, STREAM_COLLECT_BYTES } from "./collect.ts";
-import { formatPut, putJson } from "./format.ts";
-import { ProgressBar } from "./progress.ts";
+import { collecting, STREAM_COLLECT_BYTES } from "./transfer/collect.ts";
+import { formatPut, putJson } from "./format/format.ts";
+import { ProgressBar } from "./transfer/progress.ts";
 import type { ClientSession, Session } from "./session.ts";
 import { addGlobals, addSettings } from "./settings_flags.ts";
-import type { TreeFlags } from "./tree_flags.ts";
-import { addTreeFlags, filterOf, GO_ON, treeFlags } from "./tree_flags.ts";
-import type { TreeReport } from "./tree_report.ts";
+import type { TreeFlags } from "./transfer/flags.ts";
+import { addTreeFlags, filterOf, GO_ON, treeFlags } from "./transfer/flags.ts";
+import type { TreeReport } from "./transfer/report.ts";
 
 const STDIN = "-";
 
@@ -168,9 +168,9 @@ async function putAlone({ connected, remote, put }: PutRun, local: string): Prom
 async function putSeveral(run: PutRun): Promise<void> {
   const { session, connected, flags, put } = run;
   const { client, signal, output, json, quiet } = connected;
-  const { findPuts } = await import("../client/tree_put.ts");
-  const { runJobs } = await import("../client/job_runner.ts");
-  const { runTree } = await import("./tree_run.ts");
+  const { findPuts } = await import("../client/trees/put.ts");
+  const { runJobs } = await import("../client/trees/job_runner.ts");
+  const { runTree } = await import("./transfer/run.ts");
   const results = new Map<string, PutResult>();
   const onDone = (job: Job, told: unknown) => {
     const result = told as PutResult;
@@ -202,7 +202,7 @@ async function putSeveral(run: PutRun): Promise<void> {
 /** Looks at the sources, and where each goes; what is wrong with one is told. */
 async function findRoots(run: PutRun, report: TreeReport): Promise<PutRoot[]> {
   const { connected: { signal }, locals, flags } = run;
-  const { lookAt } = await import("../client/local_tree.ts");
+  const { lookAt } = await import("../client/trees/local_tree.ts");
   const roots: PutRoot[] = [];
   const taken = new Map<string, string>();
   for (const local of locals) {

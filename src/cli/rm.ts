@@ -3,8 +3,8 @@ import type { Command } from "@commander-js/extra-typings";
 import type { TydfsClient } from "../client/client.ts";
 import { TydfsError } from "../wire/errors.ts";
 import { quotePath } from "../wire/names.ts";
-import { formatCount } from "./format.ts";
-import { findMatches, jsonOf } from "./matches.ts";
+import { formatCount } from "./format/format.ts";
+import { findMatches, jsonOf } from "./names/matches.ts";
 import type { Session } from "./session.ts";
 import { addGlobals, addSettings } from "./settings_flags.ts";
 

@@ -5,7 +5,7 @@ import type { Rule, RuleFacts } from "../client/client.ts";
 import { ConfigError, parseOption } from "../config/load.ts";
 import { TydfsError } from "../wire/errors.ts";
 import { type Applied, applyRules, formatApplied } from "./apply_rules.ts";
-import { fewKeepersWarning, formatRule, formatRules } from "./format_rule.ts";
+import { fewKeepersWarning, formatRule, formatRules } from "./format/rule.ts";
 import type { ClientSession, Session } from "./session.ts";
 import { addGlobals, addSettings } from "./settings_flags.ts";
 

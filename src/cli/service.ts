@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 import type { Command } from "@commander-js/extra-typings";
 import { Argument } from "@commander-js/extra-typings";
-import type { ServiceRole } from "./service_unit.ts";
+import type { ServiceRole } from "./service/unit.ts";
 import type { Session } from "./session.ts";
 import { commonFlags } from "./session.ts";
 import { addGlobals } from "./settings_flags.ts";
@@ -28,7 +28,7 @@ export function addService(program: Command, session: Session): void {
     .option("--force", "Replace a unit that is there")
     .addHelpText("after", EXAMPLES)
     .action(async (role, flags, self) => {
-      const { formatUnit, unitName } = await import("./service_unit.ts");
+      const { formatUnit, unitName } = await import("./service/unit.ts");
       const { json } = commonFlags(self);
       const data = flags.data === undefined ? {} : { data: resolve(flags.data) };
       const place = executablePlace(Bun.isStandaloneExecutable, process.execPath);
@@ -38,7 +38,7 @@ export function addService(program: Command, session: Session): void {
         if (json) return session.output.line(JSON.stringify({ unit, steps }));
         return unit.trimEnd().split("\n").forEach((line) => session.output.line(line));
       }
-      const { UNIT_DIRECTORY, writeUnit } = await import("./service_files.ts");
+      const { UNIT_DIRECTORY, writeUnit } = await import("./service/files.ts");
       const path = writeUnit({
         directory: UNIT_DIRECTORY,
         name: unitName(role),
@@ -75,7 +75,7 @@ export async function stepsFor(
   place: ExecutablePlace,
   data: string | undefined,
 ): Promise<string[]> {
-  const unit = await import("./service_unit.ts");
+  const unit = await import("./service/unit.ts");
   const { SERVICE_USER: user } = unit;
   const settings = unit.environmentFile(role);
   const name = unit.unitName(role).replace(/\.service$/, "");

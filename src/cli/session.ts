@@ -11,7 +11,7 @@ import type { ClientSettings, TydfsClient, WaitNotice } from "../client/client.t
 import { HOW_TO_NAME_ONE } from "../config/connection.ts";
 import { ConfigError, doubtfulVariables } from "../config/load.ts";
 import type { Settings } from "../config/options.ts";
-import { hasCode, TydfsError } from "../wire/errors.ts";
+import { hasCode, isUnanswered, TydfsError } from "../wire/errors.ts";
 import { exitStatusOf, reportFailure } from "./exit.ts";
 import { untilInterrupted } from "./interrupt.ts";
 import type { Output } from "./output.ts";
@@ -128,19 +128,20 @@ export class Session {
   }
 
   /**
-   * Works on each item; a failure is told and the next one follows. The first failure's status is
-   * the program's.
+   * Works on each item; a failure is told and the next one follows, unless nobody answers any more.
+   * The first failure's status is the program's.
    */
   async forEach<T>(
     items: readonly T[],
     signal: AbortSignal,
     work: (item: T) => Promise<void>,
   ): Promise<void> {
-    for (const item of items) {
+    for (const [index, item] of items.entries()) {
       try {
         await work(item);
       } catch (error) {
         if (signal.aborted || items.length === 1) throw error;
+        if (isUnanswered(error)) throw stoppedAt(error, index, items.length);
         reportFailure(await this.#explain(error, signal), this.output, this.debug);
         this.exitStatus ||= exitStatusOf(error);
       }
@@ -150,7 +151,7 @@ export class Session {
   /** The error, with a similar name where one is not there. */
   async #explain(error: unknown, signal: AbortSignal): Promise<unknown> {
     if (this.#client === undefined || !hasCode(error, "not-found")) return error;
-    const { suggestPath } = await import("./similar_path.ts");
+    const { suggestPath } = await import("./names/similar_path.ts");
     return await suggestPath(this.#client, error, signal);
   }
 }
@@ -161,6 +162,15 @@ function whoseUrl(error: unknown): never {
   const { code, data, cause } = error;
   const message = `${error.message} (tydfs config show url tells where the URL comes from)`;
   throw new TydfsError(code, message, { data, cause });
+}
+
+/** Says how far a command has come. */
+function stoppedAt(error: TydfsError, done: number, all: number): TydfsError {
+  const { code, message, data } = error;
+  const left = all - done - 1;
+  const words = left === 0 ? "" : `; those after it, ${left}, were not tried`;
+  const place = `at ${done + 1} of ${all}${words}`;
+  return new TydfsError(code, `${message} (${place})`, { data, cause: error });
 }
 
 /** A connection of its own for each command. */

@@ -4,7 +4,7 @@ import { formatDuration } from "../base/bytes.ts";
 import { systemClock } from "../base/clock.ts";
 import type { ClusterStatus } from "../client/client.ts";
 import { ConfigError } from "../config/load.ts";
-import { formatStatus } from "./format_status.ts";
+import { formatStatus } from "./format/status.ts";
 import type { Session } from "./session.ts";
 import { commonFlags } from "./session.ts";
 import { addGlobals, addSettings } from "./settings_flags.ts";
@@ -33,12 +33,12 @@ export function addStatus(program: Command, session: Session): void {
       if (watch && flags.once === true) {
         throw new ConfigError("Cannot look both once and again and again: --watch or --once");
       }
-      const { isOnTerminal } = await import("./terminal.ts");
+      const { isOnTerminal } = await import("./screen/terminal.ts");
       const live = watch && !commonFlags(self).json && isOnTerminal();
       await session.withClient(self, async (connected) => {
         const { client, signal, output, json } = connected;
         if (live) {
-          const { watchLive } = await import("./top_run.ts");
+          const { watchLive } = await import("./screen/top_run.ts");
           return await watchLive(connected, new StatusView());
         }
         for (;;) {

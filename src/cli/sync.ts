@@ -5,7 +5,7 @@ import type { TydfsError } from "../wire/errors.ts";
 import { parsePath } from "../wire/names.ts";
 import type { Session } from "./session.ts";
 import { addGlobals, addSettings } from "./settings_flags.ts";
-import { addTreeFlags, filterOf, treeFlags } from "./tree_flags.ts";
+import { addTreeFlags, filterOf, treeFlags } from "./transfer/flags.ts";
 
 const EXAMPLES = `
 The side in the cluster is written with a colon: :/photos. Afterwards what is in
@@ -57,9 +57,9 @@ export function addSync(program: Command, session: Session): void {
     const filter = await filterOf(tree);
     await session.withClient(self, async (connected) => {
       const { client, signal } = connected;
-      const { sidesDown, sidesUp } = await import("../client/sync_sides.ts");
-      const { syncTrees } = await import("../client/tree_sync.ts");
-      const { runTree } = await import("./tree_run.ts");
+      const { sidesDown, sidesUp } = await import("../client/trees/sync_sides.ts");
+      const { syncTrees } = await import("../client/trees/sync.ts");
+      const { runTree } = await import("./transfer/run.ts");
       await runTree({
         ...{ session, connected, flags: tree },
         words: { done: "synced", will: "sync" },

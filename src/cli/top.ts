@@ -28,9 +28,9 @@ export function addTop(program: Command, session: Session): void {
     .option("--once", "Print one picture, plainly")
     .addHelpText("after", EXAMPLES)
     .action(async (flags, self) => {
-      const { isOnTerminal } = await import("./terminal.ts");
+      const { isOnTerminal } = await import("./screen/terminal.ts");
       const { parseInterval, parseSort, printOnce, TopView, watchLive } = await import(
-        "./top_run.ts"
+        "./screen/top_run.ts"
       );
       const intervalMs = parseInterval(flags.interval);
       const sort = parseSort(flags.sort);

@@ -8,14 +8,14 @@ import type { WatchOptions } from "../client/watch/start.ts";
 import { ConfigError, parseOption } from "../config/load.ts";
 import { quotePath } from "../wire/names.ts";
 import { parseClusterUrl } from "../wire/url.ts";
-import { collecting } from "./collect.ts";
+import { collecting } from "./transfer/collect.ts";
 import { exitStatusOf } from "./exit.ts";
-import { formatCount } from "./format.ts";
-import { formatWatchEvent, watchJson } from "./format_watch.ts";
+import { formatCount } from "./format/format.ts";
+import { formatWatchEvent, watchJson } from "./format/watch.ts";
 import { printable } from "./output.ts";
 import type { ClientSession, Session } from "./session.ts";
 import { addGlobals, addSettings } from "./settings_flags.ts";
-import { addFilterFlags, filterOf, treeFlags } from "./tree_flags.ts";
+import { addFilterFlags, filterOf, treeFlags } from "./transfer/flags.ts";
 
 const SETTLE_DEFAULT = "750ms";
 const RESCAN_DEFAULT = "10m";

@@ -16,7 +16,10 @@ import type { Subjects } from "../wire/subjects.ts";
 export const REQUEST_MS = 5_000;
 /** Patience with a master that has never answered this client: one clear line within 5 s. */
 const FIRST_ANSWER_MS = 4_000;
-/** Patience with a master that did answer: it may be starting again. */
+/**
+ * Patience with a master that did answer: it may be starting again. All calls share it, from the
+ * first that got no answer on: a thousand files do not wait a thousand times.
+ */
 const PATIENCE_MS = 15_000;
 /** Patience while too few keepers are alive: one may be about to join. */
 const KEEPERS_MS = 3_000;
@@ -48,6 +51,8 @@ export interface AskOptions {
 export class Trackers {
   readonly #options: TrackersOptions;
   #answered = false;
+  /** Since when nobody has answered, and when that was last seen. */
+  #away: { sinceMs: number; seenMs: number } | undefined;
 
   constructor(options: TrackersOptions) {
     this.#options = options;
@@ -66,6 +71,7 @@ export class Trackers {
     const subject = subjects.rpc(procedure.name);
     const startMs = clock.monotonicMs();
     for (let attempt = 0;; attempt++) {
+      const triedMs = clock.monotonicMs();
       options.signal.throwIfAborted();
       try {
         const { signal } = options;
@@ -73,14 +79,15 @@ export class Trackers {
           timeoutMs: REQUEST_MS,
           signal,
         });
-        this.#answered = true;
+        this.#heard();
         return reply;
       } catch (error) {
         options.signal.throwIfAborted();
-        if (!hasCode(error, "unavailable", "timeout")) this.#answered = true;
         const patienceMs = this.#patienceMs(error, options);
         const pauseMs = retryAfterMs(error) ?? backoffMs(attempt, BACKOFF, random);
-        if (clock.monotonicMs() - startMs + pauseMs > patienceMs) {
+        const sinceMs = isSilent(error) ? this.#silentSince(triedMs) : startMs;
+        if (!isSilent(error)) this.#heard();
+        if (clock.monotonicMs() - sinceMs + pauseMs > patienceMs) {
           throw finalError(procedure.name, options.repeatable, error);
         }
         const notice = noticeOf(error, patienceMs);
@@ -88,6 +95,23 @@ export class Trackers {
         await clock.sleep(pauseMs, options.signal);
       }
     }
+  }
+
+  #heard(): void {
+    this.#answered = true;
+    this.#away = undefined;
+  }
+
+  /** Since when nobody answers, after a try at `triedMs` that got no answer either. */
+  #silentSince(triedMs: number): number {
+    const nowMs = this.#options.clock.monotonicMs();
+    const known = this.#away;
+    // What was seen long ago, before a pause of the client's own, says nothing about now.
+    const sinceMs = known === undefined || triedMs - known.seenMs > PATIENCE_MS
+      ? triedMs
+      : known.sinceMs;
+    this.#away = { sinceMs, seenMs: nowMs };
+    return sinceMs;
   }
 
   /** How long calls that fail like this are repeated, from the first try on. */
@@ -98,6 +122,11 @@ export class Trackers {
     if (hasCode(error, "timeout") && repeatable) return PATIENCE_MS;
     return 0;
   }
+}
+
+/** Nobody has answered at all. */
+function isSilent(error: unknown): boolean {
+  return hasCode(error, "unavailable", "timeout");
 }
 
 function retryAfterMs(error: unknown): number | undefined {

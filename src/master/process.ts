@@ -28,11 +28,27 @@ export async function endProcess(clock: Clock, pid: number, withinMs: number): P
     if (!sendSignal(pid, signal)) return;
     const deadlineMs = clock.monotonicMs() + ms;
     while (clock.monotonicMs() < deadlineMs) {
-      // A zombie has no command line: it waits for its parent, not for us.
-      if (!sendSignal(pid, 0) || processArguments(pid).length === 0) return;
+      if (!sendSignal(pid, 0) || isZombie(pid)) return;
       await clock.sleep(POLL_MS);
     }
   }
+}
+
+/**
+ * Whether it has ended and only waits for its parent. The command line does not tell: it goes
+ * before the process's ports are closed.
+ */
+function isZombie(pid: number): boolean {
+  if (process.platform === "linux") {
+    const text = findText(`/proc/${pid}/stat`);
+    if (text === undefined) return true;
+    // Behind the name, which may hold anything: the first word is the state, of the first thread
+    // alone, and the eighteenth the number of threads; the last of them closes the ports.
+    const words = text.slice(text.lastIndexOf(")") + 2).split(" ");
+    return /^[ZX]/.test(words[0] ?? "") && Number(words[17]) <= 1;
+  }
+  const run = Bun.spawnSync(["ps", "-p", String(pid), "-o", "stat="]);
+  return !/^[^Z]/.test(run.stdout.toString().trim());
 }
 
 /** Whether the process was there to get it. */

@@ -120,6 +120,11 @@ export function hasCode(error: unknown, ...codes: ErrorCode[]): error is TydfsEr
   return error instanceof TydfsError && codes.includes(error.code);
 }
 
+/** Whether nobody has answered: the next request would fare no better. */
+export function isUnanswered(error: unknown): error is TydfsError {
+  return hasCode(error, "no-master", "timeout", "unavailable");
+}
+
 /** Whether the same request may succeed later. */
 export function mayPass(error: unknown): boolean {
   return error instanceof TydfsError && ERROR_CODES[error.code].retry !== "never";

@@ -1,8 +1,8 @@
 /** `tydfs rule` as people read it and get it wrong. */
 import { expect, test } from "bun:test";
 import { formatApplied } from "../../src/cli/apply_rules.ts";
-import { fewKeepersWarning, formatRule, formatRules } from "../../src/cli/format_rule.ts";
-import { formatStatus } from "../../src/cli/format_status.ts";
+import { fewKeepersWarning, formatRule, formatRules } from "../../src/cli/format/rule.ts";
+import { formatStatus } from "../../src/cli/format/status.ts";
 import { runCli } from "../../src/cli/program.ts";
 import type { ClusterStatus, Rule } from "../../src/client/client.ts";
 import { FakeOutput } from "./fake_output.ts";

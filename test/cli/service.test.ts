@@ -4,9 +4,9 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { executablePlace, stepsFor } from "../../src/cli/service.ts";
-import { writeUnit } from "../../src/cli/service_files.ts";
-import type { ServiceRole } from "../../src/cli/service_unit.ts";
-import { EXECUTABLE_DEFAULT, formatUnit, unitName } from "../../src/cli/service_unit.ts";
+import { writeUnit } from "../../src/cli/service/files.ts";
+import type { ServiceRole } from "../../src/cli/service/unit.ts";
+import { EXECUTABLE_DEFAULT, formatUnit, unitName } from "../../src/cli/service/unit.ts";
 
 const ROLES: ServiceRole[] = ["master", "keeper"];
 const executable = EXECUTABLE_DEFAULT;

@@ -52,6 +52,34 @@ test("ask gives up with no-master when nobody ever answers", async () => {
   await expect(cluster.client.status()).rejects.toMatchObject({ code: "no-master" });
 });
 
+test("ask shares its patience with a master that is away among all calls", async () => {
+  const cluster = new FakeCluster();
+  cluster.store("/a", someBytes(1));
+  await cluster.client.stat("/a");
+  let tries = 0;
+  cluster.before = () => {
+    tries++;
+    throw new TydfsError("unavailable", "Nobody answers");
+  };
+  const gone = { code: "no-master" };
+  await expect(cluster.client.stat("/a")).rejects.toMatchObject(gone);
+  expect(tries).toBeGreaterThan(5);
+  // The others find that the time is over.
+  tries = 0;
+  for (let call = 0; call < 100; call++) {
+    await expect(cluster.client.stat("/a")).rejects.toMatchObject(gone);
+  }
+  expect(tries).toBeLessThan(110);
+  // Who answered once may be starting again the next time.
+  cluster.before = () => {};
+  await cluster.client.stat("/a");
+  let deaf = 3;
+  cluster.before = () => {
+    if (deaf-- > 0) throw new TydfsError("unavailable", "Nobody answers");
+  };
+  expect((await cluster.client.stat("/a")).entry.path).toBe("/a");
+});
+
 test("paths that are no names are refused before anything is asked", () => {
   const cluster = new FakeCluster();
   expect(() => cluster.client.remove("/a/../b")).toThrow(/".." is not a name/);

@@ -85,6 +85,8 @@ interface FakeUpload {
 }
 
 export interface FakeClusterOptions {
+  /** How much faster than ours its clock goes: 200 times unless given. */
+  speed?: number;
   keepers?: number;
   chunkBytes?: number;
   copies?: number;
@@ -125,7 +127,14 @@ export class FakeCluster {
   #lastInode = 0;
 
   constructor(options: FakeClusterOptions = {}) {
-    this.#options = { keepers: 3, chunkBytes: 4 << 20, copies: 2, pageMax: 256, ...options };
+    this.#options = {
+      keepers: 3,
+      chunkBytes: 4 << 20,
+      copies: 2,
+      pageMax: 256,
+      speed: 200,
+      ...options,
+    };
     this.keepers = Array.from({ length: this.#options.keepers }, (_, index) => ({
       id: makeId(this.#random),
       host: `keeper-${index}`,
@@ -137,7 +146,7 @@ export class FakeCluster {
     const subjects = subjectsOf("test");
     this.#serveUploads(subjects.rpc);
     this.#serveFiles(subjects.rpc);
-    const clock = fastClock(200);
+    const clock = fastClock(this.#options.speed);
     const random = seededRandom(2);
     this.client = new TydfsClient(
       { bus: this.bus, subjects, transport: this.transport, clock, random },

@@ -16,8 +16,8 @@ import {
 import { seededRandom } from "../../src/base/random.ts";
 import { resolveTarget } from "../../src/client/local_files.ts";
 import { isPartialName, LocalTarget, partialName } from "../../src/client/local_target.ts";
-import { LocalWriter } from "../../src/client/local_writer.ts";
-import { RemoteJobs } from "../../src/client/tree_jobs.ts";
+import { LocalWriter } from "../../src/client/trees/local_writer.ts";
+import { RemoteJobs } from "../../src/client/trees/jobs.ts";
 import { FakeCluster } from "./fake_cluster.ts";
 import { scratchDirectory, someBytes } from "./scratch.ts";
 

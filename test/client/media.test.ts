@@ -10,8 +10,8 @@ import { makeVideo } from "./video.ts";
 const TRACK = { codec: "vp9", width: 320, height: 180, frameRate: 30 };
 const AUDIO = [{ codec: "opus", channels: 2, sampleRate: 48_000 }];
 
-async function clusterWith(options: VideoOptions): Promise<FakeCluster> {
-  const cluster = new FakeCluster();
+async function clusterWith(options: VideoOptions, speed = 200): Promise<FakeCluster> {
+  const cluster = new FakeCluster({ speed });
   cluster.store("/v", await makeVideo(options));
   return cluster;
 }
@@ -99,7 +99,8 @@ test("media of any broken video ends, with facts or an error of ours", async () 
 }, 60_000);
 
 test("media names a keeper's failure as what it is", async () => {
-  const cluster = await clusterWith({ kind: "mp4" });
+  // All keepers are tried, with pauses, before the patience with a video is over.
+  const cluster = await clusterWith({ kind: "mp4" }, 20);
   for (const keeper of cluster.keepers) keeper.fault = "flip";
   await expect(cluster.client.media("/v")).rejects.toMatchObject({ code: "lost" });
 });

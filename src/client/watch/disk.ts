@@ -7,10 +7,10 @@ import { lstat, readdir, readlink, realpath, stat, statfs } from "node:fs/promis
 import { join } from "node:path";
 import { TydfsError } from "../../wire/errors.ts";
 import { quotePath } from "../../wire/names.ts";
-import type { TreeFilter } from "../filter.ts";
+import type { TreeFilter } from "../trees/filter.ts";
 import { localError } from "../local_files.ts";
-import type { LinkRule, LocalEntry, WalkOptions } from "../local_tree.ts";
-import { walkTree } from "../local_tree.ts";
+import type { LinkRule, LocalEntry, WalkOptions } from "../trees/local_tree.ts";
+import { walkTree } from "../trees/local_tree.ts";
 import { IGNORE_FILE, IgnoreRules } from "./ignoring.ts";
 import { directoriesAbove } from "./plan.ts";
 

@@ -7,7 +7,7 @@ import { must } from "../../base/assert.ts";
 import { CHUNK_BYTES_MAX, fileChecksum } from "../../wire/sums.ts";
 import type { ProgressListener, PutOptions } from "../api.ts";
 import { LocalSource } from "../local_files.ts";
-import type { LocalEntry } from "../local_tree.ts";
+import type { LocalEntry } from "../trees/local_tree.ts";
 import { FileSource } from "../source.ts";
 import { Mover } from "./mover.ts";
 import type { KnownEntry } from "./plan.ts";

@@ -3,7 +3,7 @@
  * reads its own, one in any directory), and `--include` and `--exclude`.
  */
 import ignore from "ignore";
-import type { TreeFilter } from "../filter.ts";
+import type { TreeFilter } from "../trees/filter.ts";
 import { directoriesAbove } from "./plan.ts";
 
 /** The name of the files that say what is left alone. */

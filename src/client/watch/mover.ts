@@ -4,7 +4,7 @@
  * doubtful, it is no rename.
  */
 import { Limiter } from "../../base/limit.ts";
-import type { LocalEntry } from "../local_tree.ts";
+import type { LocalEntry } from "../trees/local_tree.ts";
 import type { WatchedDisk } from "./disk.ts";
 import type { WatchListener } from "./event.ts";
 import type { KnownEntry } from "./plan.ts";

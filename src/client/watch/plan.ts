@@ -3,7 +3,7 @@
  * watch. Times are compared by the millisecond: a file is looked at only when it has been quiet for
  * longer than that.
  */
-import type { LocalEntry } from "../local_tree.ts";
+import type { LocalEntry } from "../trees/local_tree.ts";
 
 /** What was sent of a path, as the state database has it. */
 export interface KnownEntry {

@@ -9,7 +9,7 @@
  */
 import type { Clock } from "../../base/clock.ts";
 import { orAbort } from "../crew.ts";
-import type { LocalEntry } from "../local_tree.ts";
+import type { LocalEntry } from "../trees/local_tree.ts";
 import { directoriesAbove } from "./plan.ts";
 
 /** A path, and what was seen there; undefined when nothing was. */

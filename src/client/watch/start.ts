@@ -5,8 +5,8 @@
 import { systemClock } from "../../base/clock.ts";
 import { systemRandom } from "../../base/random.ts";
 import { parsePath } from "../../wire/names.ts";
-import type { TreeFilter } from "../filter.ts";
-import type { LinkRule } from "../local_tree.ts";
+import type { TreeFilter } from "../trees/filter.ts";
+import type { LinkRule } from "../trees/local_tree.ts";
 import { WatchedDisk } from "./disk.ts";
 import type { WatchListener } from "./event.ts";
 import type { WatchClient } from "./remote_side.ts";

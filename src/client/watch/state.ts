@@ -10,7 +10,7 @@ import { takeFileLock } from "../../base/file_lock.ts";
 import { TydfsError } from "../../wire/errors.ts";
 import { quotePath } from "../../wire/names.ts";
 import type { KnownEntry } from "./plan.ts";
-import { keyOf } from "../tree_merge.ts";
+import { keyOf } from "../trees/merge.ts";
 import { makeStateDirectory, moveAside } from "../state_files.ts";
 
 /** Raised when the tables change; a database of another format is begun anew. */

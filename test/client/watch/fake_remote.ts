@@ -5,7 +5,7 @@ import type { Entry } from "../../../src/wire/file.ts";
 import { LINK_MODE } from "../../../src/wire/file.ts";
 import { baseName, parentPath } from "../../../src/wire/names.ts";
 import { fileChecksum, sumsOf } from "../../../src/wire/sums.ts";
-import { compareBytes, keyOf } from "../../../src/client/tree_merge.ts";
+import { compareBytes, keyOf } from "../../../src/client/trees/merge.ts";
 import type { PutResult, StatResult } from "../../../src/client/client.ts";
 import type { WatchClient } from "../../../src/client/watch/remote_side.ts";
 

@@ -1,6 +1,6 @@
 /** What a watch leaves alone, by ignore files, filters, and names of its own. */
 import { expect, test } from "bun:test";
-import { makeFilter, TAKE_ALL } from "../../../src/client/filter.ts";
+import { makeFilter, TAKE_ALL } from "../../../src/client/trees/filter.ts";
 import { IgnoreRules } from "../../../src/client/watch/ignoring.ts";
 
 function rulesOf(files: Record<string, string>, filter = TAKE_ALL) {

@@ -1,7 +1,7 @@
 /** What differs, what moved, what is most likely unmounted: the pure decisions of a watch. */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import type { LocalEntry } from "../../../src/client/local_tree.ts";
+import type { LocalEntry } from "../../../src/client/trees/local_tree.ts";
 import { decideFailure, mayPassSoon } from "../../../src/client/watch/failure.ts";
 import {
   compareEntry,

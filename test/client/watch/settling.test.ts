@@ -1,6 +1,6 @@
 /** Paths that settle: when they are handed out, in which order, and what waits for what. */
 import { expect, test } from "bun:test";
-import type { LocalEntry } from "../../../src/client/local_tree.ts";
+import type { LocalEntry } from "../../../src/client/trees/local_tree.ts";
 import { Settling } from "../../../src/client/watch/settling.ts";
 import { ManualClock } from "../../manual_clock.ts";
 

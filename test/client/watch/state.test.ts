@@ -5,7 +5,7 @@ import { existsSync, writeFileSync } from "node:fs";
 import fc from "fast-check";
 import type { KnownEntry } from "../../../src/client/watch/plan.ts";
 import { WatchState } from "../../../src/client/watch/state.ts";
-import { compareBytes, keyOf } from "../../../src/client/tree_merge.ts";
+import { compareBytes, keyOf } from "../../../src/client/trees/merge.ts";
 import { stateDirectory, stateName } from "../../../src/client/state_files.ts";
 import { scratchDirectory } from "../scratch.ts";
 

@@ -17,7 +17,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import fc from "fast-check";
-import { makeFilter } from "../../../src/client/filter.ts";
+import { makeFilter } from "../../../src/client/trees/filter.ts";
 import { TydfsError } from "../../../src/wire/errors.ts";
 import { WatchWorld } from "./world.ts";
 

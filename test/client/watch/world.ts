@@ -13,7 +13,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { seededRandom } from "../../../src/base/random.ts";
-import { TAKE_ALL } from "../../../src/client/filter.ts";
+import { TAKE_ALL } from "../../../src/client/trees/filter.ts";
 import type { WatchOptions } from "../../../src/client/watch/start.ts";
 import { WatchedDisk } from "../../../src/client/watch/disk.ts";
 import type { WatchEvent } from "../../../src/client/watch/event.ts";
