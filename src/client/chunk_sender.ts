@@ -162,7 +162,8 @@ export class ChunkSender {
           seq: chunk.seq,
           error,
         });
-        if (hasCode(error, "corrupt")) await this.#source.check();
+        // Bytes that can't be read any more look like a keeper that can't be reached.
+        if (!hasCode(error, "busy")) await this.#source.check();
         last = error;
         // The head is alive, but its chain is too short, or its ticket of no use: another placement
         // helps, not another hop.
