@@ -139,10 +139,21 @@ test("cat ends quietly when its reader has enough", async () => {
   expect([stdout.toString().trim(), stderr.toString()]).toEqual(["5", ""]);
 });
 
+test("cat tells once of an output that takes nothing more", async () => {
+  const { BINARY } = await import("./harness.ts");
+  const env = { ...process.env, TYDFS_URL: cluster.clientUrl };
+  const command = `"$0" cat /data/big.bin > /dev/full`;
+  const { stderr, exitCode } = Bun.spawnSync(["sh", "-c", command, BINARY], { env });
+  expect(exitCode).toBe(1);
+  expect(stderr.toString()).toMatch(/^tydfs: Cannot write to standard output: .*\n$/);
+});
+
 test("head and tail write lines and bytes from either end", async () => {
   const all = LINES.split("\n").slice(0, -1);
   expect(await linesOf("head", "/data/lines.txt")).toEqual(all.slice(0, 10));
   expect(await linesOf("head", "-n", "3", "/data/lines.txt")).toEqual(all.slice(0, 3));
+  expect(await linesOf("head", "-3", "/data/lines.txt")).toEqual(all.slice(0, 3));
+  expect(await linesOf("tail", "-3", "/data/lines.txt")).toEqual(all.slice(-3));
   expect(await cluster.ok("head", "-c", "12", "/data/lines.txt")).toBe(LINES.slice(0, 12));
   expect(await linesOf("head", "-n", "999999999", "/data/lines.txt")).toEqual(all);
   expect(await linesOf("tail", "/data/lines.txt")).toEqual(all.slice(-10));
@@ -205,15 +216,9 @@ test("ls sorts, and prints one JSON array over all paths", async () => {
     "/v/sub/d.mp4",
     "/v/sub/deep",
   ]);
-  expect(Object.keys(listed[0])).toEqual([
-    "path",
-    "kind",
-    "size",
-    "mtimeMs",
-    "mode",
-    "owner",
-    "updating",
-  ]);
+  const keys = ["path", "kind", "size", "mtimeMs", "mode", "owner", "updating"];
+  expect(Object.keys(listed[0])).toEqual(keys);
+  expect((await linesOf("ls", "-latrh", "/v")).length).toBe((await linesOf("ls", "/v")).length);
   expect(await cluster.ok("ls", "--json", "/v/empty")).toBe("[]\n");
 });
 
