@@ -1,5 +1,6 @@
 /**
- * The progress of a transfer on a terminal: one line on stderr, redrawn at most ten times a second.
+ * The progress of one transfer: on a terminal one line on stderr, redrawn at most ten times a
+ * second; elsewhere a plain line now and then.
  */
 import { formatSize } from "../../base/bytes.ts";
 import type { Clock } from "../../base/clock.ts";
@@ -12,6 +13,8 @@ import { formatTimeLeft } from "./time_left.ts";
 const REDRAW_MS = 100;
 /** A transfer that is over sooner shows nothing. */
 const FIRST_DRAW_MS = 300;
+/** Between plain lines. */
+const LINE_MS = 10_000;
 const CLEAR_LINE = "\r\x1b[2K";
 const BAR_CELLS = 20;
 
@@ -21,6 +24,7 @@ export class ProgressBar {
   readonly #clock: Clock;
   readonly #startMs: number;
   readonly #hidden: boolean;
+  readonly #everyMs: number;
   #drawnMs: number;
   #drawn = false;
 
@@ -28,9 +32,11 @@ export class ProgressBar {
     this.#output = output;
     this.#label = printable(label);
     this.#clock = clock;
-    this.#hidden = hidden || !output.messagesOnTerminal;
+    this.#hidden = hidden;
+    this.#everyMs = output.messagesOnTerminal ? REDRAW_MS : LINE_MS;
     this.#startMs = clock.monotonicMs();
-    this.#drawnMs = this.#startMs + FIRST_DRAW_MS - REDRAW_MS;
+    const firstMs = output.messagesOnTerminal ? FIRST_DRAW_MS : LINE_MS;
+    this.#drawnMs = this.#startMs + firstMs - this.#everyMs;
   }
 
   /** To be given to the client. */
@@ -47,10 +53,14 @@ export class ProgressBar {
   #update(progress: Progress): void {
     if (this.#hidden) return;
     const nowMs = this.#clock.monotonicMs();
-    if (nowMs - this.#drawnMs < REDRAW_MS) return;
+    if (nowMs - this.#drawnMs < this.#everyMs) return;
     this.#drawnMs = nowMs;
-    this.#drawn = true;
     const line = formatProgress(this.#label, progress, nowMs - this.#startMs);
+    if (!this.#output.messagesOnTerminal) {
+      // A bar is for eyes that see it grow.
+      return this.#output.message(`tydfs: ${line.replace(/^[█░]+ +/, "")}`);
+    }
+    this.#drawn = true;
     this.#output.draw(CLEAR_LINE + line.slice(0, this.#output.columns - 1));
   }
 }

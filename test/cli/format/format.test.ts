@@ -10,6 +10,7 @@ import {
   statJson,
 } from "../../../src/cli/format/format.ts";
 import { formatProgress, ProgressBar } from "../../../src/cli/transfer/progress.ts";
+import { ManualClock } from "../../manual_clock.ts";
 import type { Entry, StatResult } from "../../../src/client/client.ts";
 import { MIB } from "../../../src/base/bytes.ts";
 import { LINK_MODE } from "../../../src/wire/file.ts";
@@ -204,9 +205,25 @@ test("ProgressBar draws at most ten times a second, and clears its line", () => 
   expect(output.drawn.endsWith("\r\x1b[2K")).toBe(true);
 });
 
-test("ProgressBar draws nothing when messages do not go to a terminal", () => {
+test("ProgressBar prints a plain line each ten seconds where there is no terminal", async () => {
   const output = new FakeOutput(false);
-  const progress = new ProgressBar(output, "a", false);
+  const clock = new ManualClock();
+  const progress = new ProgressBar(output, "a", false, clock);
+  for (let seconds = 1; seconds <= 25; seconds++) {
+    await clock.advance(1000);
+    progress.listener({ doneBytes: seconds * MIB, totalBytes: 100 * MIB });
+  }
+  progress.end();
+  expect(output.drawn).toBe("");
+  expect(output.messages).toEqual([
+    "tydfs: 10 %  10 MiB of 100 MiB  1 MiB/s  1 min 30 s left  a",
+    "tydfs: 20 %  20 MiB of 100 MiB  1 MiB/s  1 min 20 s left  a",
+  ]);
+});
+
+test("ProgressBar says nothing when it is hidden", () => {
+  const output = new FakeOutput(true);
+  const progress = new ProgressBar(output, "a", true);
   progress.listener({ doneBytes: 1, totalBytes: 2 });
   progress.end();
   expect(output.drawn).toBe("");
