@@ -46,6 +46,7 @@ interface Door {
 
 const filesDoor = {
   allowed: [
+    "src/base/private_file.ts",
     "src/chunks/disk.ts",
     "src/client/local_files.ts",
     "src/client/state_files.ts",

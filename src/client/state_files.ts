@@ -1,19 +1,6 @@
-/**
- * Where commands that go on after a restart keep what they know, and small files there that are
- * written whole or not at all.
- */
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from "node:fs";
-import { dirname, join } from "node:path";
+/** Where commands that go on after a restart keep what they know. */
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { join } from "node:path";
 
 /** The directory of state: `$XDG_STATE_HOME/tydfs`, else `~/.local/state/tydfs`. */
 export function stateDirectory(env: Record<string, string | undefined>, home: string): string {
@@ -46,23 +33,4 @@ export function moveAside(path: string): string {
 /** The text of a file; undefined when there is none. */
 export function findStateText(path: string): string | undefined {
   return existsSync(path) ? readFileSync(path, "utf8") : undefined;
-}
-
-/** Writes a file whole or not at all; it is durable when this returns. */
-export function writeStateText(path: string, text: string): void {
-  const temporary = `${path}.new`;
-  const file = openSync(temporary, "w", 0o600);
-  try {
-    writeSync(file, text);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-  renameSync(temporary, path);
-  const directory = openSync(dirname(path), "r");
-  try {
-    fsyncSync(directory);
-  } finally {
-    closeSync(directory);
-  }
 }

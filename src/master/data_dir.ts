@@ -3,20 +3,10 @@
  * `nats.*`. Everything in it is the owner's alone (0700, 0600); secrets are written whole or not at
  * all, and synced.
  */
-import {
-  chmodSync,
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { type FileLock, takeFileLock } from "../base/file_lock.ts";
+import { writePrivate } from "../base/private_file.ts";
 import type { Random } from "../base/random.ts";
 import { randomHex } from "../base/random.ts";
 import { TydfsError } from "../wire/errors.ts";
@@ -99,23 +89,6 @@ export function lockDataDir(dataDir: DataDir): FileLock {
   throw new TydfsError("conflict", message);
 }
 
-/**
- * Writes a file that only the owner can read: whole or not at all, and durable when this returns.
- */
-export function writePrivate(path: string, text: string): void {
-  const temporary = `${path}.new`;
-  rmSync(temporary, { force: true });
-  const file = openSync(temporary, "wx", 0o600);
-  try {
-    writeSync(file, text);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-  renameSync(temporary, path);
-  syncDirectory(dirname(path));
-}
-
 /** What a file says; undefined when it can't be read. */
 export function findText(path: string): string | undefined {
   try {
@@ -147,15 +120,6 @@ function checkFormat(root: string): void {
   if (Number(version) > MASTER_FORMAT_VERSION) {
     const state = `it has format ${version}, and this tydfs knows ${MASTER_FORMAT_VERSION}`;
     throw new TydfsError("invalid", `Cannot use "${root}": ${state}; use a newer tydfs`);
-  }
-}
-
-function syncDirectory(path: string): void {
-  const directory = openSync(path, "r");
-  try {
-    fsyncSync(directory);
-  } finally {
-    closeSync(directory);
   }
 }
 

@@ -6,14 +6,9 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { writePrivate } from "../../src/base/private_file.ts";
 import { systemRandom } from "../../src/base/random.ts";
-import {
-  lockDataDir,
-  openClusterKey,
-  openDataDir,
-  removeFile,
-  writePrivate,
-} from "../../src/master/data_dir.ts";
+import { lockDataDir, openClusterKey, openDataDir, removeFile } from "../../src/master/data_dir.ts";
 
 let root: string;
 beforeEach(() => root = mkdtempSync(join(tmpdir(), "tydfs-data-")));

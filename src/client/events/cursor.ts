@@ -6,10 +6,11 @@ import { dirname } from "node:path";
 import * as v from "valibot";
 import type { FileLock } from "../../base/file_lock.ts";
 import { takeFileLock } from "../../base/file_lock.ts";
+import { writePrivate } from "../../base/private_file.ts";
 import { TydfsError } from "../../wire/errors.ts";
 import { Natural } from "../../wire/ids.ts";
 import { quotePath } from "../../wire/names.ts";
-import { findStateText, makeStateDirectory, writeStateText } from "../state_files.ts";
+import { findStateText, makeStateDirectory } from "../state_files.ts";
 
 const CursorSchema = v.object({
   /** The number of the last event that is done with. */
@@ -76,7 +77,7 @@ export class CursorFile implements CursorStore {
 
   save({ seq, version }: Cursor): void {
     try {
-      writeStateText(this.path, JSON.stringify({ seq, version }) + "\n");
+      writePrivate(this.path, JSON.stringify({ seq, version }) + "\n");
     } catch (cause) {
       throw failure("write", this.path, cause);
     }
