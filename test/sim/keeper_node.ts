@@ -39,6 +39,8 @@ export class KeeperNode {
   id: string | undefined;
   /** Its own port table, as long as it runs. */
   ports: PortTable | undefined;
+  /** Has it tell the master once more what it has, as it does now and then. */
+  tellInventory: () => void = () => {};
   readonly #cluster: Cluster;
   readonly #streamers: number;
   #starts = 0;
@@ -184,6 +186,7 @@ export class KeeperNode {
         end();
       },
     });
+    this.tellInventory = () => void membership.join();
     bus.onReconnect(() => void membership.join());
     const settings = { onFailure: logFailure(log) };
     serve(

@@ -38,6 +38,7 @@ const QUIET_MS = 300_000;
 const LOOK_MS = 60_000;
 const CHECK_EVERY_MS = 1_000;
 const QUIET_EVERY_MS = 2_000;
+const INVENTORY_AFTER_MS = 40_000;
 
 let workPlace: { directory: string; empty: string } | undefined;
 let catalogs = 0;
@@ -105,7 +106,7 @@ export function play(seed: number): Verdict {
     nemesis.heal();
     const isDone = () => isOver() || workers.every(({ idle }) => idle);
     if (!time.runUntil(isDone, FINISH_MS)) cluster.violate("an operation does not end");
-    settleDown(cluster, checkers);
+    settleDown(cluster, checkers, keepers);
     const late = new Worker({ ...parts, name: "late", operations: 1 });
     if (!isOver()) {
       void late.lookAtAll();
@@ -145,10 +146,12 @@ function chooseFaults(dice: { next(): number }): Fault[] {
 }
 
 /** Waits until the cluster has nothing left to do. */
-function settleDown(cluster: Cluster, checkers: Checkers): void {
+function settleDown(cluster: Cluster, checkers: Checkers, keepers: readonly KeeperNode[]): void {
   const { time } = cluster;
   const endMs = time.nowMs + QUIET_MS;
   let unrest = checkers.unrest();
+  // A copy whose report was lost is known by the next inventory only.
+  time.after(INVENTORY_AFTER_MS, () => keepers.forEach((keeper) => keeper.tellInventory()));
   while (unrest.length > 0 && time.nowMs < endMs && cluster.violations.length === 0) {
     time.runUntil(() => cluster.violations.length > 0, QUIET_EVERY_MS);
     unrest = checkers.unrest();
