@@ -27,6 +27,7 @@ const REPLICAS = `SELECT c.id, c.size, c.sums, c.refs, c.goal, c.copies, k.id AS
 const SHORT = "SELECT id FROM chunk WHERE refs > 0 AND copies = 0";
 const OF_VERSION = `${REPLICAS} JOIN extent e ON e.chunk = c.no JOIN inode i ON i.id = e.inode
   WHERE i.version = ?`;
+const IS_VERSION = "SELECT id FROM inode WHERE version = ?";
 const LEFTOVERS = `SELECT 'upload ' || id AS what FROM upload
   UNION ALL SELECT 'trash ' || path FROM trash`;
 
@@ -77,6 +78,9 @@ export class Checkers {
   /** A put was acknowledged: its chunks are on `min_copies` disks. */
   acknowledged(version: number): void {
     const { cluster } = this.#parts;
+    if (this.#database.query(IS_VERSION).get(version) === null) {
+      cluster.violate(`version ${version} was acknowledged, and is not in the catalog`);
+    }
     const copies = new Map<string, number>();
     for (const row of this.#rows(OF_VERSION, version)) {
       const isGood = this.#stateOf(row) !== "bad";
@@ -86,6 +90,15 @@ export class Checkers {
       if (count >= cluster.settings.min_copies) continue;
       cluster.violate(`a put was acknowledged with ${count} durable copies of chunk ${id}`);
     }
+  }
+
+  /** A keeper gave out a chunk: it is the file of that name, and no other. */
+  served(node: string, id: string, bytes: Uint8Array): void {
+    const keeper = this.#parts.keepers.find(({ name }) => name === node);
+    const path = `chunks/${id.slice(0, 2)}/${id.slice(2, 4)}/${id}`;
+    const there = keeper?.drive.find(path)?.bytes;
+    if (there !== undefined && Buffer.compare(there, bytes) === 0) return;
+    this.#parts.cluster.violate(`${node} gives out chunk ${id}, which it does not have like that`);
   }
 
   /** Every invariant of the catalog. */

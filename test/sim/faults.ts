@@ -139,11 +139,11 @@ export class Nemesis {
     const weather = {
       ...{ loss: share(0.3), double: share(0.3), reorder: this.#random.next() < 0.5 },
       ...{ late: share(0.4), lateMs: this.#random.next() < 0.2 ? 8_000 : 600 },
-      ...{ cut: share(0.4), stall: share(0.1), flip: share(0.3) },
+      ...{ cut: share(0.4), stall: share(0.1), flip: share(0.6) },
     };
     cluster.links.weather = weather;
     cluster.trace.note("NEMESIS", "WEATHER", JSON.stringify(weather));
-    cluster.time.after(500 + this.#random.next() * 5_000, () => {
+    cluster.time.after(500 + this.#random.next() * 8_000, () => {
       if (cluster.links.weather === weather) cluster.links.heal();
     });
   }

@@ -1,21 +1,24 @@
 /**
  * Runs simulated clusters: `bun test/sim/run.ts SEED` plays one seed and shows it;
- * `--seeds N [--from S] [--minutes M] [--jobs J]` plays many and shows what broke.
+ * `--seeds N [--from S] [--minutes M] [--jobs J] [--short] [--first]` plays many, and shows those
+ * that broke (in a line each, or only the first).
  */
 import { parseArgs } from "node:util";
 import type { Verdict } from "./scenario.ts";
 import { play } from "./scenario.ts";
 
+// The engine's own: a simulation puts another one in its place.
 const later = globalThis.setImmediate;
+const nextTurn = () => new Promise<void>((resolve) => void later(() => resolve()));
 
 /** Plays a seed outside all promises, and counts rejections that nobody has handled. */
 export async function playSeed(seed: number): Promise<Verdict> {
   const unhandled: unknown[] = [];
   const onUnhandled = (error: unknown) => void unhandled.push(error);
   process.on("unhandledRejection", onUnhandled);
-  const verdict = await new Promise<Verdict>((resolve) => later(() => resolve(play(seed))));
-  await new Promise((resolve) => later(resolve));
-  await new Promise((resolve) => later(resolve));
+  const verdict = await new Promise<Verdict>((resolve) => void later(() => resolve(play(seed))));
+  await nextTurn();
+  await nextTurn();
   process.off("unhandledRejection", onUnhandled);
   for (const error of unhandled) {
     if (error instanceof Error && error.name === "DeadProcess") continue;
@@ -25,7 +28,7 @@ export async function playSeed(seed: number): Promise<Verdict> {
   return verdict;
 }
 
-/** What a broken seed is told with. */
+/** What a broken seed is told with: the last events, what broke, and how to see it again. */
 export function wordsOf({ seed, violations, trace }: Verdict): string {
   return [
     ...trace,
@@ -36,76 +39,85 @@ export function wordsOf({ seed, violations, trace }: Verdict): string {
   ].join("\n");
 }
 
-interface Totals {
+interface Many {
+  first: number;
+  step: number;
   seeds: number;
-  broken: number[];
-  operations: number;
-  events: number;
+  endMs: number;
+  /** A line for each that breaks, in place of its events. */
+  short: boolean;
+  /** Stop at the first that breaks. */
+  stop: boolean;
 }
 
-async function playMany(
-  first: number,
-  step: number,
-  count: number,
-  endMs: number,
-  isVerbose: boolean,
-): Promise<Totals> {
-  const totals: Totals = { seeds: 0, broken: [], operations: 0, events: 0 };
-  for (let index = 0; index < count && performance.now() < endMs; index++) {
-    const verdict = await playSeed(first + index * step);
-    totals.seeds++;
-    totals.operations += verdict.operations;
-    totals.events += verdict.events;
+async function playMany({ first, step, seeds, endMs, short, stop }: Many): Promise<number> {
+  const startMs = performance.now();
+  const broken: number[] = [];
+  let [played, operations, events] = [0, 0, 0];
+  while (played < seeds && performance.now() < endMs && !(stop && broken.length > 0)) {
+    const verdict = await playSeed(first + played * step);
+    played++;
+    operations += verdict.operations;
+    events += verdict.events;
     if (verdict.violations.length === 0) continue;
-    totals.broken.push(verdict.seed);
-    if (isVerbose) console.log(wordsOf(verdict));
-    else console.log(`Seed ${verdict.seed} broke: ${verdict.violations[0]}`);
+    broken.push(verdict.seed);
+    console.log(short ? `Seed ${verdict.seed} broke: ${verdict.violations[0]}` : wordsOf(verdict));
   }
-  return totals;
+  const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
+  console.log(
+    `${played} seeds, ${operations} operations, ${events} events in ${seconds} s; ` +
+      `${broken.length} broke${broken.length === 0 ? "" : `: ${broken.slice(0, 50).join(" ")}`}`,
+  );
+  return broken.length > 0 ? 1 : 0;
+}
+
+async function playOne(seed: number): Promise<number> {
+  const verdict = await playSeed(seed);
+  const { violations, trace, events, operations, lastedMs, hash } = verdict;
+  console.log(violations.length > 0 ? wordsOf(verdict) : trace.join("\n"));
+  const seconds = Math.round(lastedMs / 1000);
+  console.log(`${events} events, ${operations} operations, ${seconds} s of time, hash ${hash}`);
+  return violations.length > 0 ? 1 : 0;
+}
+
+/** Shares the seeds among processes: each plays every `jobs`-th. */
+async function playInJobs(jobs: number, from: number, seeds: number): Promise<number> {
+  const shared = process.argv.slice(2).filter((_, index, all) =>
+    ![all[index], all[index - 1]].some((word) =>
+      ["--jobs", "--from", "--seeds"].includes(word ?? "")
+    )
+  );
+  const statuses = await Promise.all(Array.from({ length: jobs }, (_, index) => {
+    const own = Math.ceil((seeds - index) / jobs);
+    const part = ["--from", String(from + index), "--step", String(jobs)];
+    const count = Number.isFinite(own) ? ["--seeds", String(own)] : [];
+    const command = [process.execPath, import.meta.path, ...shared, ...part, ...count];
+    return Bun.spawn(command, { stdio: ["ignore", "inherit", "inherit"] }).exited;
+  }));
+  return Math.max(...statuses);
 }
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
-      seeds: { type: "string" },
+      seeds: { type: "string", default: "Infinity" },
       from: { type: "string", default: "1" },
-      minutes: { type: "string" },
-      jobs: { type: "string", default: "1" },
       step: { type: "string", default: "1" },
+      minutes: { type: "string", default: "Infinity" },
+      jobs: { type: "string", default: "1" },
       short: { type: "boolean", default: false },
+      first: { type: "boolean", default: false },
     },
   });
-  const endMs = values.minutes === undefined
-    ? Infinity
-    : performance.now() + Number(values.minutes) * 60_000;
   const [seed] = positionals;
-  if (seed !== undefined) {
-    const verdict = await playSeed(Number(seed));
-    console.log(verdict.violations.length > 0 ? wordsOf(verdict) : verdict.trace.join("\n"));
-    console.log(
-      `${verdict.events} events, ${verdict.operations} operations, ` +
-        `${Math.round(verdict.lastedMs / 1000)} s of virtual time, hash ${verdict.hash}`,
-    );
-    return verdict.violations.length > 0 ? 1 : 0;
-  }
-  const startMs = performance.now();
-  const count = Number(values.seeds ?? "Infinity");
-  const totals = await playMany(
-    Number(values.from),
-    Number(values.step),
-    count,
-    endMs,
-    !values.short,
-  );
-  const seconds = (performance.now() - startMs) / 1000;
-  console.log(
-    `${totals.seeds} seeds, ${totals.operations} operations, ${totals.events} events in ` +
-      `${seconds.toFixed(1)} s; broken: ${totals.broken.length} ${
-        totals.broken.slice(0, 50).join(" ")
-      }`,
-  );
-  return totals.broken.length > 0 ? 1 : 0;
+  if (seed !== undefined) return await playOne(Number(seed));
+  const [jobs, from, seeds] = [Number(values.jobs), Number(values.from), Number(values.seeds)];
+  if (jobs > 1) return await playInJobs(jobs, from, seeds);
+  return await playMany({
+    ...{ first: from, step: Number(values.step), seeds, short: values.short, stop: values.first },
+    endMs: performance.now() + Number(values.minutes) * 60_000,
+  });
 }
 
 if (import.meta.main) process.exitCode = await main();

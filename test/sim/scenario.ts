@@ -15,6 +15,7 @@ import { FAULTS, Nemesis } from "./faults.ts";
 import { explain, History } from "./history.ts";
 import { KeeperNode } from "./keeper_node.ts";
 import { MasterNode } from "./master_node.ts";
+import { probe } from "./prober.ts";
 import { Contents, Worker } from "./workload.ts";
 
 export interface Verdict {
@@ -94,8 +95,10 @@ export function play(seed: number): Verdict {
     const isUp = () => checkers.unrest().length === 0;
     if (!time.runUntil(isUp, START_MS)) cluster.violate("the cluster does not start");
     const nemesis = new Nemesis({ cluster, master, keepers, workers }, cluster.random("nemesis"));
-    nemesis.plan(chooseFaults(dice), randomInt(dice, 6), WORK_MS);
+    nemesis.plan(chooseFaults(dice), randomInt(dice, 7), WORK_MS);
     for (const worker of workers) worker.start();
+    const onServed = checkers.served.bind(checkers);
+    probe(cluster, cluster.random("prober"), onServed);
     const check = () => {
       checkers.always();
       if (cluster.violations.length === 0) time.after(CHECK_EVERY_MS, check);

@@ -45,6 +45,8 @@ const IDLE_MS = 30_000;
 export class Ports {
   readonly links: Links;
   readonly trace: Trace;
+  /** Hears of each PUT that arrives. */
+  onPut: (address: PortAddress, chunk: string) => void = () => {};
   readonly #listeners = new Map<string, Listener>();
 
   constructor(links: Links, trace: Trace) {
@@ -192,6 +194,17 @@ export class SimTransport implements ChunkTransport {
     return this.#pieces(answer, length, address, signal);
   }
 
+  /** A whole chunk as a keeper begins to give it out, over a link that bears it; or nothing. */
+  async whole(
+    address: PortAddress,
+    { chunk, ticket }: { chunk: string; ticket: string },
+  ): Promise<Uint8Array | undefined> {
+    const facts = { method: "GET", path: `/chunk/${chunk}`, headers: { [TICKET_HEADER]: ticket } };
+    const answer = await this.#fetch(address, facts, new AbortController().signal);
+    answer.call.finish();
+    return answer.status === 200 ? answer.body : undefined;
+  }
+
   #get(address: PortAddress, path: string, { ticket, signal }: ProgressRequest): Promise<Fetched> {
     return this.#fetch(
       address,
@@ -221,6 +234,7 @@ export class SimTransport implements ChunkTransport {
         call = new Call(this.#process, listener, this.#ports.links);
         listener.pending.add(call);
         call.broken.promise.catch(fail);
+        if (facts.method === "PUT") this.#ports.onPut(address, facts.path.slice("/chunk/".length));
         this.#serve(call, facts, resolve);
       });
     });
