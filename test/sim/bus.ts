@@ -29,6 +29,15 @@ interface Member {
   bus: SimBus;
 }
 
+interface Travel {
+  way: "up" | "down";
+  from: string;
+  to: string;
+  subject: string;
+}
+
+/** What is never sent twice: neither by NATS nor by the client (see `Trackers.ask`). */
+const ONCE = /\.rpc\.file\.(remove|rename)/;
 /** As in `NatsBus`. */
 const CONCURRENCY_DEFAULT = 64;
 const PAYLOAD_MAX = 1024 * 1024;
@@ -41,6 +50,8 @@ export class BusServer {
   readonly #links: Links;
   readonly #trace: Trace;
   readonly #buses = new Set<SimBus>();
+  /** Who hears a subject, as long as nobody comes or goes. */
+  readonly #heardBy = new Map<string, readonly Member[]>();
 
   constructor(time: VirtualTime, links: Links, trace: Trace) {
     this.#time = time;
@@ -55,7 +66,7 @@ export class BusServer {
   connect(process: SimProcess): SimBus {
     const bus = new SimBus(this, process, this.#time, this.#links, this.#trace);
     this.#buses.add(bus);
-    process.onKill(() => this.#buses.delete(bus));
+    process.onKill(() => this.forget(bus));
     bus.watchLink();
     return bus;
   }
@@ -63,13 +74,18 @@ export class BusServer {
   /** Ends a connection. */
   forget(bus: SimBus): void {
     this.#buses.delete(bus);
+    this.changed();
+  }
+
+  /** Somebody has come or gone. */
+  changed(): void {
+    this.#heardBy.clear();
   }
 
   /** Hands a message on; whether anybody listens. */
   route(subject: string, payload: Uint8Array, respond: (reply: Uint8Array) => void): boolean {
-    const parts = subject.split(".");
-    const members = [...this.#buses].flatMap((bus) => bus.members)
-      .filter(({ words }) => matches(words, parts));
+    const members = this.#heardBy.get(subject) ?? this.#listeners(subject);
+    this.#heardBy.set(subject, members);
     const groups = new Map<string, Member[]>();
     for (const member of members) {
       if (member.queue === undefined) {
@@ -83,6 +99,12 @@ export class BusServer {
       member?.bus.deliver(member, { subject, payload, respond });
     }
     return members.length > 0;
+  }
+
+  #listeners(subject: string): Member[] {
+    const parts = subject.split(".");
+    return [...this.#buses].flatMap((bus) => bus.members)
+      .filter(({ words }) => matches(words, parts));
   }
 }
 
@@ -141,7 +163,7 @@ export class SimBus implements Bus {
         resolve(reply);
       };
       this.#note("ask", subject);
-      this.#up(payload, () => {
+      this.#up(payload, subject, () => {
         const respond = (reply: Uint8Array) => this.#down(`reply ${subject}`, () => answer(reply));
         if (this.#server.route(subject, payload, respond)) return;
         const nobody = new TydfsError("unavailable", `Nobody answers "${subject}" now`);
@@ -152,7 +174,7 @@ export class SimBus implements Bus {
 
   publish(subject: string, payload: Uint8Array): void {
     if (this.#closed || !this.#connected) return;
-    this.#up(payload, () => this.#server.route(subject, payload, () => {}));
+    this.#up(payload, subject, () => this.#server.route(subject, payload, () => {}));
   }
 
   subscribe(subject: string, options: SubscribeOptions, handler: Handler): Subscription {
@@ -162,9 +184,11 @@ export class SimBus implements Bus {
       running: new Set(),
     };
     this.#members.push(member);
+    this.#server.changed();
     return {
       stop: async () => {
         this.#members = this.#members.filter((each) => each !== member);
+        this.#server.changed();
         await Promise.allSettled(member.running);
       },
     };
@@ -194,7 +218,7 @@ export class SimBus implements Bus {
       if (!this.#members.includes(member)) return;
       const { subject, payload } = message;
       const respond = (reply: Uint8Array) => {
-        if (!this.#closed) this.#up(reply, () => message.respond(reply));
+        if (!this.#closed) this.#up(reply, subject, () => message.respond(reply));
       };
       const task = member.limiter.run(async () => {
         if (this.process.alive) await member.handler({ subject, payload, respond });
@@ -212,12 +236,14 @@ export class SimBus implements Bus {
       this.#time.after(NOTICE_MS, () => {
         if (this.#isLinked() || !this.#connected) return;
         this.#connected = false;
+        this.#server.changed();
         this.#note("offline", "");
       });
     } else if (whole && !this.#connected) {
       this.#time.after(RECONNECT_MS, () => {
         if (!this.#isLinked() || this.#connected || this.#closed || !this.process.alive) return;
         this.#connected = true;
+        this.#server.changed();
         this.#note("online", "");
         for (const callback of this.#onReconnect) callback();
       });
@@ -230,24 +256,25 @@ export class SimBus implements Bus {
   }
 
   /** Sends to the server, which then does `arrive`. */
-  #up(payload: Uint8Array, arrive: () => void): void {
+  #up(payload: Uint8Array, subject: string, arrive: () => void): void {
     if (!this.process.alive || !this.#connected) return;
     if (payload.length > PAYLOAD_MAX) throw new Error("A message exceeds NATS's limit");
-    this.#travel("up", this.process.node, NATS, arrive);
+    this.#travel({ way: "up", from: this.process.node, to: NATS, subject }, arrive);
   }
 
   /** Brings something from the server to this process, which then does `arrive`. */
   #down(what: string, arrive: () => void): void {
-    this.#travel("down", NATS, this.process.node, () => {
+    this.#travel({ way: "down", from: NATS, to: this.process.node, subject: what }, () => {
       if (!this.process.alive || !this.#connected) return;
       this.#note("hear", what);
       arrive();
     });
   }
 
-  #travel(way: "up" | "down", from: string, to: string, arrive: () => void): void {
+  #travel({ way, from, to, subject }: Travel, arrive: () => void): void {
     const { weather } = this.#links;
-    for (let copies = this.#links.chance(weather.double) ? 2 : 1; copies > 0; copies--) {
+    const isDoubled = this.#links.chance(weather.double) && !ONCE.test(subject);
+    for (let copies = isDoubled ? 2 : 1; copies > 0; copies--) {
       if (this.#links.chance(weather.loss)) continue;
       let atMs = this.#time.nowMs + this.#links.delayMs();
       if (!weather.reorder) atMs = Math.max(atMs, this.#busyUntilMs[way]);

@@ -22,6 +22,7 @@ interface ReplicaRow {
   keeper: string;
 }
 
+const ID_CHARS = 32;
 const REPLICAS = `SELECT c.id, c.size, c.sums, c.refs, c.goal, c.copies, k.id AS keeper
   FROM replica r JOIN chunk c ON c.no = r.chunk JOIN keeper k ON k.number = r.keeper`;
 const SHORT = "SELECT id FROM chunk WHERE refs > 0 AND copies = 0";
@@ -138,9 +139,10 @@ export class Checkers {
     return this.#parts.keepers.flatMap(({ name, id, drive }) => [
       ...drive.walk("tmp").map((path) => `${name} has the temporary file ${path}`),
       ...drive.walk("chunks").filter((path) => {
-        const chunk = path.slice(path.lastIndexOf("/") + 1).slice(0, 32);
-        return !known.has(`${id}/${chunk}`) && !drive.damaged.has(path.replace(".json", "")) &&
-          !drive.damaged.has(path);
+        const chunk = path.slice(path.lastIndexOf("/") + 1).slice(0, ID_CHARS);
+        const place = path.replace(/\.json$/, "");
+        const isDamaged = drive.damaged.has(place) || drive.damaged.has(`${place}.json`);
+        return !known.has(`${id}/${chunk}`) && !isDamaged;
       }).map((path) => `${name} has the file ${path} that is on no record`),
     ]);
   }

@@ -1,5 +1,5 @@
 /**
- * Runs simulated clusters: `bun test/sim/run.ts SEED` plays one seed and shows it;
+ * Runs simulated clusters: `bun test/sim/run.ts SEED [--lines N]` plays one seed and shows it;
  * `--seeds N [--from S] [--minutes M] [--jobs J] [--short] [--first]` plays many, and shows those
  * that broke (in a line each, or only the first).
  */
@@ -12,11 +12,13 @@ const later = globalThis.setImmediate;
 const nextTurn = () => new Promise<void>((resolve) => void later(() => resolve()));
 
 /** Plays a seed outside all promises, and counts rejections that nobody has handled. */
-export async function playSeed(seed: number): Promise<Verdict> {
+export async function playSeed(seed: number, keptMax?: number): Promise<Verdict> {
   const unhandled: unknown[] = [];
   const onUnhandled = (error: unknown) => void unhandled.push(error);
   process.on("unhandledRejection", onUnhandled);
-  const verdict = await new Promise<Verdict>((resolve) => void later(() => resolve(play(seed))));
+  const verdict = await new Promise<Verdict>((resolve) => {
+    later(() => resolve(play(seed, keptMax)));
+  });
   await nextTurn();
   await nextTurn();
   process.off("unhandledRejection", onUnhandled);
@@ -71,8 +73,8 @@ async function playMany({ first, step, seeds, endMs, short, stop }: Many): Promi
   return broken.length > 0 ? 1 : 0;
 }
 
-async function playOne(seed: number): Promise<number> {
-  const verdict = await playSeed(seed);
+async function playOne(seed: number, keptMax: number): Promise<number> {
+  const verdict = await playSeed(seed, keptMax);
   const { violations, trace, events, operations, lastedMs, hash } = verdict;
   console.log(violations.length > 0 ? wordsOf(verdict) : trace.join("\n"));
   const seconds = Math.round(lastedMs / 1000);
@@ -107,11 +109,12 @@ async function main(): Promise<number> {
       minutes: { type: "string", default: "Infinity" },
       jobs: { type: "string", default: "1" },
       short: { type: "boolean", default: false },
+      lines: { type: "string", default: "240" },
       first: { type: "boolean", default: false },
     },
   });
   const [seed] = positionals;
-  if (seed !== undefined) return await playOne(Number(seed));
+  if (seed !== undefined) return await playOne(Number(seed), Number(values.lines));
   const [jobs, from, seeds] = [Number(values.jobs), Number(values.from), Number(values.seeds)];
   if (jobs > 1) return await playInJobs(jobs, from, seeds);
   return await playMany({

@@ -38,7 +38,7 @@ const FINISH_MS = 400_000;
 const QUIET_MS = 300_000;
 const LOOK_MS = 60_000;
 const CHECK_EVERY_MS = 1_000;
-const QUIET_EVERY_MS = 2_000;
+const QUIET_EVERY_MS = 1_000;
 const INVENTORY_AFTER_MS = 40_000;
 
 let workPlace: { directory: string; empty: string } | undefined;
@@ -66,12 +66,13 @@ function removeCatalog(path: string): void {
   for (const ending of ["", "-wal", "-shm"]) rmSync(path + ending, { force: true });
 }
 
-/** Plays the history of a seed. To be called from outside all promises: see `VirtualTime.settle`. */
-export function play(seed: number): Verdict {
+/** Plays the history of a seed, and keeps the last `keptMax` events for people. To be called from outside all promises: see `VirtualTime.settle`. */
+export function play(seed: number, keptMax?: number): Verdict {
   const dice = new Cluster(seed, {}).random("scenario");
   const keeperCount = 3 + randomInt(dice, 3);
   const replicas = 2 + randomInt(dice, 2);
   const cluster = new Cluster(seed, { replicas: String(replicas), min_copies: "2" });
+  cluster.trace.keptMax = keptMax ?? cluster.trace.keptMax;
   const restore = cluster.time.install();
   const catalogPath = newCatalog();
   const master = new MasterNode(cluster, catalogPath);
@@ -92,8 +93,7 @@ export function play(seed: number): Verdict {
   try {
     master.start();
     for (const keeper of keepers) keeper.start();
-    const isUp = () => checkers.unrest().length === 0;
-    if (!time.runUntil(isUp, START_MS)) cluster.violate("the cluster does not start");
+    settleDown(cluster, checkers, START_MS);
     const nemesis = new Nemesis({ cluster, master, keepers, workers }, cluster.random("nemesis"));
     nemesis.plan(chooseFaults(dice), randomInt(dice, 7), WORK_MS);
     for (const worker of workers) worker.start();
@@ -109,7 +109,9 @@ export function play(seed: number): Verdict {
     nemesis.heal();
     const isDone = () => isOver() || workers.every(({ idle }) => idle);
     if (!time.runUntil(isDone, FINISH_MS)) cluster.violate("an operation does not end");
-    settleDown(cluster, checkers, keepers);
+    // A copy whose report was lost is known by the next inventory only.
+    time.after(INVENTORY_AFTER_MS, () => keepers.forEach((keeper) => keeper.tellInventory()));
+    settleDown(cluster, checkers, QUIET_MS);
     const late = new Worker({ ...parts, name: "late", operations: 1 });
     if (!isOver()) {
       void late.lookAtAll();
@@ -149,16 +151,14 @@ function chooseFaults(dice: { next(): number }): Fault[] {
 }
 
 /** Waits until the cluster has nothing left to do. */
-function settleDown(cluster: Cluster, checkers: Checkers, keepers: readonly KeeperNode[]): void {
-  const { time } = cluster;
-  const endMs = time.nowMs + QUIET_MS;
+function settleDown(cluster: Cluster, checkers: Checkers, withinMs: number): void {
+  const { time, violations } = cluster;
+  const endMs = time.nowMs + withinMs;
   let unrest = checkers.unrest();
-  // A copy whose report was lost is known by the next inventory only.
-  time.after(INVENTORY_AFTER_MS, () => keepers.forEach((keeper) => keeper.tellInventory()));
-  while (unrest.length > 0 && time.nowMs < endMs && cluster.violations.length === 0) {
-    time.runUntil(() => cluster.violations.length > 0, QUIET_EVERY_MS);
+  while (unrest.length > 0 && time.nowMs < endMs && violations.length === 0) {
+    time.runUntil(() => violations.length > 0, QUIET_EVERY_MS);
     unrest = checkers.unrest();
   }
-  if (unrest.length === 0 || cluster.violations.length > 0) return;
+  if (unrest.length === 0 || violations.length > 0) return;
   cluster.violate(`the cluster does not come to rest: ${unrest.slice(0, 10).join("; ")}`);
 }

@@ -3,10 +3,9 @@
  * which two runs of one seed must have in common.
  */
 
-/** Lines that are kept. */
-const KEPT_MAX = 240;
-
 export class Trace {
+  /** Lines that are kept. */
+  keptMax = 240;
   readonly #nowMs: () => number;
   readonly #startMs: number;
   readonly #lines: string[] = [];
@@ -23,7 +22,7 @@ export class Trace {
     const time = ((this.#nowMs() - this.#startMs) / 1000).toFixed(4);
     const line = `${time.padStart(10)} ${place.padEnd(10)} ${event.padEnd(10)} ${detail}`;
     this.#hash = Bun.hash.xxHash3(line, this.#hash);
-    this.#lines[this.#count++ % KEPT_MAX] = line;
+    this.#lines[this.#count++ % this.keptMax] = line;
   }
 
   /** Events so far. */
@@ -38,10 +37,10 @@ export class Trace {
 
   /** The last events, the oldest first. */
   lines(): string[] {
-    const start = Math.max(0, this.#count - KEPT_MAX);
+    const start = Math.max(0, this.#count - this.keptMax);
     return Array.from(
       { length: this.#count - start },
-      (_, index) => this.#lines[(start + index) % KEPT_MAX] ?? "",
+      (_, index) => this.#lines[(start + index) % this.keptMax] ?? "",
     );
   }
 }

@@ -260,6 +260,7 @@ export class SimTransport implements ChunkTransport {
     listener.answer(request, control).then(async (response) => {
       const { status } = response;
       const body = await response.bytes();
+      if (call.over) return;
       if (method === "PUT") trace.note(node, "answers", `${path} ${status}`);
       if (cutAnswer) return call.breakOff("the connection was reset");
       // Short answers lie in the socket's buffer; a stream that nobody takes ends for idleness.
