@@ -28,7 +28,8 @@ const REPLICAS = `SELECT c.id, c.size, c.sums, c.refs, c.goal, c.copies, k.id AS
 const SHORT = "SELECT id FROM chunk WHERE refs > 0 AND copies = 0";
 const OF_VERSION = `${REPLICAS} JOIN extent e ON e.chunk = c.no JOIN inode i ON i.id = e.inode
   WHERE i.version = ?`;
-const IS_VERSION = "SELECT id FROM inode WHERE version = ?";
+const IS_VERSION = `SELECT version FROM inode WHERE version = ?1
+  UNION SELECT version FROM committed WHERE version = ?1`;
 const LEFTOVERS = `SELECT 'upload ' || id AS what FROM upload
   UNION ALL SELECT 'trash ' || path FROM trash`;
 

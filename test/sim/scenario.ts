@@ -39,7 +39,7 @@ const QUIET_MS = 300_000;
 const LOOK_MS = 60_000;
 const CHECK_EVERY_MS = 1_000;
 const QUIET_EVERY_MS = 1_000;
-const INVENTORY_AFTER_MS = 40_000;
+const INVENTORY_EVERY_MS = 40_000;
 
 let workPlace: { directory: string; empty: string } | undefined;
 let catalogs = 0;
@@ -109,8 +109,7 @@ export function play(seed: number, keptMax?: number): Verdict {
     nemesis.heal();
     const isDone = () => isOver() || workers.every(({ idle }) => idle);
     if (!time.runUntil(isDone, FINISH_MS)) cluster.violate("an operation does not end");
-    // A copy whose report was lost is known by the next inventory only.
-    time.after(INVENTORY_AFTER_MS, () => keepers.forEach((keeper) => keeper.tellInventory()));
+    tellInventories(cluster, keepers);
     settleDown(cluster, checkers, QUIET_MS);
     const late = new Worker({ ...parts, name: "late", operations: 1 });
     if (!isOver()) {
@@ -148,6 +147,14 @@ function chooseFaults(dice: { next(): number }): Fault[] {
     { length: count },
     () => FAULTS[Math.floor(dice.next() * FAULTS.length)] ?? "kill-keeper",
   );
+}
+
+/** A copy whose report was lost, or came too late, is known by a later inventory only. */
+function tellInventories(cluster: Cluster, keepers: readonly KeeperNode[]): void {
+  cluster.time.after(INVENTORY_EVERY_MS, () => {
+    for (const keeper of keepers) keeper.tellInventory();
+    tellInventories(cluster, keepers);
+  });
 }
 
 /** Waits until the cluster has nothing left to do. */
