@@ -38,6 +38,7 @@ interface Listener {
 
 /** A piece of a body is no larger. */
 const PIECE_BYTES = 256 * 1024;
+const CHUNK_PREFIX = "/chunk/";
 /** As in `Streamer`. */
 const IDLE_MS = 30_000;
 
@@ -47,6 +48,8 @@ export class Ports {
   readonly trace: Trace;
   /** Hears of each PUT that arrives. */
   onPut: (address: PortAddress, chunk: string) => void = () => {};
+  /** Hears what a machine gives out when it is asked for a whole chunk. */
+  onServed: (node: string, chunk: string, bytes: Uint8Array) => void = () => {};
   readonly #listeners = new Map<string, Listener>();
 
   constructor(links: Links, trace: Trace) {
@@ -194,15 +197,14 @@ export class SimTransport implements ChunkTransport {
     return this.#pieces(answer, length, address, signal);
   }
 
-  /** A whole chunk as a keeper begins to give it out, over a link that bears it; or nothing. */
+  /** Asks for a whole chunk, and does nothing with it. */
   async whole(
     address: PortAddress,
     { chunk, ticket }: { chunk: string; ticket: string },
-  ): Promise<Uint8Array | undefined> {
+  ): Promise<void> {
     const facts = { method: "GET", path: `/chunk/${chunk}`, headers: { [TICKET_HEADER]: ticket } };
     const answer = await this.#fetch(address, facts, new AbortController().signal);
     answer.call.finish();
-    return answer.status === 200 ? answer.body : undefined;
   }
 
   #get(address: PortAddress, path: string, { ticket, signal }: ProgressRequest): Promise<Fetched> {
@@ -234,7 +236,9 @@ export class SimTransport implements ChunkTransport {
         call = new Call(this.#process, listener, this.#ports.links);
         listener.pending.add(call);
         call.broken.promise.catch(fail);
-        if (facts.method === "PUT") this.#ports.onPut(address, facts.path.slice("/chunk/".length));
+        if (facts.method === "PUT") {
+          this.#ports.onPut(address, facts.path.slice(CHUNK_PREFIX.length));
+        }
         this.#serve(call, facts, resolve);
       });
     });
@@ -261,6 +265,8 @@ export class SimTransport implements ChunkTransport {
       const { status } = response;
       const body = await response.bytes();
       if (call.over) return;
+      const isWhole = method === "GET" && status === 200 && path.startsWith(CHUNK_PREFIX);
+      if (isWhole) this.#ports.onServed(node, path.slice(CHUNK_PREFIX.length), body);
       if (method === "PUT") trace.note(node, "answers", `${path} ${status}`);
       if (cutAnswer) return call.breakOff("the connection was reset");
       // Short answers lie in the socket's buffer; a stream that nobody takes ends for idleness.
