@@ -6,6 +6,7 @@
  */
 import { AssertionError } from "../base/assert.ts";
 import type { Clock } from "../base/clock.ts";
+import { forEachLimited } from "../base/limit.ts";
 import type { Random } from "../base/random.ts";
 import { randomHex } from "../base/random.ts";
 import { hasCode, TydfsError } from "../wire/errors.ts";
@@ -53,6 +54,7 @@ export type ChunkState = "good" | "corrupt" | "missing";
 
 /** Sizes of chunks that a thread remembers, so that serving reads no sidecar each time. */
 const SIZES_MAX = 16_384;
+const SYNCS_AT_ONCE = 8;
 
 export class ChunkStore {
   readonly #options: ChunkStoreOptions;
@@ -223,15 +225,28 @@ export class ChunkStore {
   }
 
   /**
-   * The chunks behind `after` in id order, `limit` at most. Throws `unavailable` when the disk
-   * can't be read now: a page with gaps would count as chunks that are lost.
+   * The chunks behind `after` in id order, `limit` at most, all of them durable. Throws
+   * `unavailable` when the disk can't be read now: a page with gaps would count as chunks that are
+   * lost.
    */
   async inventory(after: string, limit: number): Promise<InventoryPage> {
     try {
-      return await readInventory(this.#options.disk, after, limit);
+      const page = await readInventory(this.#options.disk, after, limit);
+      await this.#syncNames(page.chunks.map(([id]) => id));
+      return page;
     } catch (error) {
       throw unavailable("Cannot list the chunks now", error);
     }
+  }
+
+  /**
+   * Makes the names of chunks durable. One that is landing now, or was when a process before this
+   * one died, may not be yet: the master would count on a copy that a power loss takes.
+   */
+  async #syncNames(ids: readonly string[]): Promise<void> {
+    const shelves = new Set(ids.flatMap((id) => [shelfOf(id), aisleOf(id)]));
+    const places = shelves.size === 0 ? [] : [...shelves, CHUNKS];
+    await forEachLimited(places, SYNCS_AT_ONCE, (path) => this.#host.directories.sync(path));
   }
 
   /** Undefined only when there is no sidecar, or when what lies there is none. */

@@ -214,3 +214,20 @@ test("inventory gives every id in order, whatever the size of a page", async () 
     { numRuns: 15 },
   );
 });
+
+// A process that died between the rename and the sync leaves names that a power loss takes.
+test("inventory makes the names durable that it tells", async () => {
+  const synced: string[] = [];
+  using world = await openWorld((disk) => ({
+    syncDirectory: (path) => {
+      synced.push(path);
+      return disk.syncDirectory(path);
+    },
+  }));
+  const { facts, bytes } = makeChunk(1000);
+  await landBytes(world.store, world.disk, facts, bytes);
+  synced.splice(0);
+  expect((await world.sibling.inventory("", 10)).chunks.length).toBe(1);
+  const [aisle, shelf] = [facts.chunk.slice(0, 2), facts.chunk.slice(2, 4)];
+  expect(synced.sort()).toEqual(["chunks", `chunks/${aisle}`, `chunks/${aisle}/${shelf}`]);
+});
