@@ -153,6 +153,11 @@ export class TestCluster {
     return exit;
   }
 
+  /** Sends a signal to the master without waiting for its end. */
+  signalMaster(signal: NodeJS.Signals): void {
+    this.#master?.kill(signal);
+  }
+
   /** Resolves with the exit status when the master has ended, by itself or not. */
   async masterEnd(): Promise<number> {
     return await this.#master?.exited ?? 0;

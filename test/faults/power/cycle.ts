@@ -12,6 +12,16 @@ import { findTorn } from "./torn.ts";
 /** Whose power is lost. */
 export type Victims = "keeper" | "master" | "all";
 
+/** When the power goes: under load at any moment or at a named step, or right after an answer. */
+export type Occasion = "moment" | "step" | "answer";
+export const OCCASIONS: readonly Occasion[] = ["moment", "step", "answer"];
+
+export interface CycleOptions {
+  occasions: readonly Occasion[];
+  /** A file that can't be read for so long counts as lost. */
+  patienceMs: number;
+}
+
 export interface CycleReport {
   victims: Victims;
   /** The step or the moment at which the power went. */
@@ -31,11 +41,20 @@ const IMAGE_BYTES = 768 * 2 ** 20;
 const SETTINGS = { TYDFS_CHUNK_SIZE: "1MiB", TYDFS_RESERVE: "32MiB" };
 /** A step that is not reached by then is cut where it is. */
 const STEP_MS = 4_000;
+const PASSES_MAX = 8;
+/** What is busy or away is not waited for long. */
+const WAIT_MS = 2_000;
 const LOAD_MIN_MS = 150;
 const LOAD_MORE_MS = 900;
 
 const KEEPER_STEPS = ["arrived", "written", "synced", "renamed", "durable", "reported"];
 const MASTER_STEPS = ["report.received", "commit.before", "commit.after", "begin.opened"];
+
+/** How the moment of the cut is waited for. */
+interface Arming {
+  at: string;
+  reached: (client: TydfsClient) => Promise<unknown>;
+}
 
 export class PowerCluster {
   readonly #cluster: TestCluster;
@@ -67,17 +86,21 @@ export class PowerCluster {
   }
 
   /** Loads the cluster, cuts the power of `victims`, restores it, and looks what is there. */
-  async cycle(victims: Victims): Promise<CycleReport> {
+  async cycle(victims: Victims, options: CycleOptions): Promise<CycleReport> {
     const startedMs = performance.now();
     const load = this.#load;
     const before = { acknowledged: load.acknowledged, doubtful: load.doubtful };
     const k = 1 + Math.floor(this.#random() * KEEPERS.length);
-    const { at, ended } = await this.#arm(victims, k);
-    const client = await TydfsClient.connect({ url: this.#cluster.clientUrl, waitMs: 2_000 });
+    const occasion = this.#pick(options.occasions) ?? "moment";
+    const { at, reached } = await this.#arm(occasion, victims, k);
+    const client = await TydfsClient.connect({ url: this.#cluster.clientUrl, waitMs: WAIT_MS });
     const stop = new AbortController();
-    const loading = load.run(client, stop.signal);
-    await ended();
+    const loading = occasion === "answer" ? Promise.resolve() : load.run(client, stop.signal);
+    await reached(client);
     const images = this.#imagesOf(victims, k);
+    // Nobody may go on for an instant on a dead disk: a sync that is under way while a file system
+    // is shut down may end well without having been one.
+    this.#freeze(victims, k);
     DiskImage.cutPower(images);
     await this.#kill(victims, k);
     // With a keeper gone the work must go on; without a master it can't.
@@ -86,9 +109,9 @@ export class PowerCluster {
     await loading;
     await client.close().catch(() => {});
     for (const image of images) image.restorePower();
-    const torn = KEEPERS.flatMap((number) => findTorn(this.#cluster.keeperDir(number)));
+    const torn = images.flatMap(({ point }) => findTorn(point));
     await this.#startRoles(victims, k);
-    const lost = await this.#check();
+    const lost = await this.#check(options.patienceMs);
     return {
       ...{ victims, at, lost, torn },
       acknowledged: load.acknowledged - before.acknowledged,
@@ -113,29 +136,34 @@ export class PowerCluster {
   }
 
   /** Chooses when the power is to go; at a named step a role is started anew, armed. */
-  async #arm(victims: Victims, k: number): Promise<{ at: string; ended: () => Promise<unknown> }> {
+  async #arm(occasion: Occasion, victims: Victims, k: number): Promise<Arming> {
     const cluster = this.#cluster;
-    const pick = (steps: string[]) => steps[Math.floor(this.#random() * steps.length)];
-    const pass = 1 + Math.floor(this.#random() * 12);
-    const draw = this.#random();
-    if (draw < 0.4) {
-      const loadMs = Math.round(LOAD_MIN_MS + this.#random() * LOAD_MORE_MS);
-      return { at: `after ${loadMs} ms`, ended: () => Bun.sleep(loadMs) };
+    const pass = 1 + Math.floor(this.#random() * PASSES_MAX);
+    if (occasion === "answer") {
+      // Whatever comes later would make durable what went before: nothing does.
+      const reached = (client: TydfsClient) => this.#load.putSome(client, pass);
+      return { at: `after answer ${pass}`, reached };
     }
-    if (victims === "master" || victims === "all" && draw < 0.6) {
-      const step = `master.${pick(MASTER_STEPS)}`;
+    if (occasion === "moment") {
+      const loadMs = Math.round(LOAD_MIN_MS + this.#random() * LOAD_MORE_MS);
+      return { at: `after ${loadMs} ms`, reached: () => Bun.sleep(loadMs) };
+    }
+    if (victims === "master" || victims === "all" && this.#random() < 0.4) {
+      const step = `master.${this.#pick(MASTER_STEPS)}`;
       await cluster.killMaster("SIGTERM");
       await cluster.startMaster({ TYDFS_FAILPOINTS: `${step}=${pass}*kill` });
       await cluster.untilAlive(KEEPERS.length);
-      const ended = () => Promise.race([cluster.masterEnd(), Bun.sleep(STEP_MS)]);
-      return { at: `${step} ${pass}`, ended };
+      return { at: `${step} ${pass}`, reached: () => within(STEP_MS, cluster.masterEnd()) };
     }
-    const step = `keeper.put.${pick(KEEPER_STEPS)}`;
+    const step = `keeper.put.${this.#pick(KEEPER_STEPS)}`;
     await cluster.killKeeper(k, "SIGTERM");
     await cluster.startKeeper(k, { TYDFS_FAILPOINTS: `${step}=${pass}*kill` });
     await cluster.untilAlive(KEEPERS.length);
-    const ended = () => Promise.race([cluster.keeperEnd(k), Bun.sleep(STEP_MS)]);
-    return { at: `${step} ${pass}`, ended };
+    return { at: `${step} ${pass}`, reached: () => within(STEP_MS, cluster.keeperEnd(k)) };
+  }
+
+  #pick<T>(of: readonly T[]): T | undefined {
+    return of[Math.floor(this.#random() * of.length)];
   }
 
   #imagesOf(victims: Victims, k: number): DiskImage[] {
@@ -145,6 +173,12 @@ export class PowerCluster {
       all: [...this.#images.keys()],
     }[victims];
     return points.flatMap((point) => this.#images.get(point) ?? []);
+  }
+
+  #freeze(victims: Victims, k: number): void {
+    const keepers = victims === "all" ? KEEPERS : victims === "keeper" ? [k] : [];
+    for (const number of keepers) this.#cluster.signalKeeper(number, "SIGSTOP");
+    if (victims !== "keeper") this.#cluster.signalMaster("SIGSTOP");
   }
 
   async #kill(victims: Victims, k: number): Promise<void> {
@@ -164,14 +198,18 @@ export class PowerCluster {
     await cluster.untilAlive(KEEPERS.length);
   }
 
-  async #check(): Promise<string[]> {
-    const client = await TydfsClient.connect({ url: this.#cluster.clientUrl });
+  async #check(patienceMs: number): Promise<string[]> {
+    const client = await TydfsClient.connect({ url: this.#cluster.clientUrl, waitMs: WAIT_MS });
     try {
-      return await this.#load.check(client);
+      return await this.#load.check(client, patienceMs);
     } finally {
       await client.close();
     }
   }
+}
+
+async function within(timeMs: number, event: Promise<unknown>): Promise<void> {
+  await Promise.race([event, Bun.sleep(timeMs)]);
 }
 
 /** Ends what runs from a disk that has lost its power: the nats-server of a killed master. */

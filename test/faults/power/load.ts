@@ -14,6 +14,7 @@ const ABSENT: Version = "absent";
 const WRITERS = 6;
 /** Files beyond this are removed, the oldest first, so that disks of any size last. */
 const FILES_MAX = 40;
+const HISTORY_MAX = 4;
 const SIZES_BYTES = [0, 1, 4_000, 300_000, 2 ** 20, 2 ** 20 + 1, 3_500_000];
 
 /** Numbers from a seed (mulberry32, Tommy Ettinger). */
@@ -31,6 +32,8 @@ export class Load {
   readonly #random: () => number;
   /** The versions that a path may have now. */
   readonly #possible = new Map<string, Set<Version>>();
+  /** What became of each path's latest changes, for people who look for the reason of a loss. */
+  readonly #history = new Map<string, string[]>();
   #acknowledged = 0;
   #doubtful = 0;
 
@@ -55,14 +58,28 @@ export class Load {
     await Promise.all(writers);
   }
 
-  /** Compares the cluster with the model; returns a line for each loss. */
-  async check(client: TydfsClient): Promise<string[]> {
+  /** Puts `count` files, one after the other. Nothing is under way when it resolves. */
+  async putSome(client: TydfsClient, count: number): Promise<void> {
+    const { signal } = new AbortController();
+    for (let n = 0; n < count; n++) {
+      await this.#change(client, `/0/${makeId(systemRandom)}`, false, signal);
+    }
+  }
+
+  /**
+   * Compares the cluster with the model; returns a line for each loss, up to the first file that
+   * can't be read within `patienceMs`.
+   */
+  async check(client: TydfsClient, patienceMs: number): Promise<string[]> {
     const losses: string[] = [];
     for (const [path, possible] of this.#possible) {
-      const found = await read(client, path);
+      const signal = AbortSignal.timeout(patienceMs);
+      const found = await read(client, path, signal);
       if (!possible.has(found)) {
-        losses.push(`${path}: ${found}, which is none of ${[...possible].join(", ")}`);
+        const history = this.#history.get(path)?.join("; ") ?? "";
+        losses.push(`${path}: ${found}, but after ${history}`);
         this.#possible.set(path, new Set([found]));
+        if (signal.aborted) return losses;
       }
     }
     for await (const { path, kind } of client.list("/", { recursive: true })) {
@@ -97,17 +114,27 @@ export class Load {
     const version = bytes === undefined ? ABSENT : versionOf(bytes);
     // From before its first byte is sent until it is acknowledged, it may be there or not.
     this.#possible.set(path, new Set([...before, version]));
+    const startMs = performance.now();
+    const note = (end: string) => this.#note(path, `${version} (${startMs.toFixed(0)} ${end})`);
     try {
       if (bytes === undefined) await removeOnce(client, path, signal);
       else await client.putMemory(bytes, path, { signal });
       this.#acknowledged++;
+      note("acknowledged");
       if (version === ABSENT) this.#possible.delete(path);
       else this.#possible.set(path, new Set([version]));
       return true;
-    } catch {
+    } catch (error) {
       this.#doubtful++;
+      note(error instanceof Error ? error.message : String(error));
       return false;
     }
+  }
+
+  #note(path: string, event: string): void {
+    const events = this.#history.get(path) ?? [];
+    events.push(`${event} at ${performance.now().toFixed(0)} ms`);
+    this.#history.set(path, events.slice(-HISTORY_MAX));
   }
 
   #bytes(): Uint8Array {
@@ -132,10 +159,10 @@ function versionOf(bytes: Uint8Array): Version {
   return `${bytes.length} bytes ${Bun.hash.xxHash3(bytes).toString(16)}`;
 }
 
-async function read(client: TydfsClient, path: string): Promise<Version> {
+async function read(client: TydfsClient, path: string, signal: AbortSignal): Promise<Version> {
   const pieces: Uint8Array[] = [];
   try {
-    for await (const piece of client.read(path)) pieces.push(piece.slice());
+    for await (const piece of client.read(path, { signal })) pieces.push(piece.slice());
     return versionOf(Buffer.concat(pieces));
   } catch (error) {
     if (hasCode(error, "not-found")) return ABSENT;

@@ -4,7 +4,7 @@
  */
 import { parseArgs } from "node:util";
 import type { FileSystem } from "./disk_image.ts";
-import { type CycleReport, PowerCluster, type Victims } from "./cycle.ts";
+import { type CycleReport, OCCASIONS, PowerCluster, type Victims } from "./cycle.ts";
 import { seededRandom } from "./load.ts";
 
 const HELP = `Usage: bun test/faults/power/run.ts [options]
@@ -14,6 +14,7 @@ Options:
   --seed S            where the draws begin (1)
   --fs ext4|xfs       the file system of all disks; both in turn unless given
   --what WHO          keeper, master or all; each in turn unless given
+  --at WHEN           moment, step (a named one) or answer; any unless given
   --until-loss        end with status 0 at the first loss, and 1 when there was none
   --help              this text
 
@@ -21,6 +22,9 @@ TYDFS_BINARY names the binary, dist/tydfs unless set.`;
 
 const FILE_SYSTEMS: readonly FileSystem[] = ["ext4", "xfs"];
 const VICTIMS: readonly Victims[] = ["all", "keeper", "master"];
+/** A client tries for 30 s to read what it can't; who waits for a loss need not wait for that. */
+const PATIENCE_MS = 45_000;
+const PATIENCE_FOR_LOSS_MS = 4_000;
 const INSIDE = "TYDFS_TEST_NAMESPACE";
 
 function parse() {
@@ -30,17 +34,21 @@ function parse() {
       seed: { type: "string", default: "1" },
       fs: { type: "string" },
       what: { type: "string" },
+      at: { type: "string" },
       "until-loss": { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
   });
   const fileSystems = FILE_SYSTEMS.filter((name) => (values.fs ?? name) === name);
   const victims = VICTIMS.filter((name) => (values.what ?? name) === name);
+  const occasions = OCCASIONS.filter((name) => (values.at ?? name) === name);
   const [cycles, seed] = [Number(values.cycles), Number(values.seed)];
-  const isWrong = fileSystems.length * victims.length === 0 || !(cycles > 0) || Number.isNaN(seed);
+  const untilLoss = values["until-loss"];
+  const isWrong = fileSystems.length * victims.length * occasions.length === 0 || !(cycles > 0) ||
+    Number.isNaN(seed);
   return {
-    ...{ fileSystems, victims, cycles, seed },
-    untilLoss: values["until-loss"],
+    ...{ fileSystems, victims, occasions, cycles, seed, untilLoss },
+    patienceMs: untilLoss ? PATIENCE_FOR_LOSS_MS : PATIENCE_MS,
     help: values.help || isWrong,
     status: isWrong ? 2 : 0,
   };
@@ -62,7 +70,7 @@ async function main(): Promise<number> {
     try {
       for (let cycle = 0; cycle < count; cycle++) {
         const victims = options.victims[cycle % options.victims.length] ?? "all";
-        const report = await cluster.cycle(victims);
+        const report = await cluster.cycle(victims, options);
         reports.push(report);
         print(reports.length, fileSystem, report);
         if (options.untilLoss && report.lost.length > 0) return 0;
