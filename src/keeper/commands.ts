@@ -4,6 +4,7 @@
  * command can be repeated; a stale master's is refused, and so is a delete that comes too late.
  */
 import type { Clock } from "../base/clock.ts";
+import { failpoint } from "../base/failpoint.ts";
 import { forEachLimited } from "../base/limit.ts";
 import type { Log } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
@@ -77,6 +78,7 @@ export function serveCommands(options: CommandOptions): Subscription[] {
         if (isLate()) return;
         try {
           await store.remove(chunk);
+          await failpoint("keeper.delete.removed");
           gone.push(chunk);
         } catch (error) {
           log.warn("Cannot remove a chunk", { chunk, error });

@@ -5,6 +5,7 @@
  * record.
  */
 import type { Clock } from "../base/clock.ts";
+import { failpoint } from "../base/failpoint.ts";
 import type { Log } from "../base/log.ts";
 import type { Journal, Operation, PolicyFacts, ResultOf } from "../catalog/operation.ts";
 import type { CatalogReader } from "../catalog/reader.ts";
@@ -120,6 +121,7 @@ export class Reports {
    */
   async stored(request: StoredRequest, keeper: string): Promise<{ committed?: Committed }> {
     const { clock } = this.#options;
+    await failpoint("master.report.received");
     const ticket = this.#ticketOf(request);
     const known = ticket === undefined ? request.keepers : ticket.hops.map((hop) => hop.keeper);
     if (!request.keepers.includes(keeper) || !request.keepers.every((id) => known.includes(id))) {

@@ -4,6 +4,7 @@
  * needs undoing when a client vanishes.
  */
 import { formatSize, MIB } from "../../base/bytes.ts";
+import { failpoint } from "../../base/failpoint.ts";
 import type { FileFacts } from "../../catalog/operation.ts";
 import type { UploadRecord } from "../../catalog/upload_reader.ts";
 import { formatLabels } from "../../wire/labels.ts";
@@ -86,6 +87,7 @@ export async function begin(desk: Desk, request: UploadBeginRequest): Promise<Up
     const wished = policy === undefined ? {} : { policy };
     const takingOver = resume ? { resume: { idleBeforeMs, ...wished } } : {};
     const { resumedBytes } = await desk.journal.submit({ ...operation, ...takingOver });
+    await failpoint("master.begin.opened");
     return { ...reply, resumedBytes: Math.min(resumedBytes, request.sizeBytes ?? Infinity) };
   }
   const order: CommitOrder = { mode, mtimeMs, owner, exclusive, ...asked };
@@ -98,6 +100,7 @@ export async function begin(desk: Desk, request: UploadBeginRequest): Promise<Up
       throw error;
     }
   }
+  await failpoint("master.begin.opened");
   return { ...reply, placement };
 }
 
