@@ -1,7 +1,7 @@
 /**
- * Runs all tests: first everything but test/cluster in one `bun test`, then each cluster test file
- * in a process of its own, one after the other (they start whole clusters, and bun kills the
- * children of a file that times out).
+ * Runs all tests: first everything but test/cluster and test/faults in one `bun test`, then each
+ * file of these in a process of its own, one after the other (they start whole clusters, and bun
+ * kills the children of a file that times out).
  *
  * Nothing passes silently: a file without tests, a skipped test and a process that dies count as
  * failures.
@@ -19,7 +19,7 @@ const processTimeoutMs = 30 * 60_000;
 const help = `Usage: bun test/run.ts [options]
 
 Options:
-  --unit           leave out test/cluster
+  --unit           leave out test/cluster and test/faults
   --only PATTERN   only files whose path contains PATTERN
   --help           this text`;
 
@@ -46,7 +46,7 @@ async function main(): Promise<number> {
   const only = values.only ?? "";
   const files = [...new Bun.Glob("test/**/*.test.ts").scanSync({ cwd: root })].sort()
     .filter((file) => file.includes(only));
-  const isCluster = (file: string) => file.startsWith("test/cluster/");
+  const isCluster = (file: string) => /^test\/(cluster|faults)\//.test(file);
   const unitFiles = files.filter((file) => !isCluster(file));
   const clusterFiles = values.unit === true ? [] : files.filter(isCluster);
 

@@ -44,6 +44,11 @@ export class ClientPool {
     return this.#at(number).kill();
   }
 
+  /** The process of a client, 0 while it has none. */
+  pid(number: number): number {
+    return this.#at(number).pid;
+  }
+
   /** Ends all of them. */
   stop(): void {
     for (const client of this.#clients) client.kill();
@@ -88,6 +93,10 @@ class Client {
     });
   }
 
+  get pid(): number {
+    return this.#child?.pid ?? 0;
+  }
+
   /** Returns the id of the process that was killed, 0 for none. */
   kill(): number {
     const pid = this.#child?.pid ?? 0;
@@ -96,9 +105,9 @@ class Client {
   }
 
   #spawn(): Child {
-    const { hosts, dir } = this.#cluster.options;
+    const { hosts, dir, binary } = this.#cluster.options;
     const script = join(import.meta.dir, "client_process.ts");
-    const command = [process.execPath, script, join(dir, "scratch")];
+    const command = [process.execPath, script, join(dir, "scratch"), binary];
     const child = Bun.spawn([...hosts.enter(this.#cluster.client), ...command], {
       env: { ...process.env, PATH, TYDFS_URL: this.#cluster.clientUrl },
       stdin: "pipe",

@@ -24,8 +24,8 @@ export interface Order {
   /** What is put. */
   name?: string;
   sizeBytes?: number;
-  /** How it is put or got: from and to memory, a stream, a local file. */
-  how?: "memory" | "stream" | "file";
+  /** How it is put or got: from and to memory, a stream, a local file, or by a command. */
+  how?: "memory" | "stream" | "file" | "command";
   timeoutMs: number;
 }
 
@@ -44,6 +44,15 @@ export interface Answer {
 }
 
 const scratch = process.argv[2] ?? ".";
+const binary = process.argv[3] ?? "tydfs";
+/** What a command's exit status stands for; 1 and what is not here is nothing to expect. */
+const CODES: Readonly<Record<number, string>> = {
+  3: "not-found",
+  5: "timeout",
+  6: "busy",
+  7: "lost",
+  8: "expired",
+};
 const url = process.env["TYDFS_URL"] ?? "";
 let connected: Promise<TydfsClient> | undefined;
 
@@ -80,6 +89,7 @@ async function perform(
 ): Promise<Partial<Answer>> {
   const { path, to = "" } = order;
   const options = { signal };
+  if (order.how === "command") return await command(order, signal);
   switch (order.kind) {
     case "put":
       return await put(client, order, signal);
@@ -158,6 +168,33 @@ async function sum(pieces: AsyncIterable<Uint8Array>): Promise<Partial<Answer>> 
   return { sizeBytes: summer.sizeBytes, digest: summer.digest() };
 }
 
+/** The same by a command of its own, which dies with this process. */
+async function command(order: Order, signal: AbortSignal): Promise<Partial<Answer>> {
+  const local = localFile(order.id);
+  try {
+    if (order.kind === "put") {
+      writeContent(local, new Content(order.name ?? "", order.sizeBytes ?? 0));
+      return { value: await runCommand(["put", "--wait", "8s", local, order.path], signal) };
+    }
+    if (order.kind === "remove") return { value: await runCommand(["rm", order.path], signal) };
+    await runCommand(["get", "--wait", "8s", order.path, local], signal);
+    return await sum(Bun.file(local).stream());
+  } finally {
+    rmSync(local, { force: true });
+  }
+}
+
+async function runCommand(args: string[], signal: AbortSignal): Promise<string> {
+  const child = Bun.spawn(["setpriv", "--pdeathsig", "KILL", binary, ...args], {
+    ...{ stdin: "ignore", stdout: "ignore", stderr: "pipe", signal, killSignal: "SIGKILL" },
+  });
+  const said = (await new Response(child.stderr).text()).trim();
+  const exit = await child.exited;
+  if (exit === 0) return said;
+  const code = CODES[exit] ?? `exit ${exit}`;
+  throw Object.assign(new Error(`${args[0]} → ${exit}: ${said}`), { code });
+}
+
 async function list(
   client: TydfsClient,
   path: string,
@@ -189,7 +226,8 @@ function localFile(id: number): string {
 }
 
 function failure(id: number, error: unknown): Answer {
-  const code = error instanceof TydfsError ? error.code : "foreign";
+  const own = (error as { code?: unknown }).code;
+  const code = error instanceof TydfsError ? error.code : String(own ?? "foreign");
   const message = error instanceof Error ? error.message : String(error);
   return { id, ok: false, code, message };
 }

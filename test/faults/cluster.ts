@@ -3,7 +3,7 @@
  * supervisor: what is killed is started again after a short pause, as systemd would, and what ends
  * by itself is a violation (I16).
  */
-import { existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Random } from "../../src/base/random.ts";
 import type { EventLog } from "./event_log.ts";
@@ -21,7 +21,7 @@ export const SETTINGS: Readonly<Record<string, string>> = {
   TYDFS_MAINTENANCE_WINDOW: "2s",
   TYDFS_TRASH_TTL: "15s",
   TYDFS_GRACE: "10s",
-  TYDFS_UPLOAD_LEASE: "3s",
+  TYDFS_UPLOAD_LEASE: "5s",
   TYDFS_UPLOAD_TTL: "10s",
   TYDFS_RESERVE: "16MiB",
   TYDFS_CHUNK_SIZE: "16MiB",
@@ -70,6 +70,7 @@ export class ChaosCluster {
   readonly master: Role;
   readonly keepers: Role[];
   #port = "0";
+  #replaced = 0;
   /** Nothing is started any more. */
   #ended = false;
 
@@ -163,10 +164,12 @@ export class ChaosCluster {
     }
   }
 
-  /** Adds a keeper: a new one in place of one that has lost its directory. */
-  addKeeper(name: string, dir: string, host: Host): Role {
-    const role = this.#makeRole(name, host.name, ["keeper"], dir);
-    this.keepers.push(role);
+  /** Starts a keeper of another name on the host and the directory of one that is down for good. */
+  replaceKeeper(old: Role): Role {
+    const name = `keeper-${this.options.keepers + ++this.#replaced}`;
+    const role = { ...this.#makeRole(name, old.host.name, ["keeper"]), dir: old.dir };
+    this.keepers.splice(this.keepers.indexOf(old), 1, role);
+    this.startRole(role);
     return role;
   }
 
@@ -222,12 +225,12 @@ export class ChaosCluster {
     return this.#makeRole(`keeper-${number}`, `k${number}`, ["keeper"]);
   }
 
-  #makeRole(name: string, hostName: string, args: string[], dir?: string): Role {
+  #makeRole(name: string, hostName: string, args: string[]): Role {
     const host = this.options.hosts.add(hostName);
     return {
       name,
       host,
-      dir: dir ?? join(this.options.dir, name),
+      dir: join(this.options.dir, name),
       args,
       process: undefined,
       held: false,
@@ -273,9 +276,4 @@ function openFiles(pid: number): number {
   } catch {
     return 0;
   }
-}
-
-/** Takes a directory away, with all that is in it. */
-export function wipe(dir: string): void {
-  rmSync(dir, { recursive: true, force: true });
 }

@@ -53,7 +53,7 @@ export class Run {
       ? SmallDisk.mount(join(dir, `keeper-${keepers}`), SMALL_DISK_MIB)
       : undefined;
     try {
-      await this.#inCluster(hosts, disk === undefined ? [] : [`keeper-${keepers}`]);
+      await this.#inCluster(hosts, disk === undefined ? [] : [disk.dir]);
     } catch (error) {
       this.#note(error instanceof Violation ? error : new Violation("harness", wordsOf(error)));
     } finally {
@@ -114,6 +114,7 @@ export class Run {
   async #rounds({ field, nemesis, workload, canary }: Parts): Promise<void> {
     const { faultMs, roundMs, print } = this.#options;
     for (let doneMs = 0; doneMs < faultMs && this.#violation === undefined; doneMs += roundMs) {
+      await nemesis.wipe();
       workload.start(WORKERS);
       await nemesis.rage(Math.min(roundMs, faultMs - doneMs), () => this.#violation !== undefined);
       await nemesis.heal();

@@ -4,6 +4,7 @@
  * them would; that all is well then is for the checker to say.
  */
 import { Database } from "bun:sqlite";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import type { ClusterStatus } from "../../src/wire/cluster.ts";
 import type { ClientPool } from "./client_pool.ts";
@@ -19,7 +20,9 @@ const ASK_MS = 8_000;
 /** A keeper verifies a doubted copy at most this often. */
 const DOUBT_MS = 11_000;
 /** After this keepers are started again, so that each tells its whole inventory. */
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 25_000;
+/** After this spoiled copies of chunks that nobody needs are no more waited for. */
+const FORGET_MS = 50_000;
 
 /** Waits until the cluster is at rest. Throws a violation that names what is not. */
 export async function settle(field: Field, log: EventLog): Promise<void> {
@@ -41,7 +44,9 @@ export async function settle(field: Field, log: EventLog): Promise<void> {
       doubtedMs = passedMs;
       await doubtSpoiled(field, status);
     }
-    if (!renewed && passedMs > PATIENCE_MS && unrest.every((words) => words.startsWith("stray"))) {
+    const onDisks = unrest.every((words) => /^(stray|spoiled)/.test(words));
+    if (onDisks && passedMs > FORGET_MS) forgetSpoiled(field, log);
+    if (onDisks && !renewed && passedMs > PATIENCE_MS) {
       renewed = true;
       log.note("inventories wanted", { unrest });
       for (const keeper of cluster.keepers) cluster.kill(keeper, "SIGTERM");
@@ -116,13 +121,33 @@ function query(path: string, questions: readonly [string, string][]): string[] {
   }
 }
 
-/** Files that nothing needs, and spoiled copies that are still there. */
-function unrestOfDisks(field: Field): string[] {
-  const database = new Database(join(field.cluster.master.dir, "catalog.db"), { readonly: true });
+/** The copies that the catalog knows: chunk and keeper. */
+function knownCopies(cluster: ChaosCluster): Set<string> {
+  const database = new Database(join(cluster.master.dir, "catalog.db"), { readonly: true });
   const rows = database.query(`SELECT c.id || ' ' || k.name AS copy FROM replica r
     JOIN chunk c ON c.no = r.chunk JOIN keeper k ON k.number = r.keeper`).all();
   database.close();
-  const known = new Set((rows as { copy: string }[]).map(({ copy }) => copy));
+  return new Set((rows as { copy: string }[]).map(({ copy }) => copy));
+}
+
+/**
+ * Takes away spoiled copies that the catalog knows nothing of: a file of another length than its
+ * chunk is no copy to it, and nobody doubts what nobody reads.
+ */
+function forgetSpoiled({ cluster, spoiled }: Field, log: EventLog): void {
+  const known = knownCopies(cluster);
+  for (const [path, { chunk, role }] of spoiled) {
+    if (known.has(`${chunk} ${role.name}`)) continue;
+    rmSync(path, { force: true });
+    rmSync(`${path}.json`, { force: true });
+    spoiled.delete(path);
+    log.note("spoiled stray taken away", { path });
+  }
+}
+
+/** Files that nothing needs, and spoiled copies that are still there. */
+function unrestOfDisks(field: Field): string[] {
+  const known = knownCopies(field.cluster);
   const unrest = field.cluster.keepers.flatMap(({ name, dir }) => {
     const strays = chunkNames(dir).filter((chunk) => !known.has(`${chunk.slice(-32)} ${name}`));
     return strays.length === 0 ? [] : [`stray chunks on ${name}: ${strays.slice(0, 3)}`];

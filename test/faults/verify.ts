@@ -48,18 +48,38 @@ export async function verify(
     const digest = content.slice(content.indexOf(":") + 1);
     return { path, size: facts.sizeBytes, digest, name: facts.name };
   });
-  const factsPath = join(cluster.options.dir, "facts.json");
-  writeFileSync(
-    factsPath,
-    JSON.stringify({
-      catalog: join(cluster.master.dir, "catalog.db"),
-      keepers: cluster.keepers.map(({ name, dir }) => ({ name, dir })),
-      prefix: `${ROOT}/`,
-      canary: { dir: canary.dir, digest: canary.digest },
-      files,
-    }),
-  );
   checkPorts(cluster);
+  const { broken, counts } = await check(cluster.options.dir, {
+    catalog: join(cluster.master.dir, "catalog.db"),
+    keepers: cluster.keepers.map(({ name, dir }) => ({ name, dir })),
+    prefix: `${ROOT}/`,
+    canary: { dir: canary.dir, digest: canary.digest },
+    files,
+  });
+  const [first] = broken;
+  if (first === undefined) return counts;
+  const all = broken.map(({ invariant, message }) => `${invariant}: ${message}`);
+  throw new Violation(first.invariant, first.message, all);
+}
+
+/** What the checker is told. */
+export interface Facts {
+  catalog: string;
+  keepers: { name: string; dir: string }[];
+  /** Files below it are those of the model. */
+  prefix: string;
+  canary: { dir: string; digest: string };
+  /** What is to be there; `name` is that of the content. */
+  files: { path: string; size: number; digest: string; name: string }[];
+}
+
+/** Runs the checker, with its facts in `dir`. Throws when it fails itself. */
+export async function check(
+  dir: string,
+  facts: Facts,
+): Promise<{ broken: { invariant: string; message: string }[]; counts: Found }> {
+  const factsPath = join(dir, "facts.json");
+  writeFileSync(factsPath, JSON.stringify(facts));
   const script = join(import.meta.dir, "checker", "check.py");
   const child = Bun.spawn([PYTHON, "-B", script, factsPath], { stdout: "pipe", stderr: "pipe" });
   const [out, complaints] = await Promise.all([
@@ -69,12 +89,7 @@ export async function verify(
   await child.exited;
   const lines = out.trim().split("\n").map((line) => parse(line, complaints));
   const broken = lines.slice(0, -1) as { invariant: string; message: string }[];
-  const [first] = broken;
-  if (first !== undefined) {
-    const all = broken.map(({ invariant, message }) => `${invariant}: ${message}`);
-    throw new Violation(first.invariant, first.message, all);
-  }
-  return lines.at(-1) as Found;
+  return { broken, counts: lines.at(-1) as Found };
 }
 
 function parse(line: string, complaints: string): unknown {

@@ -8,7 +8,7 @@ import { choose } from "./fault.ts";
 const PIECE_BYTES = 2 ** 20;
 
 export function fillDisk(field: Field, random: Random): Fault | undefined {
-  const keepers = field.cluster.keepers.filter(({ name }) => field.smallDisks.has(name));
+  const keepers = field.cluster.keepers.filter(({ dir }) => field.smallDisks.has(dir));
   const role = choose(random, keepers);
   if (role === undefined) return undefined;
   const path = join(role.dir, "ballast");

@@ -10,7 +10,7 @@ export interface Field {
   pool: ClientPool;
   /** Copies of chunks that were spoiled and are to be repaired: where, and of what. */
   spoiled: Map<string, { chunk: string; role: Role }>;
-  /** Keepers whose directory is a small disk of its own. */
+  /** Directories that are a small disk of their own. */
   smallDisks: Set<string>;
 }
 

@@ -17,9 +17,10 @@ import {
   stopKeeper,
 } from "./kill.ts";
 import { cutOneWay, isolate, narrow, reset } from "./network.ts";
-import { pauseKeeper, pauseMaster, pauseNats } from "./pause.ts";
+import { pauseClient, pauseKeeper, pauseMaster, pauseNats } from "./pause.ts";
 import { planFaults, type Weights } from "./plan.ts";
 import { flip, truncate } from "./spoil.ts";
+import { loseChunks, loseDirectory } from "./wipe.ts";
 
 const FAULTS: Readonly<Record<string, Begin>> = {
   "kill-master": killMaster,
@@ -32,6 +33,7 @@ const FAULTS: Readonly<Record<string, Begin>> = {
   "pause-master": pauseMaster,
   "pause-keeper": pauseKeeper,
   "pause-nats": pauseNats,
+  "pause-client": pauseClient,
   "flip": flip,
   "truncate": truncate,
   "start-twice": startTwice,
@@ -54,6 +56,7 @@ const PLAIN: Weights = [
   ["pause-master", 4],
   ["pause-keeper", 9],
   ["pause-nats", 3],
+  ["pause-client", 4],
   ["flip", 6],
   ["truncate", 4],
   ["start-twice", 2],
@@ -65,7 +68,12 @@ const ROOT: Weights = [["isolate", 6], ["cut-one-way", 7], ["reset", 4], ["narro
 ]];
 
 /** Lasting faults at once, at most: some operations are to succeed. */
-const LASTING_MAX = 3;
+const LASTING_MAX = 4;
+/** Shares of the rounds that begin with a lost disk. */
+const LOSE_DIRECTORY_SHARE = 0.15;
+const LOSE_CHUNKS_SHARE = 0.45;
+/** While more than half of all known keepers are away for good, a master deletes nothing. */
+const DIRECTORIES_LOST_MAX = 2;
 /** How often what is started again gets a failpoint. */
 const ARMED_SHARE = 0.5;
 /** A failpoint fires at its first passing, or at one of those that follow. */
@@ -90,12 +98,25 @@ export class Nemesis {
   readonly #random: Random;
   readonly #lasting = new Set<Lasting>();
   #awake = false;
+  #directoriesLost = 0;
 
   constructor(field: Field, log: EventLog, tally: Tally, random: Random) {
     this.#field = field;
     this.#log = log;
     this.#tally = tally;
     this.#random = random;
+  }
+
+  /** Takes a disk away, now and then, from a cluster that is at its goal. */
+  async wipe(): Promise<void> {
+    const dice = this.#random.next();
+    const seed = randomInt(this.#random, 2 ** 32);
+    if (dice < LOSE_DIRECTORY_SHARE && this.#directoriesLost < DIRECTORIES_LOST_MAX) {
+      this.#directoriesLost++;
+      await this.#begin("lose-directory", loseDirectory, 0, seed);
+    } else if (dice < LOSE_CHUNKS_SHARE) {
+      await this.#begin("lose-chunks", loseChunks, 0, seed);
+    }
   }
 
   /** Breaks things for a while; resolves when the round is over, with nothing healed yet. */

@@ -1,5 +1,6 @@
 /** SIGSTOP and SIGCONT: a process that hangs, and goes on as if nothing had been. */
 import type { Random } from "../../../src/base/random.ts";
+import { randomInt } from "../../../src/base/random.ts";
 import type { Fault, Field } from "./fault.ts";
 import { chooseKeeper } from "./fault.ts";
 
@@ -14,6 +15,11 @@ export function pauseKeeper(field: Field, random: Random): Fault | undefined {
 
 export function pauseNats({ cluster }: Field): Fault | undefined {
   return pause("nats-server", cluster.natsPid);
+}
+
+export function pauseClient({ pool }: Field, random: Random): Fault | undefined {
+  const number = randomInt(random, pool.size);
+  return pause(`client ${number}`, pool.pid(number));
 }
 
 function pause(role: string, pid: number | undefined): Fault | undefined {

@@ -16,7 +16,7 @@ export interface PlannedFault {
 export type Weights = readonly (readonly [kind: string, weight: number])[];
 
 /** The pause between two faults, on average. */
-const GAP_MS = 2_200;
+const GAP_MS = 1_500;
 const SHORTEST_MS = 300;
 const LONGEST_MS = 9_000;
 
