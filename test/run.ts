@@ -46,7 +46,8 @@ async function main(): Promise<number> {
   const only = values.only ?? "";
   const files = [...new Bun.Glob("test/**/*.test.ts").scanSync({ cwd: root })].sort()
     .filter((file) => file.includes(only));
-  const isCluster = (file: string) => /^test\/(cluster|faults)\//.test(file);
+  const isCluster = (file: string) =>
+    file.startsWith("test/cluster/") || file.startsWith("test/faults/");
   const unitFiles = files.filter((file) => !isCluster(file));
   const clusterFiles = values.unit === true ? [] : files.filter(isCluster);
 

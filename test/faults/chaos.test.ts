@@ -3,7 +3,14 @@
  * at the checker, which must name what is planted.
  */
 import { afterEach, expect, test } from "bun:test";
-import { appendFileSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { seededRandom } from "../../src/base/random.ts";
@@ -42,6 +49,8 @@ test("Run finds no broken promise in a cluster under load and faults", async () 
   const run = new Run({
     ...{ dir: scratch(), binary: BINARY, seed: 4, keepers: 5, netns: Namespaces.available() },
     ...{ faultMs: 25_000, roundMs: 25_000, sizeMaxBytes: 48 * 2 ** 20 },
+    settleMs: 110_000,
+    clock: false,
     print: (line) => lines.push(line),
   });
   const violation = await run.perform();
@@ -65,6 +74,7 @@ test("the checker names what was planted on disks and in the tree beside them", 
     keepers: [1, 2, 3].map((k) => ({ name: `keeper-${k}`, dir: c.keeperDir(k) })),
     prefix: "/chaos/",
     canary: { dir: canary.dir, digest: canary.digest },
+    memory: join(c.dir, "chunks.json"),
     files: [{
       path: "/chaos/a",
       size: content.sizeBytes,
@@ -104,6 +114,8 @@ test("the checker names what was planted on disks and in the tree beside them", 
   expect(await look()).toEqual(["I3", "I3"]);
   rmSync(copy);
   expect(await look()).toContain("I3");
+  writeFileSync(facts.memory, readFileSync(facts.memory, "utf8").replaceAll(/: "./g, ': "x'));
+  expect(await look()).toContain("I9");
   writeFileSync(join(canary.dir, "one"), "touched");
   expect(await look()).toContain("I17");
 }, 60_000);

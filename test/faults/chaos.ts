@@ -20,6 +20,7 @@ Options:
   --keepers K     4 or more (5)
   --round S       seconds of load and faults between two checks (60)
   --size-max M    the largest file, MiB (300)
+  --clock         clocks jump, too (needs Debian's libfaketime)
   --no-netns      all on the loopback; without root this is so anyway
   --keep DIR      where the cluster lives; it stays there afterwards
   --help          this text`;
@@ -33,6 +34,7 @@ export async function main(args: string[]): Promise<number> {
       "keepers": { type: "string", default: "5" },
       "round": { type: "string", default: "60" },
       "size-max": { type: "string", default: "300" },
+      "clock": { type: "boolean", default: false },
       "no-netns": { type: "boolean", default: false },
       "keep": { type: "string" },
       "help": { type: "boolean", default: false },
@@ -53,6 +55,7 @@ export async function main(args: string[]): Promise<number> {
     roundMs: Number(values.round) * 1_000,
     keepers: Number(values.keepers),
     sizeMaxBytes: Number(values["size-max"]) * 2 ** 20,
+    clock: values.clock,
     netns: !values["no-netns"] && Namespaces.available(),
     print: (line) => console.log(line),
   };
@@ -63,7 +66,7 @@ export async function main(args: string[]): Promise<number> {
     console.log(`VIOLATION ${violation.message}\n${violation.details.join("\n")}`);
     console.log(`The latest faults:\n${run.latestFaults()}`);
     console.log(`Logs and data stay in ${dir}; to run it again:`);
-    const network = options.netns ? "" : " --no-netns";
+    const network = (options.netns ? "" : " --no-netns") + (options.clock ? " --clock" : "");
     console.log(
       `  npm run chaos -- --minutes ${values.minutes} --seed ${options.seed} ` +
         `--keepers ${values.keepers} --round ${values.round} --size-max ${

@@ -7,6 +7,7 @@ import { existsSync, mkdirSync, openSync, readdirSync, readFileSync } from "node
 import { join } from "node:path";
 import type { Random } from "../../src/base/random.ts";
 import type { EventLog } from "./event_log.ts";
+import type { FakeClocks } from "./fake_clock.ts";
 import type { Host, Hosts } from "./hosts.ts";
 import { PATH } from "./hosts.ts";
 import { Violation } from "./violation.ts";
@@ -31,6 +32,9 @@ export const SETTINGS: Readonly<Record<string, string>> = {
 /** Pauses before what has died is started again, at most. */
 const PAUSE_MS = 1_500;
 const NATS_PORT = 4222;
+/** What a role may have open at rest, and take at any time. */
+const DESCRIPTORS_MAX = 400;
+const MEMORY_MAX = 2 ** 30;
 
 /** A process that is kept running. */
 export interface Role {
@@ -58,6 +62,8 @@ export interface ClusterOptions {
   keepers: number;
   log: EventLog;
   random: Random;
+  /** Clocks that can be set, where wanted. */
+  clocks: FakeClocks | undefined;
   /** Failpoints for the next life of a role; empty: none. */
   chooseFailpoint(role: Role): string;
   /** A role has ended by itself. */
@@ -109,10 +115,11 @@ export class ChaosCluster {
   startRole(role: Role, armed = ""): void {
     if (this.#ended || role.process !== undefined) return;
     mkdirSync(role.dir, { recursive: true });
-    const { binary, hosts, dir, log } = this.options;
+    const { binary, hosts, dir, log, clocks } = this.options;
     const fd = openSync(join(dir, `${role.name}.log`), "a");
     const isMaster = role === this.master;
-    const child = Bun.spawn([...hosts.enter(role.host), binary, ...this.#argsOf(role)], {
+    const before = [...hosts.enter(role.host), ...clocks?.enter(role.name) ?? []];
+    const child = Bun.spawn([...before, binary, ...this.#argsOf(role)], {
       cwd: dir,
       env: {
         ...process.env,
@@ -181,10 +188,14 @@ export class ChaosCluster {
     }
   }
 
-  /** Counts the files that each role has open now. */
+  /** Counts the files that each role has open now. Throws when these, or memory, have grown. */
   noteDescriptors(): void {
-    for (const { process: child, descriptors } of this.roles) {
-      descriptors.push(child === undefined ? 0 : openFiles(child.pid));
+    for (const { name, process: child, descriptors, peakBytes } of this.roles) {
+      const files = child === undefined ? 0 : openFiles(child.pid);
+      descriptors.push(files);
+      if (files <= DESCRIPTORS_MAX && peakBytes <= MEMORY_MAX) continue;
+      const words = `"${name}" has ${files} files open, and had ${peakBytes} bytes of memory`;
+      throw new Violation("I16", words);
     }
   }
 
@@ -206,6 +217,7 @@ export class ChaosCluster {
 
   #onEnd(role: Role, child: Process): void {
     role.process = undefined;
+    this.options.clocks?.forget(child.pid);
     const { log, random, onViolation, chooseFailpoint } = this.options;
     const ended = child.signalCode ?? child.exitCode;
     const planned = role.doomed || role.held || this.#ended ||

@@ -4,6 +4,7 @@ import { seededRandom } from "../../src/base/random.ts";
 import { ClientPool } from "./client_pool.ts";
 import { ChaosCluster, residentBytes } from "./cluster.ts";
 import { EventLog } from "./event_log.ts";
+import { FakeClocks } from "./fake_clock.ts";
 import type { Hosts } from "./hosts.ts";
 import { Loopback, Namespaces } from "./hosts.ts";
 import type { Field } from "./nemesis/fault.ts";
@@ -24,7 +25,11 @@ export interface RunOptions {
   roundMs: number;
   keepers: number;
   sizeMaxBytes: number;
+  /** How long the cluster may take to come to rest after a round. */
+  settleMs?: number;
   netns: boolean;
+  /** Clocks jump, too: only where there is a libfaketime. */
+  clock: boolean;
   print(line: string): void;
 }
 
@@ -79,13 +84,14 @@ export class Run {
   }
 
   async #inCluster(hosts: Hosts, smallDisks: string[]): Promise<void> {
-    const { seed, dir, binary, keepers, sizeMaxBytes } = this.#options;
+    const { seed, dir, binary, keepers, sizeMaxBytes, clock } = this.#options;
     const random = seededRandom(seed);
     const log = this.#log;
     const onViolation = (violation: Violation) => this.#note(violation);
     const canary = new Canary(dir);
     const cluster: ChaosCluster = new ChaosCluster({
       ...{ binary, dir, hosts, keepers, log, onViolation },
+      clocks: clock ? FakeClocks.open(join(dir, "clocks")) : undefined,
       random: seededRandom(seed + 1),
       chooseFailpoint: (role) => nemesis.chooseFailpoint(role),
     });
@@ -112,7 +118,7 @@ export class Run {
   }
 
   async #rounds({ field, nemesis, workload, canary }: Parts): Promise<void> {
-    const { faultMs, roundMs, print } = this.#options;
+    const { faultMs, roundMs, settleMs, print } = this.#options;
     for (let doneMs = 0; doneMs < faultMs && this.#violation === undefined; doneMs += roundMs) {
       await nemesis.wipe();
       workload.start(WORKERS);
@@ -121,7 +127,7 @@ export class Run {
       await workload.stop();
       if (this.#violation !== undefined) return;
       field.pool.renew();
-      await settle(field, this.#log);
+      await settle(field, this.#log, settleMs);
       const files = await workload.readBack();
       if (this.#violation !== undefined) return;
       const found = await verify(field.cluster, workload, files, canary);

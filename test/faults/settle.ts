@@ -14,7 +14,8 @@ import type { Field } from "./nemesis/fault.ts";
 import { chunkNames, isWhole } from "./nemesis/spoil.ts";
 import { Violation } from "./violation.ts";
 
-const SETTLE_MS = 150_000;
+/** How long a cluster may take to come to rest. */
+export const SETTLE_MS = 150_000;
 const POLL_MS = 500;
 const ASK_MS = 8_000;
 /** A keeper verifies a doubted copy at most this often. */
@@ -25,7 +26,7 @@ const PATIENCE_MS = 25_000;
 const FORGET_MS = 50_000;
 
 /** Waits until the cluster is at rest. Throws a violation that names what is not. */
-export async function settle(field: Field, log: EventLog): Promise<void> {
+export async function settle(field: Field, log: EventLog, withinMs = SETTLE_MS): Promise<void> {
   const { cluster, pool } = field;
   reviveAll(cluster);
   const startMs = performance.now();
@@ -36,8 +37,8 @@ export async function settle(field: Field, log: EventLog): Promise<void> {
     const status = await statusOf(pool);
     const unrest = status === undefined ? ["no status"] : unrestOf(field, status);
     if (unrest.length === 0) return void log.note("settled", { afterMs: Math.round(passedMs) });
-    if (passedMs > SETTLE_MS) {
-      const words = `the cluster is not at rest ${SETTLE_MS / 1000} s after the last fault`;
+    if (passedMs > withinMs) {
+      const words = `the cluster is not at rest ${withinMs / 1000} s after the last fault`;
       throw new Violation("I3", words, unrest);
     }
     if (passedMs - doubtedMs > DOUBT_MS && field.spoiled.size > 0) {

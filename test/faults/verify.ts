@@ -54,6 +54,7 @@ export async function verify(
     keepers: cluster.keepers.map(({ name, dir }) => ({ name, dir })),
     prefix: `${ROOT}/`,
     canary: { dir: canary.dir, digest: canary.digest },
+    memory: join(cluster.options.dir, "chunks.json"),
     files,
   });
   const [first] = broken;
@@ -69,6 +70,8 @@ export interface Facts {
   /** Files below it are those of the model. */
   prefix: string;
   canary: { dir: string; digest: string };
+  /** Where the checker keeps which bytes each chunk has had at its earlier looks. */
+  memory: string;
   /** What is to be there; `name` is that of the content. */
   files: { path: string; size: number; digest: string; name: string }[];
 }

@@ -39,6 +39,7 @@ class Check:
         self.check_strays()
         self.check_files()
         self.check_rest()
+        self.check_ids()
         self.check_canary()
 
     def read_disks(self):
@@ -148,11 +149,30 @@ class Check:
             if count > 0:
                 self.fail("I11", f"{what}: {count} rows are left after their time")
 
+    def check_ids(self):
+        """A chunk's id stands for the same bytes as at all earlier looks."""
+        query = "SELECT id, size || ':' || hex(sums) FROM chunk WHERE length(sums) > 0"
+        now = dict(self.database.execute(query))
+        seen = read_json(self.facts["memory"], {})
+        for chunk in sorted(seen.keys() & now.keys()):
+            if seen[chunk] != now[chunk]:
+                self.fail("I9", f"chunk {chunk} had other bytes before")
+        with open(self.facts["memory"], "w", encoding="utf-8") as file:
+            json.dump({**seen, **now}, file)
+
     def check_canary(self):
         """What lies beside the cluster is as it was."""
         canary = self.facts["canary"]
         if tree_digest(canary["dir"]) != canary["digest"]:
             self.fail("I17", f"{canary['dir']} was changed")
+
+
+def read_json(path, otherwise):
+    """What a file of JSON says; `otherwise` when there is none."""
+    if not os.path.exists(path):
+        return otherwise
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)
 
 
 def tree_digest(directory):
@@ -169,8 +189,7 @@ def tree_digest(directory):
 
 def main():
     """Checks; the exit status says whether all is well."""
-    with open(sys.argv[1], encoding="utf-8") as file:
-        check = Check(json.load(file))
+    check = Check(read_json(sys.argv[1], None))
     check.run()
     for broken in check.broken:
         print(json.dumps(broken))

@@ -4,6 +4,7 @@ import { randomInt, seededRandom } from "../../../src/base/random.ts";
 import type { Role } from "../cluster.ts";
 import type { EventLog } from "../event_log.ts";
 import type { Tally } from "../summary.ts";
+import { jumpClock } from "./clock.ts";
 import { fillDisk } from "./disk.ts";
 import type { Begin, Fault, Field } from "./fault.ts";
 import { startTwice } from "./identity.ts";
@@ -42,6 +43,7 @@ const FAULTS: Readonly<Record<string, Begin>> = {
   "reset": reset,
   "narrow": narrow,
   "disk-full": fillDisk,
+  "clock-jump": jumpClock,
 };
 
 /** What happens anywhere. */
@@ -66,6 +68,8 @@ const ROOT: Weights = [["isolate", 6], ["cut-one-way", 7], ["reset", 4], ["narro
   "disk-full",
   5,
 ]];
+
+const CLOCK: Weights = [["clock-jump", 8]];
 
 /** Lasting faults at once, at most: some operations are to succeed. */
 const LASTING_MAX = 4;
@@ -122,8 +126,9 @@ export class Nemesis {
   /** Breaks things for a while; resolves when the round is over, with nothing healed yet. */
   async rage(roundMs: number, stopped: () => boolean): Promise<void> {
     this.#awake = true;
-    const apart = this.#field.cluster.options.hosts.kind === "netns";
-    const weights = apart ? [...PLAIN, ...ROOT] : PLAIN;
+    const { hosts, clocks } = this.#field.cluster.options;
+    const apart = hosts.kind === "netns";
+    const weights = [...PLAIN, ...(apart ? ROOT : []), ...(clocks === undefined ? [] : CLOCK)];
     const startMs = performance.now();
     for (const { atMs, kind, forMs, seed } of planFaults(this.#random, weights, roundMs)) {
       while (performance.now() - startMs < atMs && !stopped()) await Bun.sleep(20);
