@@ -144,6 +144,8 @@ export function applyInventory(
     until,
   );
   let missing = 0;
+  const wrongSize = held.filter(({ id, size }) => (listed.get(id) ?? size) !== size)
+    .map(({ id }) => id);
   for (const { no, id, size } of held) {
     // A file of another length is no replica.
     if (listed.get(id) === size) listed.delete(id);
@@ -163,7 +165,7 @@ export function applyInventory(
       changeChunk(tx, row, { copies }, atMs);
     }
   }
-  return { unknown, missing };
+  return { unknown, missing, wrongSize };
 }
 
 /**

@@ -144,7 +144,7 @@ export type Operation =
   /**
    * A page of a keeper's inventory: see `reportInventory`. Unknown chunks become unreferenced ones;
    * a replica of another length is none. Throws `not-found` (the keeper), `invalid` (not in id
-   * order). → `{unknown, missing}`
+   * order). → `{unknown, missing, wrongSize}`
    */
   | {
     kind: "keeper.inventory";
@@ -226,7 +226,33 @@ export type Operation =
    * Looks at the next `limit` chunks of a keeper that came back with other labels: which copies
    * are misplaced now. Does nothing for another keeper.
    */
-  | { kind: "keeper.recount"; keeper: number; limit: number };
+  | { kind: "keeper.recount"; keeper: number; limit: number }
+  /** Begins or ends the draining of a keeper. Throws `not-found`. */
+  | { kind: "keeper.drain"; keeper: string; on: boolean }
+  /**
+   * Forgets a keeper and its replicas; it may join again. Throws `not-found`, and `conflict` while
+   * a chunk would be left with fewer than `goal` copies on the keepers `alive`, unless `force`.
+   * Replica rows go `limit` at a time: `more` until the keeper itself is gone.
+   * → `{short, lost, more}`
+   */
+  | {
+    kind: "keeper.remove";
+    keeper: string;
+    alive: string[];
+    force: boolean;
+    limit: number;
+    atMs: number;
+  }
+  /** Whether keepers are to be made even by command. */
+  | { kind: "balance.set"; on: boolean }
+  /**
+   * Brings a version back from the trash, to `to`, with the version, owner, mode and time that it
+   * had; missing parents are made. A file that is there goes to the trash when `replace`. Throws
+   * `not-found`, `exists`, `is-directory`, `not-directory`.
+   */
+  | { kind: "trash.restore"; inode: number; to: string; replace: boolean; atMs: number }
+  /** Purges these versions from the trash now; others are passed over. → `{purged, bytes}` */
+  | { kind: "trash.drop"; inodes: number[]; atMs: number };
 
 export type OperationKind = Operation["kind"];
 
@@ -273,7 +299,7 @@ export interface OperationResults {
   "upload.commit": CommittedFile & Told;
   "chunk.stored": { committed?: CommittedFile } & Told;
   "chunk.condemn": { condemned: string[] };
-  "keeper.inventory": { unknown: number; missing: number };
+  "keeper.inventory": { unknown: number; missing: number; wrongSize: string[] };
   "dir.make": { made: boolean };
   "file.remove": { files: number; directories: number } & Told;
   "file.rename": Told;
@@ -281,6 +307,9 @@ export interface OperationResults {
   "trash.purge": { purged: number };
   "rule.add": { id: number };
   "rule.apply": { changed: number[] };
+  "keeper.remove": { short: number; lost: number; more: boolean };
+  "trash.restore": Told;
+  "trash.drop": { purged: number; bytes: number };
 }
 
 export type ResultOf<K extends OperationKind> = K extends keyof OperationResults

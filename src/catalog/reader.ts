@@ -3,6 +3,7 @@
  * and keeps no snapshot open, so that the writer's log can always be moved into the database.
  */
 import type { Database } from "bun:sqlite";
+import { must } from "../base/assert.ts";
 import { TydfsError } from "../wire/errors.ts";
 import type { LoggedEvent } from "../wire/event.ts";
 import type { Entry } from "../wire/file.ts";
@@ -185,6 +186,12 @@ export class CatalogReader {
   /** Grows whenever `keepers()` answers something new: one point read. */
   keepersGeneration(): number {
     return this.#meta("keepers_generation");
+  }
+
+  /** The id of this catalog's history: it never changes. */
+  catalogId(): string {
+    const sql = "SELECT value FROM meta WHERE key = 'catalog'";
+    return must(this.#store.get<{ value: string }>(sql), "the catalog's id").value;
   }
 
   /** The number of master starts so far. */

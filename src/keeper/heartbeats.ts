@@ -89,6 +89,8 @@ export class Heartbeats {
       chunks: store.chunks,
       readOnly: this.#readOnly || isHung || !store.writable,
       leaving: this.#leaving,
+      aside: 0,
+      scrub: { running: false, doneBytes: 0, totalBytes: 0, bad: 0, passedMs: 0, beganMs: 0 },
     };
   }
 

@@ -2,6 +2,7 @@
  * How a streamer's thread is wired: its start message, and the effects that it makes of its own.
  */
 import { isatty } from "node:tty";
+import { GIB } from "../base/bytes.ts";
 import { systemClock } from "../base/clock.ts";
 import type { Log, LogLevel } from "../base/log.ts";
 import { stderrLog } from "../base/log.ts";
@@ -55,7 +56,7 @@ export const DRAIN_MS = 10_000;
 
 /** Opens the store over `disk`; all threads of a keeper must have one `share`. */
 export function openStore(disk: Disk, share: StoreShare, settings: Settings): ChunkStore {
-  const reserveBytes = settings.reserve;
+  const reserveBytes = settings.reserve ?? GIB;
   return new ChunkStore({ disk, share, reserveBytes, clock: systemClock, random: systemRandom });
 }
 

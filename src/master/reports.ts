@@ -110,7 +110,8 @@ export class Reports {
     const { number } = await journal.submit({ kind: "keeper.join", keeper: facts, atMs });
     tables.keepers.markJoined(number, epoch);
     log.info("A keeper has joined", { keeper: name, number, host, ports, epoch });
-    return { number, masterEpoch, beatMs: BEAT_MS, chunkBytes: settings.chunk_size };
+    const catalog = this.#options.reader.catalogId();
+    return { number, masterEpoch, catalog, beatMs: BEAT_MS, chunkBytes: settings.chunk_size };
   }
 
   /**
@@ -152,16 +153,16 @@ export class Reports {
   async inventory(
     request: InventoryRequest,
     keeper: string,
-  ): Promise<{ unknown: number; missing: number }> {
+  ): Promise<{ unknown: number; missing: number; wrongSize: string[] }> {
     const { journal, clock, log, reader, tables } = this.#options;
     const { after, chunks, last } = request;
     const atMs = clock.wallMs();
     const operation = { kind: "keeper.inventory", keeper, after, chunks, last, atMs } as const;
-    const { unknown, missing } = await journal.submit(operation);
+    const { unknown, missing, wrongSize } = await journal.submit(operation);
     if (unknown + missing > 0) log.warn("An inventory differs", { keeper, unknown, missing });
     const record = last ? reader.keepers().find(({ id }) => id === keeper) : undefined;
     if (record !== undefined) tables.keepers.markListed(record.number, record.epoch);
-    return { unknown, missing };
+    return { unknown, missing, wrongSize };
   }
 
   /**

@@ -135,7 +135,7 @@ export class World {
     });
     serve(this.bus, subjects.report(id, "inventory"), reportInventory, on, (page) => {
       this.inventories.push(page);
-      return { unknown: 0, missing: 0 };
+      return { unknown: 0, missing: 0, wrongSize: [] };
     });
   }
 }

@@ -21,6 +21,8 @@ import type { Rpc } from "../../src/wire/rpc.ts";
 import { subjectsOf } from "../../src/wire/subjects.ts";
 import type { Committed } from "../../src/wire/upload.ts";
 import type { FakeBus } from "./fake_bus.ts";
+import { QUIET_SCRUB } from "../quiet_status.ts";
+import { PROTOCOL_VERSION } from "../../src/wire/version.ts";
 
 const subjects = subjectsOf("main");
 const within = { timeoutMs: 5_000 };
@@ -74,7 +76,7 @@ export class FakeKeeper {
       name: this.name,
       epoch: this.epoch,
       instance: this.epoch.toString(16).padStart(32, "0"),
-      protocol: 1,
+      protocol: PROTOCOL_VERSION,
       version: "0.0.0",
       host: "127.0.0.1",
       ports: this.ports,
@@ -118,6 +120,8 @@ export class FakeKeeper {
       chunks: this.chunks.size,
       readOnly: this.readOnly,
       leaving: false,
+      aside: 0,
+      scrub: QUIET_SCRUB,
       ...fields,
     };
     this.#bus.publish(subjects.heartbeat(this.id), encode(beat));

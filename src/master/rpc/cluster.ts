@@ -27,7 +27,12 @@ export function status(desk: Desk): ClusterStatus {
       misplaced,
       blocked: Math.min(blocked, misplaced),
     },
-    repairs: { running, queued, ...(etaMs === undefined ? {} : { etaMs }) },
+    repairs: {
+      ...{ running, queued, endangered: 0, waiting: 0, queuedBytes: 0, bytesPerSecond: 0 },
+      ...(etaMs === undefined ? {} : { etaMs }),
+    },
+    balance: { running: false, spreadPercent: 0, moving: 0 },
+    archive: { sequence: 0, archived: 0, keepers: 0, snapshotMs: 0, snapshotCopies: 0 },
   };
 }
 
@@ -70,6 +75,8 @@ function keeperStatus(desk: Desk, keeper: KeeperRecord): KeeperStatus {
     chunks: row?.chunks ?? 0,
     ...(heard ? { lastBeatAgoMs: Math.max(0, Math.round(nowMs - row.lastBeatMs)) } : {}),
     readOnly: row?.readOnly ?? false,
+    aside: 0,
+    scrub: { running: false, doneBytes: 0, totalBytes: 0, bad: 0, passedMs: 0, beganMs: 0 },
     ports: keeper.ports.map((port, index) => {
       const at = portRow(number, index);
       const { bytesIn, bytesOut } = tables.ports.counts(at);
