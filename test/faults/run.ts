@@ -126,6 +126,7 @@ export class Run {
       await nemesis.heal();
       await workload.stop();
       if (this.#violation !== undefined) return;
+      await nemesis.rot();
       field.pool.renew();
       await settle(field, this.#log, settleMs);
       const files = await workload.readBack();

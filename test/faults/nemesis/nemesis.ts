@@ -59,8 +59,8 @@ const PLAIN: Weights = [
   ["pause-keeper", 9],
   ["pause-nats", 3],
   ["pause-client", 4],
-  ["flip", 6],
-  ["truncate", 4],
+  ["flip", 9],
+  ["truncate", 5],
   ["start-twice", 2],
 ];
 /** What needs namespaces and small disks: root. */
@@ -78,6 +78,8 @@ const LOSE_DIRECTORY_SHARE = 0.15;
 const LOSE_CHUNKS_SHARE = 0.45;
 /** While more than half of all known keepers are away for good, a master deletes nothing. */
 const DIRECTORIES_LOST_MAX = 2;
+/** Copies that are spoiled at the end of a round, at most. */
+const ROTTEN_MAX = 5;
 /** How often what is started again gets a failpoint. */
 const ARMED_SHARE = 0.5;
 /** A failpoint fires at its first passing, or at one of those that follow. */
@@ -137,6 +139,16 @@ export class Nemesis {
       if (begin !== undefined) await this.#begin(kind, begin, forMs, seed);
     }
     while (performance.now() - startMs < roundMs && !stopped()) await Bun.sleep(50);
+  }
+
+  /** Spoils copies of what is there when the load is over: nobody replaces or removes it any more. */
+  async rot(): Promise<void> {
+    for (let n = randomInt(this.#random, ROTTEN_MAX + 1); n > 0; n--) {
+      const [kind, begin] = this.#random.next() < 0.6
+        ? ["flip", flip] as const
+        : ["truncate", truncate] as const;
+      await this.#begin(kind, begin, 0, randomInt(this.#random, 2 ** 32));
+    }
   }
 
   /** Ends all that lasts. */
