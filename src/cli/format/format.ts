@@ -140,11 +140,17 @@ export function hasTime({ path }: Entry): boolean {
 /** When an entry was modified, in local time, as precisely as is asked for. */
 export function formatTime(entry: Entry, precision: "minutes" | "seconds"): string {
   if (!hasTime(entry)) return "-";
-  const date = new Date(entry.mtimeMs);
+  const minutes = formatMoment(entry.mtimeMs);
+  if (precision === "minutes") return minutes;
+  return `${minutes}:${String(new Date(entry.mtimeMs).getSeconds()).padStart(2, "0")}`;
+}
+
+/** A moment in local time, up to the minute. */
+export function formatMoment(atMs: number): string {
+  const date = new Date(atMs);
   const two = (value: number) => String(value).padStart(2, "0");
   const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
-  const minutes = `${day} ${two(date.getHours())}:${two(date.getMinutes())}`;
-  return precision === "minutes" ? minutes : `${minutes}:${two(date.getSeconds())}`;
+  return `${day} ${two(date.getHours())}:${two(date.getMinutes())}`;
 }
 
 /** Pads all columns but the last; those in `right` to the right. */
