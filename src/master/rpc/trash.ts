@@ -81,7 +81,8 @@ function moved(path: string, from: string, to: string): string {
 
 function notInTrash(desk: Desk, path: string, version: number | undefined): TydfsError {
   const what = version === undefined ? "it" : `version ${version} of it`;
-  const kept = `where things stay for ${formatDuration(desk.settings.trash_ttl)}`;
+  const time = formatDuration(desk.settings.trash_ttl).replace(/ 0 \w+$/, "");
+  const kept = `where things stay for ${time}`;
   const state = `${what} is not in the trash, ${kept}; tydfs trash ls shows what is`;
   return new TydfsError("not-found", `Cannot restore ${quotePath(path)}: ${state}`);
 }
