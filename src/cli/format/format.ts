@@ -9,15 +9,13 @@ import { quotePath } from "../../wire/names.ts";
 import type { Paint } from "../color.ts";
 import { plain } from "../color.ts";
 import { printable } from "../output.ts";
+import type { Explanation } from "../transfer/receipt.ts";
+import { formatReceipt, receiptJson } from "../transfer/receipt.ts";
 
-/** The line of a put that is done; says so when copies are still to be made. */
-export function formatPut(result: PutResult): string {
-  const { path, copies, goal, checksum } = result;
-  const durable = copies >= goal
-    ? `${copies} of ${goal} copies durable`
-    : `${copies} of ${goal} copies durable so far; ${missing(goal - copies)} being made`;
-  return `put ${quotePath(path)} · ${formatTransfer(result)} · ${durable} · ` +
-    `xxh3 ${checksum}`;
+/** The line of a put that is done, with its receipt; `why` there are fewer copies than wanted. */
+export function formatPut(result: PutResult, why?: Explanation): string {
+  const receipt = formatReceipt(result, why);
+  return `put ${quotePath(result.path)} · ${formatTransfer(result)} · ${receipt}`;
 }
 
 /** The line of a get that is done. */
@@ -28,10 +26,10 @@ export function formatGet(result: GetResult): string {
 }
 
 /** What `put --json` prints; scripts rely on it. */
-export function putJson(result: PutResult): Record<string, unknown> {
-  const { path, sizeBytes: size, version, checksum, copies, goal: replicas } = result;
-  const { resumedBytes, elapsedMs } = result;
-  return { path, size, version, checksum, copies, replicas, resumedBytes, elapsedMs };
+export function putJson(result: PutResult, why?: Explanation): Record<string, unknown> {
+  const { path, sizeBytes: size, version, checksum, resumedBytes, elapsedMs } = result;
+  const receipt = receiptJson(result, why);
+  return { path, size, version, checksum, ...receipt, resumedBytes, elapsedMs };
 }
 
 /** What `get --json` prints; scripts rely on it. */
@@ -189,10 +187,6 @@ function formatTransfer({ sizeBytes, resumedBytes, elapsedMs }: Transfer): strin
     ? " · all of it was there already"
     : ` · ${formatSize(resumedBytes)} of it were there already`;
   return `${formatSize(sizeBytes)} in ${seconds} (${rate}/s)${there}`;
-}
-
-function missing(count: number): string {
-  return count === 1 ? "the last one is" : `${count} more are`;
 }
 
 function nameOf(entry: Entry, directory: string | undefined): string {
