@@ -197,7 +197,7 @@ test("shell on a terminal: prompt, completion, questions, Ctrl-C, history", asyn
     screen.type("\r");
     await screen.shows("a one.txttydfs:/videos> ");
     screen.type("status --watch\r");
-    await screen.shows("No repairs are due");
+    await screen.shows("All is well");
     screen.type("\x03");
     await screen.shows("tydfs:/videos> ");
     screen.type("half a line\x03");
