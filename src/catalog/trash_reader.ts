@@ -36,6 +36,9 @@ export interface RestoreWish {
   limit: number;
 }
 
+/** What the paths of one page may take: an operation is to stay small. */
+const PATHS_BYTES_MAX = 128 * 1024;
+
 type Row = Omit<TrashRecord, "replaced"> & { replaced: number };
 type FileRow = Restorable["files"][number];
 
@@ -110,11 +113,19 @@ export class TrashReader {
     const { end } = rangeBelow(path);
     const { removedMs } = after;
     const rows = this.#store.all<FileRow>(REMOVAL, after.path, end, removedMs, limit + 1);
-    // A path comes twice when it was removed twice within a millisecond: the newest comes first.
-    const files = rows.filter((row, index) => row.path !== rows[index - 1]?.path).slice(0, limit);
-    const last = files.at(-1);
-    if (rows.length <= limit || last === undefined) return { files };
-    return { files, next: { path: last.path, removedMs } };
+    const files: FileRow[] = [];
+    let pathBytes = 0;
+    for (const row of rows) {
+      const last = files.at(-1);
+      // A path comes twice when it was removed twice within a millisecond: the newest comes first.
+      if (row.path === last?.path) continue;
+      if (last !== undefined && (files.length === limit || pathBytes > PATHS_BYTES_MAX)) {
+        return { files, next: { path: last.path, removedMs } };
+      }
+      files.push(row);
+      pathBytes += Buffer.byteLength(row.path);
+    }
+    return { files };
   }
 }
 

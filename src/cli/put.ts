@@ -28,6 +28,10 @@ own name, and otherwise the file becomes REMOTE. A tree becomes REMOTE, or goes
 into it where REMOTE ends with /, whether it is there or not; several sources
 always go into it. DIR/. is what is in DIR. Directories above are made.
 
+A put ends with its receipt: the copies that are on disk (synced) of those that
+are wanted, and the checksum; where there are fewer, why: the others are being
+made, keepers are down, or there are too few of them.
+
 Trees keep modes, times, empty directories and symbolic links; links that are
 named on the command line are followed. Patterns: *.tmp is of names at any
 depth, /a/*.mp4 of paths below LOCAL, cache/ of directories. Files are sent

@@ -54,7 +54,7 @@ export function addRm(program: Command, session: Session): void {
         });
         const hint = recursive && !dryRun && !quiet && !json && output.messagesOnTerminal;
         if (hint && values.length > 0) {
-          output.message("tydfs: tydfs undelete brings it back, as long as the trash keeps it");
+          output.message("tydfs: tydfs undelete undoes it, as long as the trash keeps it");
         }
         if (json) output.line(jsonOf(values, { several: several || values.length === 0 }));
       });

@@ -89,7 +89,9 @@ function emptyCommand(trash: Command, session: Session) {
         );
       }
       await session.withClient(self, async ({ client, signal, output, json, quiet }) => {
-        if (ask) await confirm(client, path, signal);
+        if (ask && !await confirm(client, path, signal)) {
+          return output.message("tydfs: Nothing was purged");
+        }
         const gone = { path: parsePath(path), files: 0, bytes: 0 };
         for await (const { files, bytes } of client.operator.emptyTrash(path, { signal })) {
           gone.files += files;
@@ -103,19 +105,19 @@ function emptyCommand(trash: Command, session: Session) {
     });
 }
 
-/** Asks for consent. Throws `interrupted` where there is none. */
-async function confirm(client: TydfsClient, path: string, signal: AbortSignal): Promise<void> {
+/** Asks whether all that lies there is to go. Throws `interrupted` on Ctrl-C. */
+async function confirm(client: TydfsClient, path: string, signal: AbortSignal): Promise<boolean> {
   let count = 0;
   let bytes = 0;
   for await (const { size } of client.operator.trash(path, { signal })) {
     bytes += size;
     if (++count === COUNTED_MAX) break;
   }
-  if (count === 0) return;
+  if (count === 0) return true;
   const over = count === COUNTED_MAX ? "over " : "";
   const what = `${over}${formatCount(count, "version")}, ${over}${formatSize(bytes)}`;
   const { readLine } = await import("./line_reader.ts");
   const read = await readLine({ prompt: `Purge ${what}, from the trash for good? [y/N] ` });
-  if (read.kind === "line" && /^y(es)?$/i.test(read.text.trim())) return;
-  throw new TydfsError("interrupted", "Nothing was purged");
+  if (read.kind === "interrupted") throw new TydfsError("interrupted", "Nothing was purged");
+  return read.kind === "line" && /^y(es)?$/i.test(read.text.trim());
 }

@@ -40,7 +40,7 @@ export const trashList = rpc(
 );
 
 /** Where the restoring of a directory goes on: the same removal, behind a path. */
-const RemovalCursor = v.object({ path: v.string(), removedMs: Moment });
+const RemovalCursor = v.object({ path: RemotePath, removedMs: Moment });
 
 /**
  * `trash.restore`: brings back what was removed last at `path`: a file version (the one named by

@@ -110,3 +110,16 @@ test("a version that left the trash meanwhile is not-found, and nothing else com
   expect(world.do("ls -r /")).toBe("");
   expect(world.check()).toEqual([]);
 });
+
+test("a page of a removal is bounded in the bytes of its paths, too", () => {
+  using world = new World();
+  world.joinKeepers(3);
+  const long = (n: number) => `/d${`/${"x".repeat(240)}`.repeat(15)}/${n}`;
+  for (let n = 0; n < 60; n++) world.do(`put ${long(n)}`);
+  world.do("rm -r /d");
+  const first = world.reader.restorable("/d", { limit: 500 });
+  const rest = world.reader.restorable("/d", { limit: 500, after: first.next });
+  expect([first.files.length < 60, rest.next]).toEqual([true, undefined]);
+  const paths = [...first.files, ...rest.files].map(({ path }) => path);
+  expect([paths.length, new Set(paths).size]).toEqual([60, 60]);
+});

@@ -101,14 +101,25 @@ function chunkLines(status: ClusterStatus): HealthLine[] {
     const are = formatCount(under - endangered, `${more}chunk is`, `${more}chunks are`);
     lines.push({ tone: "doubtful", text: `${are} short of copies` });
   }
-  const away = keepersAway(status);
-  if (lost + under === 0 && away.length > 0) {
-    const are = away.length === 1 ? "is" : "are";
-    const them = away.length === 1 ? "it" : "them";
-    const text = `${nameKeepers(away)} ${are} away, and nothing is missing without ${them}`;
-    lines.push({ tone: "doubtful", text });
-  }
+  if (lost + under === 0) lines.push(...needlessLines(status));
   return lines;
+}
+
+/** Keepers that are not there, while nothing is missing. */
+function needlessLines(status: ClusterStatus): HealthLine[] {
+  const unheard = status.keepers.filter(({ state }) => state === "JOINING");
+  const away = keepersAway(status).filter(({ state }) => state !== "JOINING");
+  const one = away.length === 1;
+  const texts = [
+    ...(unheard.length === 0
+      ? []
+      : [`Not heard yet since the master's start: ${nameKeepers(unheard)}`]),
+    ...(away.length === 0 ? [] : [
+      `${nameKeepers(away)} ${one ? "is" : "are"} away, and nothing is missing without ` +
+      (one ? "it" : "them"),
+    ]),
+  ];
+  return texts.map((text) => ({ tone: "doubtful", text }));
 }
 
 /** Where there are fewer keepers than copies wanted, no repair helps: that is said in its place. */

@@ -94,7 +94,8 @@ describe("what is in danger", () => {
   });
 
   test("a keeper that is away without whom nothing is missing is said to be just that", () => {
-    expect(troubles({ keepers: [{}, {}, {}, { state: "DEAD" }] })).toEqual([
+    expect(troubles({ keepers: [{}, {}, {}, { state: "DEAD" }, { state: "JOINING" }] })).toEqual([
+      "Not heard yet since the master's start: barn-5",
       "barn-4 is away, and nothing is missing without it",
     ]);
   });
