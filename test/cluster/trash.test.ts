@@ -2,7 +2,8 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { statSync } from "node:fs";
 import { join } from "node:path";
-import { MIB, sameBytes, TestCluster, until } from "./harness.ts";
+import { BINARY, MIB, sameBytes, TestCluster, until } from "./harness.ts";
+import { Screen } from "./screen.ts";
 
 interface Trashed {
   path: string;
@@ -175,6 +176,29 @@ test("trash empty needs a word where nobody can be asked, and then the space is 
   expect((await cluster.run(["undelete", "/big/f"])).exit).toBe(3);
   expect(await cluster.ok("undelete", "/bigger")).toContain("1 file, 5 B");
 }, 60_000);
+
+test("trash empty asks on a terminal, and does nothing without a yes", async () => {
+  for (const name of ["a", "b"]) await plant(`/asked/${name}`, name);
+  await cluster.ok("rm", "-r", "/asked");
+  const answer = async (keys: string, words: string, exit: number) => {
+    const env = { TYDFS_URL: cluster.clientUrl };
+    const screen = new Screen([BINARY, "trash", "empty", "/asked"], { cwd: cluster.dir, env });
+    try {
+      await screen.shows("Purge 2 versions, 2 B, from the trash for good? [y/N] ");
+      screen.type(keys);
+      await screen.shows(words);
+      expect(await screen.exit()).toBe(exit);
+    } finally {
+      screen.close();
+    }
+  };
+  await answer("\r", "Nothing was purged", 0);
+  await answer("n\r", "Nothing was purged", 0);
+  await answer("\x03", "Nothing was purged", 130);
+  expect(await trash("/asked")).toHaveLength(2);
+  await answer("y\r", 'purged "/asked" from the trash · 2 versions, 2 B', 0);
+  expect(await trash("/asked")).toEqual([]);
+});
 
 test("trash ls shows the trash as people read it", async () => {
   for (const text of ["1", "22"]) await plant("/ls/f", text);

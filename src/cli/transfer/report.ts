@@ -162,7 +162,8 @@ export class TreeReport implements JobListener {
       ...this.receipts.json(notes.state),
     });
     if (json || quiet) return;
-    const receipt = this.receipts.words(notes.state);
+    // One that was interrupted has other worries, and nobody was asked.
+    const receipt = notes.interrupted === true ? undefined : this.receipts.words(notes.state);
     const line = [this.#summaryLine(), ...(receipt === undefined ? [] : [receipt])].join(" · ");
     if (notes.interrupted === true) output.message(`tydfs: Until then: ${line}`);
     else output.line(line);
