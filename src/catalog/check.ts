@@ -45,6 +45,10 @@ const INVARIANTS: readonly Invariant[] = [
       WHERE i.kind IS NOT 'file'`,
   },
   {
+    name: "what lies in the trash was removed or replaced",
+    violations: "SELECT inode FROM trash WHERE replaced NOT IN (0, 1)",
+  },
+  {
     name: "every name is reachable from the root",
     violations: `WITH RECURSIVE reached(id) AS (
         SELECT ${ROOT_INODE}

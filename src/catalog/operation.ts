@@ -58,6 +58,12 @@ export interface KeeperFacts {
   labels: Record<string, string>;
 }
 
+/** A version that comes back from the trash, and where to. */
+export interface RestoredFile {
+  inode: number;
+  to: string;
+}
+
 export type Operation =
   /** A master has started: its epoch grows by one. → `{epoch}` */
   | { kind: "master.start"; atMs: number }
@@ -246,11 +252,12 @@ export type Operation =
   /** Whether keepers are to be made even by command. */
   | { kind: "balance.set"; on: boolean }
   /**
-   * Brings a version back from the trash, to `to`, with the version, owner, mode and time that it
-   * had; missing parents are made. A file that is there goes to the trash when `replace`. Throws
-   * `not-found`, `exists`, `is-directory`, `not-directory`.
+   * Brings versions back from the trash, each to its path, with the version, owner, mode and time
+   * that it had; all of them or none. Missing parents are made. A file that is there goes to the
+   * trash when `replace`. Throws `not-found`, `exists`, `is-directory`, `not-directory`.
+   * → `{events}`
    */
-  | { kind: "trash.restore"; inode: number; to: string; replace: boolean; atMs: number }
+  | { kind: "trash.restore"; files: RestoredFile[]; replace: boolean; atMs: number }
   /** Purges these versions from the trash now; others are passed over. → `{purged, bytes}` */
   | { kind: "trash.drop"; inodes: number[]; atMs: number };
 
@@ -308,7 +315,7 @@ export interface OperationResults {
   "rule.add": { id: number };
   "rule.apply": { changed: number[] };
   "keeper.remove": { short: number; lost: number; more: boolean };
-  "trash.restore": Told;
+  "trash.restore": { events: NameEvent[] };
   "trash.drop": { purged: number; bytes: number };
 }
 

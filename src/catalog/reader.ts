@@ -15,6 +15,13 @@ import { openCatalogForReading } from "./open.ts";
 import type { KeeperFacts, PolicyFacts } from "./operation.ts";
 import { type PlacedFile, RuleReader, type RuleRecord } from "./rule_reader.ts";
 import { Statements } from "./statements.ts";
+import {
+  type Restorable,
+  type RestoreWish,
+  type TrashCursor,
+  TrashReader,
+  type TrashRecord,
+} from "./trash_reader.ts";
 import { type Found, type InodeKind, mustFind, walk } from "./tree.ts";
 import { type StoredChunk, UploadReader, type UploadRecord } from "./upload_reader.ts";
 
@@ -94,6 +101,7 @@ export class CatalogReader {
   readonly #chunks: ChunkReader;
   readonly #uploads: UploadReader;
   readonly #rules: RuleReader;
+  readonly #trash: TrashReader;
 
   /**
    * Opens the catalog at `path`, which its writer has made. Throws `local` when it is not there.
@@ -104,6 +112,7 @@ export class CatalogReader {
     this.#chunks = new ChunkReader(this.#store);
     this.#uploads = new UploadReader(this.#store);
     this.#rules = new RuleReader(this.#store);
+    this.#trash = new TrashReader(this.#store);
   }
 
   /** The texts of the statements used so far; for tests that look at their plans. */
@@ -257,6 +266,21 @@ export class CatalogReader {
   trashDue(beforeMs: number): boolean {
     const sql = "SELECT inode FROM trash WHERE removed_ms < ? LIMIT 1";
     return this.#store.get<{ inode: number }>(sql, beforeMs) !== undefined;
+  }
+
+  /** What lies in the trash at `under` or below it, in path order and the latest first. */
+  trash(under: string, after: TrashCursor | undefined, limit: number): TrashRecord[] {
+    return this.#snapshot(() => this.#trash.list(under, after, limit));
+  }
+
+  /** What restoring `path` would bring back from the trash. */
+  restorable(path: string, wish: RestoreWish): Restorable {
+    return this.#snapshot(() => this.#trash.restorable(path, wish));
+  }
+
+  /** Inodes of what came into the trash until `untilMs`, at `under` or below it. */
+  trashUntil(under: string, untilMs: number, limit: number): number[] {
+    return this.#snapshot(() => this.#trash.until(under, untilMs, limit));
   }
 
   /** A chunk and the keepers that hold it. */

@@ -245,9 +245,12 @@ const FORMAT_4 = `
   ALTER TABLE chunk ADD COLUMN stray INTEGER NOT NULL DEFAULT 0;
   UPDATE chunk SET stray = 1 WHERE refs = 0 AND length(sums) = 0 AND size > 0;
 
+  -- replaced: a newer version took its place; it was not removed.
+  ALTER TABLE trash ADD COLUMN replaced INTEGER NOT NULL DEFAULT 0;
+
   -- From a chunk to the names of the files that it is part of, and from a name to its trash.
   CREATE INDEX dentry_inode ON dentry (inode);
-  CREATE INDEX trash_path ON trash (path, removed_ms);
+  CREATE INDEX trash_path ON trash (path, removed_ms DESC, inode DESC, replaced);
 
   -- catalog: names this history, in the archives and to keepers. balance: 1 while keepers are made
   -- even by command.

@@ -18,7 +18,7 @@ export const GROUPS: readonly { title: string; commands: readonly string[] }[] =
     title: "Files",
     commands: [
       ...["put", "get", "cat", "head", "tail", "ls", "find", "stat", "du"],
-      ...["cp", "mv", "rm", "mkdir"],
+      ...["cp", "mv", "rm", "mkdir", "undelete", "trash"],
     ],
   },
   { title: "Trees and changes", commands: ["sync", "watch", "events", "on"] },
@@ -45,6 +45,7 @@ const STATUSES: Readonly<Record<string, readonly number[]>> = {
   cp: CHANGES,
   mv: CHANGES,
   rm: CHANGES,
+  undelete: CHANGES,
   mkdir: CHANGES,
   sync: TRANSFERS,
   login: [5, 8],

@@ -4,6 +4,7 @@
  */
 import type { FileAtRisk, FsckPage, RiskPage } from "../wire/audit.ts";
 import { auditRisk, fsckCheck } from "../wire/audit.ts";
+import { TydfsError } from "../wire/errors.ts";
 import { parsePath } from "../wire/names.ts";
 import type { DrainReply, RebalanceReply, ScrubPage } from "../wire/operator.ts";
 import {
@@ -70,26 +71,26 @@ export class Operator {
   /** What lies in the trash at a path or below it. */
   async *trash(remote: string, options: OperationOptions = {}): AsyncGenerator<TrashEntry> {
     const under = parsePath(remote);
-    let after: { path: string; version: number } | undefined;
+    let after: Pick<TrashEntry, "path" | "removedMs" | "version"> | undefined;
     for (;;) {
       const request = { under, limit: TRASH_PAGE_MAX, ...(after === undefined ? {} : { after }) };
       const { entries, more } = await this.#ask(trashList, request, options);
       yield* entries;
       const last = entries.at(-1);
       if (!more || last === undefined) return;
-      after = { path: last.path, version: last.version };
+      after = { path: last.path, removedMs: last.removedMs, version: last.version };
     }
   }
 
   /**
    * Brings back what was removed last at a path: a file, or all files of a directory. Returns how
-   * many, and where.
+   * many, and where. When it fails, files may be back already; asked again, it goes on.
    */
   async undelete(
     remote: string,
     wish: { version?: number; to?: string; replace: boolean },
     options: OperationOptions = {},
-  ): Promise<{ files: number; path: string }> {
+  ): Promise<{ files: number; bytes: number; path: string }> {
     const { version, to, replace } = wish;
     const request = {
       path: parsePath(remote),
@@ -97,10 +98,17 @@ export class Operator {
       ...(version === undefined ? {} : { version }),
       ...(to === undefined ? {} : { to: parsePath(to) }),
     };
-    for (let files = 0;;) {
-      const page = await this.#once(trashRestore, request, options);
-      files += page.files;
-      if (!page.more) return { files, path: page.path };
+    const total = { files: 0, bytes: 0 };
+    let after: { path: string; removedMs: number } | undefined;
+    for (;;) {
+      const page = await this.#once(trashRestore, { ...request, ...(after && { after }) }, options)
+        .catch((error) => {
+          throw tellRestored(error, total.files);
+        });
+      total.files += page.files;
+      total.bytes += page.bytes;
+      if (page.next === undefined) return { ...total, path: page.path };
+      after = page.next;
     }
   }
 
@@ -110,10 +118,13 @@ export class Operator {
     options: OperationOptions = {},
   ): AsyncGenerator<{ files: number; bytes: number }> {
     const under = parsePath(remote);
+    let untilMs: number | undefined;
     for (;;) {
-      const { files, bytes, more } = await this.#ask(trashEmpty, { under }, options);
-      yield { files, bytes };
-      if (!more) return;
+      const request = { under, ...(untilMs === undefined ? {} : { untilMs }) };
+      const page = await this.#ask(trashEmpty, request, options);
+      yield { files: page.files, bytes: page.bytes };
+      if (!page.more) return;
+      untilMs = page.untilMs;
     }
   }
 
@@ -153,6 +164,16 @@ export class Operator {
   ): Promise<Reply> {
     return this.#trackers.ask(procedure, request, { signal: signalOf(options), repeatable: false });
   }
+}
+
+/** The error, with what pages before it have brought back. */
+function tellRestored(error: unknown, files: number): unknown {
+  if (files === 0 || !(error instanceof TydfsError)) return error;
+  const { code, message, data } = error;
+  return new TydfsError(code, `${message} (${files} files are back already)`, {
+    data,
+    cause: error,
+  });
 }
 
 function signalOf(options: OperationOptions): AbortSignal {

@@ -25,24 +25,29 @@ export type TrashEntry = v.InferOutput<typeof TrashEntry>;
 export const TRASH_PAGE_MAX = 500;
 
 /**
- * `trash.list`: what lies in the trash at `under` or below it, in path order and the latest
- * removal first; `next` while there is more.
+ * `trash.list`: what lies in the trash at `under` or below it, in path order and of one path the
+ * latest first; `more` while others follow.
  */
 export const trashList = rpc(
   "trash.list",
   v.object({
     under: RemotePath,
-    after: v.optional(v.object({ path: RemotePath, version: Natural })),
+    /** The last entry of the page before. */
+    after: v.optional(v.object({ path: RemotePath, removedMs: Moment, version: Natural })),
     limit: v.pipe(Natural, v.minValue(1), v.maxValue(TRASH_PAGE_MAX)),
   }),
   v.object({ entries: v.array(TrashEntry), more: v.boolean() }),
 );
 
+/** Where the restoring of a directory goes on: the same removal, behind a path. */
+const RemovalCursor = v.object({ path: RemotePath, removedMs: Moment });
+
 /**
  * `trash.restore`: brings back what was removed last at `path`: a file version (the one named by
- * `version`, else the latest), or, where files below it were removed, all those of the latest
- * removal, a page at a time (`more`). A file that is there now is replaced, and goes to the trash,
- * when `replace`. Errors: `not-found`, `exists`, `is-directory`, `not-directory`.
+ * `version`, else the latest), or, where files below it were removed later than it, all those of
+ * the latest removal, page by page (`next`), a page wholly or not at all. A file that is there now
+ * is replaced, and goes to the trash, when `replace`. Errors: `not-found`, `exists`,
+ * `is-directory`, `not-directory`, `usage` (a path that would be too long).
  */
 export const trashRestore = rpc(
   "trash.restore",
@@ -52,13 +57,23 @@ export const trashRestore = rpc(
     /** Where it goes; to where it was unless given. */
     to: v.optional(RemotePath),
     replace: v.boolean(),
+    /** The `next` of the page before. */
+    after: v.optional(RemovalCursor),
   }),
-  v.object({ files: Natural, path: RemotePath, more: v.boolean() }),
+  v.object({
+    files: Natural,
+    bytes: Natural,
+    path: RemotePath,
+    next: v.optional(RemovalCursor),
+  }),
 );
 
-/** `trash.empty`: purges what lies in the trash at `under` or below it, a page at a time. */
+/**
+ * `trash.empty`: purges what lies in the trash at `under` or below it, a page at a time. What comes
+ * there after the first page (`untilMs`) stays.
+ */
 export const trashEmpty = rpc(
   "trash.empty",
-  v.object({ under: RemotePath }),
-  v.object({ files: Natural, bytes: Natural, more: v.boolean() }),
+  v.object({ under: RemotePath, untilMs: v.optional(Moment) }),
+  v.object({ files: Natural, bytes: Natural, untilMs: Moment, more: v.boolean() }),
 );

@@ -27,7 +27,17 @@ test("no statement of apply or of the reader scans a table", () => {
     ...["cp /film /copy", "set /copy mode=600 mtime=5"],
     ...["rule *.mp4 kind=video", "rule *.txt kind=text", "unrule 2", "apply /g 2 kind=video"],
     ...["join k0 2 kind=video", "recount k0 1", "put /p pol kind=video", "stored pol 10 k2"],
-    ...["rm /b", "rm -r /b", "rm /h", "purge 10"],
+    ...[
+      "rm /b",
+      "rm -r /b",
+      "rm /h",
+      "undelete /b",
+      "undelete -v9 /h",
+      "put /t t",
+      "rm /t",
+      "empty /t 99999",
+    ],
+    ...["trash /", "purge 10"],
   ];
   for (const line of lines) expect(world.do(line)).not.toStartWith("internal");
   world.do("begin u2 /g");
@@ -43,6 +53,7 @@ test("no statement of apply or of the reader scans a table", () => {
   reader.resumableBytes("/film");
   reader.events(0, 5);
   reader.trashDue(5);
+  reader.restorable("/", { after: { path: "/a", removedMs: 5 }, limit: 2 });
   reader.chunk("x");
   reader.shortChunks(0, 5);
   reader.surplusChunks(0, 5);

@@ -70,13 +70,15 @@ test("formatStatus has a line of what rules are to move, while there is any", ()
     repairs: QUIET_REPAIRS,
     ...QUIET_PARTS,
   };
-  expect(formatStatus(status)).toContain("4 chunks are to be moved by placement rules");
+  expect(formatStatus(status, { nowMs: 0 })).toContain(
+    "4 chunks are to be moved by placement rules",
+  );
   const blocked = { ...status.chunks, blocked: 3 };
-  expect(formatStatus({ ...status, chunks: blocked })).toContain(
+  expect(formatStatus({ ...status, chunks: blocked }, { nowMs: 0 })).toContain(
     "4 chunks are to be moved by placement rules; 3 wait for one more keeper with the labels and room",
   );
   const { misplaced: _misplaced, ...chunks } = status.chunks;
-  expect(formatStatus({ ...status, chunks }).join()).not.toContain("placement rules");
+  expect(formatStatus({ ...status, chunks }, { nowMs: 0 }).join()).not.toContain("placement rules");
 });
 
 const WRONG: [string, RegExp][] = [
