@@ -1,6 +1,6 @@
 /**
  * Every invariant of the catalog, each as a query for what breaks it. For tests, and for people
- * after a fault: it reads the whole catalog.
+ * after a fault: it reads the whole catalog, at once or step by step.
  */
 import type { Database } from "bun:sqlite";
 import { FORBIDDEN } from "./chunk_rows.ts";
@@ -159,15 +159,45 @@ const INVARIANTS: readonly Invariant[] = [
  * each; empty: all is well.
  */
 export function checkCatalog(database: Database): string[] {
-  const integrity = readValue(database, "PRAGMA integrity_check(1)");
-  const broken = integrity === "ok" ? [] : [`integrity_check: ${String(integrity)}`];
-  for (const { name, violations } of INVARIANTS) {
-    using statement = database.prepare(`SELECT * FROM (${violations}) LIMIT ${TOLD_MAX}`);
-    const rows = statement.values();
-    if (rows.length === 0) continue;
-    broken.push(`${name}: not so for ${rows.map(([row]) => String(row)).join(", ")}`);
-  }
-  return broken;
+  return [
+    ...checkIntegrity(database, "1"),
+    ...INVARIANTS.flatMap((one) => violated(database, one)),
+  ];
+}
+
+/** The number of steps of `checkStep`: one for each table, then one for each invariant. */
+export function countSteps(database: Database): number {
+  return tablesOf(database).length + INVARIANTS.length;
+}
+
+/**
+ * One step of the check, so that others get a turn in between; all of them, from 0 on, check what
+ * `checkCatalog` does, each against the catalog as it is then.
+ */
+export function checkStep(database: Database, step: number): string[] {
+  const tables = tablesOf(database);
+  const table = tables[step];
+  if (table !== undefined) return checkIntegrity(database, table);
+  const invariant = INVARIANTS[step - tables.length];
+  return invariant === undefined ? [] : violated(database, invariant);
+}
+
+function tablesOf(database: Database): string[] {
+  const sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
+  using statement = database.prepare(`${sql} ORDER BY name`);
+  return statement.values().map(([name]) => String(name));
+}
+
+function checkIntegrity(database: Database, what: string): string[] {
+  const verdict = readValue(database, `PRAGMA integrity_check(${what})`);
+  return verdict === "ok" ? [] : [`integrity_check: ${String(verdict)}`];
+}
+
+function violated(database: Database, { name, violations }: Invariant): string[] {
+  using statement = database.prepare(`SELECT * FROM (${violations}) LIMIT ${TOLD_MAX}`);
+  const rows = statement.values();
+  if (rows.length === 0) return [];
+  return [`${name}: not so for ${rows.map(([row]) => String(row)).join(", ")}`];
 }
 
 /** Counters that equal a count of rows: all but the generations. */

@@ -245,6 +245,9 @@ const FORMAT_4 = `
   ALTER TABLE chunk ADD COLUMN stray INTEGER NOT NULL DEFAULT 0;
   UPDATE chunk SET stray = 1 WHERE refs = 0 AND length(sums) = 0 AND size > 0;
 
+  -- size: of the file that is uploaded, NULL where it was not known in advance (a stream).
+  ALTER TABLE upload ADD COLUMN size INTEGER;
+
   -- From a chunk to the names of the files that it is part of, and from a name to its trash.
   CREATE INDEX dentry_inode ON dentry (inode);
   CREATE INDEX trash_path ON trash (path, removed_ms);

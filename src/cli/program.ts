@@ -10,6 +10,7 @@ import { addCp } from "./cp.ts";
 import { addDu } from "./du.ts";
 import { addEvents } from "./events.ts";
 import { addFind } from "./find.ts";
+import { addFsck } from "./fsck.ts";
 import { addGet } from "./get.ts";
 import { spellOut } from "./habits.ts";
 import { addHead } from "./head.ts";
@@ -74,6 +75,7 @@ const COMMANDS: Readonly<Record<string, (program: Command, session: Session) => 
   status: addStatus,
   rule: addRule,
   top: addTop,
+  fsck: addFsck,
   bench: addBench,
   service: addService,
   login: addLogin,

@@ -26,6 +26,7 @@ const COMMANDS = [
   "on",
   "status",
   "top",
+  "fsck",
   "bench",
   "service",
   "version",
