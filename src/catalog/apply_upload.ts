@@ -34,7 +34,8 @@ interface StoredChunk {
 }
 
 const INSERT_UPLOAD = `INSERT INTO upload
-  (id, path, mode, mtime_ms, owner, exclusive, goal, min_copies, started_ms, touched_ms, asked, size)
+  (id, path, mode, mtime_ms, owner, exclusive, goal, min_copies, started_ms, touched_ms, asked,
+   size)
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 const STORED_CHUNKS = `SELECT u.seq, u.offset, u.length, c.copies, c.sums
   FROM upload_chunk u JOIN chunk c ON c.no = u.chunk WHERE u.upload = ? AND u.seq < ?

@@ -36,7 +36,8 @@ type UploadRow = Omit<UploadRecord, "exclusive" | "paused" | "sizeBytes"> & {
 };
 
 const UPLOAD = `SELECT id, path, mode, mtime_ms AS mtimeMs, owner, exclusive, goal,
-  min_copies AS minCopies, size AS sizeBytes, started_ms AS startedMs, touched_ms AS touchedMs, paused FROM upload`;
+  min_copies AS minCopies, size AS sizeBytes, started_ms AS startedMs, touched_ms AS touchedMs,
+  paused FROM upload`;
 const BY_ID = `${UPLOAD} WHERE id = ?`;
 const IDLE = `${UPLOAD} WHERE paused = ? AND touched_ms < ? ORDER BY touched_ms LIMIT ?`;
 const STORED = `SELECT u.offset, c.size AS sizeBytes, c.sums,

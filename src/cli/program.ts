@@ -21,6 +21,7 @@ import { addMkdir } from "./mkdir.ts";
 import { addMv } from "./mv.ts";
 import { addOn } from "./on.ts";
 import { addPut } from "./put.ts";
+import { addRescue } from "./rescue.ts";
 import { addRm } from "./rm.ts";
 import { addRule } from "./rule.ts";
 import { addService } from "./service.ts";
@@ -76,6 +77,7 @@ const COMMANDS: Readonly<Record<string, (program: Command, session: Session) => 
   rule: addRule,
   top: addTop,
   fsck: addFsck,
+  rescue: addRescue,
   bench: addBench,
   service: addService,
   login: addLogin,

@@ -1,4 +1,4 @@
-/** Which keeper is meant by what a person typed: its name, its id, or the first digits of its id. */
+/** Which keeper a person means: by its name, its id, or the first digits of its id. */
 import { TydfsError } from "../wire/errors.ts";
 
 /** Keepers that an error names, at most. */
