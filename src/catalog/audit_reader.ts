@@ -4,7 +4,7 @@
  */
 import type { Database } from "bun:sqlite";
 import { joinPath, ROOT } from "../wire/names.ts";
-import { checkStep, countSteps } from "./check.ts";
+import { checkStep, planCheck } from "./check.ts";
 import { parseNumbers } from "./chunk_reader.ts";
 import { openCatalogForReading } from "./open.ts";
 import { ROOT_INODE } from "./schema.ts";
@@ -134,14 +134,12 @@ export class AuditReader {
     }
   }
 
-  /** The number of steps in which `checkStep` checks the catalog itself. */
-  countSteps(): number {
-    return countSteps(this.#database);
-  }
-
-  /** One step of the check of the catalog: what is broken, in words. See `check.ts`. */
-  checkStep(step: number): string[] {
-    return checkStep(this.#database, step);
+  /**
+   * The check of the catalog itself, from a step on: what each step finds broken, in words. See
+   * `check.ts`.
+   */
+  *checkFrom(step: number): Generator<string[]> {
+    for (const next of planCheck(this.#database).slice(step)) yield checkStep(this.#database, next);
   }
 
   /** The path of an inode that has a name, from the name upward. */

@@ -133,13 +133,12 @@ export class Auditor {
   async #checkCatalog(from: number): Promise<{ findings: Finding[]; next: number }> {
     const { auditReader, clock } = this.#options;
     const startMs = clock.monotonicMs();
-    const steps = auditReader.countSteps();
     const findings: Finding[] = [];
-    for (let step = from; step < steps; step++) {
-      for (const detail of auditReader.checkStep(step)) {
-        findings.push({ kind: "catalog", detail, repaired: false });
-      }
-      if (clock.monotonicMs() - startMs > PAGE_MS) return { findings, next: step + 1 };
+    let step = from;
+    for (const broken of auditReader.checkFrom(from)) {
+      for (const detail of broken) findings.push({ kind: "catalog", detail, repaired: false });
+      step++;
+      if (clock.monotonicMs() - startMs > PAGE_MS) return { findings, next: step };
       await nextTurn();
     }
     return { findings, next: FIRST_CHUNK };

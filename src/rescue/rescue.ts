@@ -6,12 +6,14 @@
 import { forEachLimited } from "../base/limit.ts";
 import type { Random } from "../base/random.ts";
 import { TydfsError } from "../wire/errors.ts";
+import { isLinkMode } from "../wire/file.ts";
 import { BLOCK_BYTES } from "../wire/sums.ts";
 import { readBlocks } from "./blocks.ts";
 import type { FilePlan, Gap, WholeVersion } from "./plan.ts";
 import { findHidden, planFile } from "./plan.ts";
 import type { Source, SurveyCounts } from "./survey.ts";
 import { survey } from "./survey.ts";
+import type { There } from "./target.ts";
 import { RescueTarget } from "./target.ts";
 import { VersionBook } from "./versions.ts";
 
@@ -204,9 +206,7 @@ class RescueRun {
 }
 
 /** Whether a file that is there is what an earlier rescue has written. */
-function isSame(
-  { sizeBytes, mtimeMs }: WholeVersion,
-  there: { kind: string; sizeBytes?: number; mtimeMs?: number },
-): boolean {
+function isSame({ sizeBytes, mtimeMs, mode = 0 }: WholeVersion, there: There): boolean {
+  if (isLinkMode(mode)) return there.kind === "link" && there.mtimeMs === mtimeMs;
   return there.kind === "file" && there.sizeBytes === sizeBytes && there.mtimeMs === mtimeMs;
 }

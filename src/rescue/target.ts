@@ -20,7 +20,7 @@ export interface TargetFacts {
 export type There =
   | { kind: "nothing" }
   | { kind: "file"; sizeBytes: number; mtimeMs: number }
-  | { kind: "link" }
+  | { kind: "link"; mtimeMs: number }
   | { kind: "directory" };
 
 /** Directories that are known to be no links; forgotten all at once when there are more. */
@@ -55,9 +55,10 @@ export class RescueTarget {
     await this.#makeParents(path);
     const found = await lookAt(this.#root + path);
     if (found === undefined) return { kind: "nothing" };
-    if (found.isSymbolicLink()) return { kind: "link" };
+    const mtimeMs = Math.round(found.mtimeMs);
+    if (found.isSymbolicLink()) return { kind: "link", mtimeMs };
     if (found.isDirectory()) return { kind: "directory" };
-    return { kind: "file", sizeBytes: found.size, mtimeMs: Math.round(found.mtimeMs) };
+    return { kind: "file", sizeBytes: found.size, mtimeMs };
   }
 
   /** Puts a file there, in place of a file or link. Throws `local`, and what the pieces throw. */

@@ -54,10 +54,10 @@ test("formatRescue sums up", () => {
     ...{ bytes: 2048, uncertain: 0, older: 0, mendedBlocks: 3 },
   };
   expect(formatRescue(summary, { listed: false, directories: 2 })).toEqual([
-    "Rescued 2 files (2.0 KiB) from 2 directories; every block matched its sum",
+    "Rescued 2 files (2 KiB) from 2 directories; every block matched its sum",
     "1 file is incomplete",
     "3 blocks were taken from second copies, 1 sidecar can't be read",
   ]);
   const listed = formatRescue(summary, { listed: true, directories: 1 });
-  expect(listed[0]).toBe("2 files (2.0 KiB) can be rescued from 1 directory");
+  expect(listed[0]).toBe("2 files (2 KiB) can be rescued from 1 directory");
 });
