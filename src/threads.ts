@@ -12,6 +12,7 @@ const WORKER_FILES = {
   writer: "workers/writer.ts",
   sentinel: "workers/sentinel.ts",
   replicator: "workers/replicator.ts",
+  archivist: "workers/archivist.ts",
   streamer: "workers/streamer.ts",
 } as const;
 

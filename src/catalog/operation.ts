@@ -85,6 +85,8 @@ export type Operation =
     file: FileFacts;
     goal: number;
     minCopies: number;
+    /** The file's size, where the client knows it in advance. */
+    sizeBytes?: number;
     resume?: { idleBeforeMs: number; policy?: PolicyFacts };
     atMs: number;
   }

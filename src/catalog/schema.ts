@@ -247,6 +247,8 @@ const FORMAT_4 = `
 
   -- replaced: a newer version took its place; it was not removed.
   ALTER TABLE trash ADD COLUMN replaced INTEGER NOT NULL DEFAULT 0;
+  -- size: of the file that is uploaded, NULL where it was not known in advance (a stream).
+  ALTER TABLE upload ADD COLUMN size INTEGER;
 
   -- From a chunk to the names of the files that it is part of, and from a name to its trash.
   CREATE INDEX dentry_inode ON dentry (inode);

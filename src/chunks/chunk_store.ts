@@ -207,6 +207,30 @@ export class ChunkStore {
     return true;
   }
 
+  /**
+   * Which of these chunks are not here, and which lie here with another size or without a sidecar.
+   * Their bytes are not read. Throws `unavailable` when the disk can't tell now.
+   */
+  check(
+    chunks: readonly (readonly [id: string, sizeBytes: number])[],
+  ): { missing: string[]; wrongSize: string[] } {
+    const { disk } = this.#options;
+    const missing: string[] = [];
+    const wrongSize: string[] = [];
+    for (const [id, sizeBytes] of chunks) {
+      const found = this.#sizeOf(id);
+      if (found === undefined) missing.push(id);
+      else if (found !== sizeBytes || disk.sizeOf(sidecarPath(id)) === undefined) {
+        wrongSize.push(id);
+      }
+    }
+    // A disk that was unmounted has lost nothing.
+    if (missing.length > 0 && disk.sizeOf(CHUNKS) === undefined) {
+      throw new TydfsError("unavailable", "Cannot check chunks: their directory is not there");
+    }
+    return { missing, wrongSize };
+  }
+
   /** Removes a chunk, durably; whether there was one. */
   async remove(id: string): Promise<boolean> {
     const { disk, share, clock } = this.#options;

@@ -10,6 +10,7 @@ import { addCp } from "./cp.ts";
 import { addDu } from "./du.ts";
 import { addEvents } from "./events.ts";
 import { addFind } from "./find.ts";
+import { addFsck } from "./fsck.ts";
 import { addGet } from "./get.ts";
 import { spellOut } from "./habits.ts";
 import { addHead } from "./head.ts";
@@ -20,6 +21,7 @@ import { addMkdir } from "./mkdir.ts";
 import { addMv } from "./mv.ts";
 import { addOn } from "./on.ts";
 import { addPut } from "./put.ts";
+import { addRescue } from "./rescue.ts";
 import { addRm } from "./rm.ts";
 import { addRule } from "./rule.ts";
 import { addService } from "./service.ts";
@@ -78,6 +80,8 @@ const COMMANDS: Readonly<Record<string, (program: Command, session: Session) => 
   status: addStatus,
   rule: addRule,
   top: addTop,
+  fsck: addFsck,
+  rescue: addRescue,
   bench: addBench,
   service: addService,
   login: addLogin,

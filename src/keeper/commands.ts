@@ -14,6 +14,7 @@ import type { Bus, FailureListener, Subscription } from "../wire/bus.ts";
 import { serve } from "../wire/bus.ts";
 import type { ChunkTransport } from "../wire/chunk_http.ts";
 import {
+  commandCheck,
   commandDelete,
   commandInventory,
   commandReplicate,
@@ -94,6 +95,7 @@ export function serveCommands(options: CommandOptions): Subscription[] {
       }
       return { state };
     }),
+    on(commandCheck, 1, ({ chunks }) => Promise.resolve(store.check(chunks))),
     on(commandInventory, 1, async () => {
       await sendInventory(store, reporter);
       return {};

@@ -18,7 +18,7 @@ const FORMAT_FILE = "format";
 const IDENTITY_FILE = "keeper.json";
 const EPOCH_FILE = "epoch";
 export const LOCK_FILE = "lock";
-export const READY_FILE = "ready";
+export { READY_FILE } from "../chunks/places.ts";
 
 const IdentityFile = v.object({
   id: Id,

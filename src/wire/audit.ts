@@ -70,6 +70,8 @@ export const Finding = v.object({
   chunk: v.optional(Id),
   keeper: v.optional(v.string()),
   detail: v.string(),
+  /** Copies that it stands for, where they are not told one by one. */
+  copies: v.optional(Natural),
   /** `repair` has mended it, or has begun to. */
   repaired: v.boolean(),
 });
@@ -77,8 +79,8 @@ export type Finding = v.InferOutput<typeof Finding>;
 
 /**
  * `fsck.check`: compares one page of the catalog's chunks with what the keepers have on their
- * disks; the first page (`after` 0) also checks the catalog itself. With `repair` wrong records are
- * corrected, so that the replicator mends the rest.
+ * disks; the first pages (from `after` 0 on) check the catalog itself. With `repair` wrong records
+ * are corrected, so that the replicator mends the rest.
  */
 export const fsckCheck = rpc(
   "fsck.check",
@@ -86,7 +88,7 @@ export const fsckCheck = rpc(
   v.object({
     findings: v.array(Finding),
     files: v.array(FileAtRisk),
-    /** Chunks looked at on this page, and in the catalog. */
+    /** Chunks in use looked at on this page, and in the catalog. */
     chunks: Natural,
     chunksTotal: Natural,
     next: v.optional(Natural),

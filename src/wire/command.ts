@@ -72,7 +72,8 @@ export const CHECK_MAX = 1024;
 
 /**
  * `keeper.<id>.check`: whether these chunks lie on the disk with these sizes (their bytes are not
- * read). Names those that don't.
+ * read). Names those that don't; one without its sidecar counts as of a wrong size: it can't be
+ * served. Errors: `unavailable` (the disk can't tell now).
  */
 export const commandCheck = rpc(
   "check",

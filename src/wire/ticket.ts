@@ -38,6 +38,11 @@ export const ChunkOrigin = v.object({
   mode: v.optional(Natural),
   mtimeMs: v.optional(v.pipe(v.number(), v.safeInteger())),
   owner: v.optional(v.pipe(v.string(), v.maxLength(255))),
+  /**
+   * When the master placed the chunk, in wall ms: all versions of a path are told apart by one
+   * clock, and copies that are made later keep the time.
+   */
+  placedMs: v.optional(Natural),
 });
 export type ChunkOrigin = v.InferOutput<typeof ChunkOrigin>;
 

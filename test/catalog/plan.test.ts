@@ -1,5 +1,6 @@
 /** Every statement finds its rows by an index: costs stay flat while the catalog grows. */
 import { expect, test } from "bun:test";
+import { AuditReader } from "../../src/catalog/audit_reader.ts";
 import { World } from "./world.ts";
 
 /**
@@ -65,7 +66,17 @@ test("no statement of apply or of the reader scans a table", () => {
   reader.chunksOfKeeper(0, 0, 5);
   reader.orphans(5, 5);
 
-  const texts = [...world.tx.texts, ...reader.statements]
+  const audit = new AuditReader(world.path);
+  audit.chunks(1, 5);
+  audit.chunk(1);
+  audit.shortChunks(1, 5);
+  audit.chunksOfKeeper(0, 1, 5);
+  audit.chunksTotal();
+  audit.filesOfChunk(1, 0, 5);
+  audit.chunksOfFile(1, 0, 5);
+  for (let inode = 2; inode < 20; inode++) audit.nameOf(inode);
+
+  const texts = [...world.tx.texts, ...reader.statements, ...audit.statements]
     .filter((text) => /^(SELECT|UPDATE|DELETE|INSERT)/.test(text));
   expect(texts.length).toBeGreaterThan(50);
   const scans = texts.filter((text) => !SMALL.some((small) => small.test(text))).flatMap((text) =>
@@ -75,5 +86,6 @@ test("no statement of apply or of the reader scans a table", () => {
       )
       .map(({ detail }) => `${detail}: ${text}`)
   );
+  audit.close();
   expect(scans).toEqual([]);
 });

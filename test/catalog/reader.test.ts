@@ -282,6 +282,7 @@ describe("lists for repair", () => {
       exclusive: false,
       goal: 3,
       minCopies: 2,
+      sizeBytes: undefined,
       startedMs: 1000,
       touchedMs: 1003,
       paused: false,

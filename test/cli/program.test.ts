@@ -27,6 +27,8 @@ const COMMANDS = [
   "on",
   "status",
   "top",
+  "fsck",
+  "rescue",
   "bench",
   "service",
   "version",
@@ -66,6 +68,8 @@ const WRONG: [string, RegExp][] = [
   ["tail -5 -c 1 /a", /^tydfs: Cannot use --bytes and --lines together/],
   ["find / --size big", /^tydfs: Cannot use "big" for --size: it is no size/],
   ["find / --newer soon", /^tydfs: Cannot use "soon" for --newer: it is no age/],
+  ["rescue /x", /^tydfs: Cannot rescue: say where to \(--to DIR\), or only --list/],
+  ["rescue /x --to /x/y", /^tydfs: Cannot write to "\/x\/y": nothing is written into a keeper/],
   ["status /a b", /^tydfs: Too many arguments/],
   ["version --wait 3s", /^tydfs: Unknown option '--wait'/],
   ["master --parallel 3", /^tydfs: Unknown option '--parallel'/],
@@ -117,7 +121,7 @@ for (const command of COMMANDS) {
     const examples = lines.slice(lines.indexOf("Examples:"));
     expect(examples.match(new RegExp(`tydfs ${command}`, "g"))?.length).toBeGreaterThanOrEqual(2);
     const user = command === "master" || command === "keeper" ? command : "client";
-    if (command === "version" || command === "service") return;
+    if (["version", "service", "rescue"].includes(command)) return;
     for (const [key, { for: users }] of Object.entries(OPTIONS)) {
       const flag = flagName(key as keyof typeof OPTIONS);
       if ((users as readonly string[]).includes(user)) expect(lines).toContain(flag);

@@ -6,6 +6,7 @@ import { GIB } from "../../src/base/bytes.ts";
 import { call, serve } from "../../src/wire/bus.ts";
 import { encode } from "../../src/wire/codec.ts";
 import {
+  commandCheck,
   commandDelete,
   commandInventory,
   commandRegister,
@@ -154,6 +155,12 @@ export class FakeKeeper {
     this.#on(commandVerify, ({ chunk }) => {
       this.commands.push(`verify ${chunk}`);
       return { state: "good" as const };
+    });
+    this.#on(commandCheck, ({ chunks }) => {
+      const missing = chunks.filter(([id]) => !this.chunks.has(id)).map(([id]) => id);
+      const wrongSize = chunks.filter(([id, size]) => (this.chunks.get(id) ?? size) !== size)
+        .map(([id]) => id);
+      return { missing, wrongSize };
     });
     this.#on(commandRegister, () => {
       this.commands.push(commandRegister.name);

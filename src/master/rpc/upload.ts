@@ -13,7 +13,7 @@ import { makeId } from "../../wire/ids.ts";
 import { quotePath } from "../../wire/names.ts";
 import type { Rule } from "../../wire/rule.ts";
 import { blockCount, sameSums, SUM_BYTES } from "../../wire/sums.ts";
-import type { CommitOrder } from "../../wire/ticket.ts";
+import type { ChunkOrigin, CommitOrder } from "../../wire/ticket.ts";
 import { signTicket } from "../../wire/ticket.ts";
 import type {
   ChunkOffer,
@@ -47,6 +47,8 @@ interface UploadTerms {
   /** The keepers that can be written now, as far as the rule allows. */
   candidates: readonly Candidate[];
   commit?: CommitOrder;
+  /** What the sidecars of its chunks tell of the file. */
+  described: Pick<ChunkOrigin, "fileBytes" | "mode" | "mtimeMs" | "owner">;
 }
 
 /** `upload.begin`. */
@@ -72,7 +74,8 @@ export async function begin(desk: Desk, request: UploadBeginRequest): Promise<Up
   const { replicas } = request;
   const asked = replicas === undefined ? {} : { replicas };
   const file: FileFacts = { path, mode, mtimeMs, owner, exclusive, ...asked };
-  const terms: UploadTerms = { upload, path, goal, minCopies, rule, candidates };
+  const described = { mode, mtimeMs, owner, fileBytes: only?.sizeBytes };
+  const terms: UploadTerms = { upload, path, goal, minCopies, rule, candidates, described };
   const reply = {
     upload,
     chunkBytes: settings.chunk_size,
@@ -80,7 +83,9 @@ export async function begin(desk: Desk, request: UploadBeginRequest): Promise<Up
     resumedBytes: 0,
   };
   const atMs = desk.clock.wallMs();
-  const operation = { kind: "upload.begin", upload, file, goal, minCopies, atMs } as const;
+  const told = request.sizeBytes === undefined ? {} : { sizeBytes: request.sizeBytes };
+  const begun = { upload, file, goal, minCopies, ...told, atMs };
+  const operation = { kind: "upload.begin", ...begun } as const;
   if (only === undefined) {
     const idleBeforeMs = atMs - settings.upload_lease;
     const policy = policyOf(rule);
@@ -121,12 +126,13 @@ export async function extend(
   const old = Math.abs(atMs - record.touchedMs) > settings.upload_lease / 4;
   if (old || record.paused) await journal.submit({ kind: "upload.touch", upload, atMs });
   if (offer === undefined) return {};
-  const { path, goal, minCopies } = record;
+  const { path, goal, minCopies, mode, mtimeMs, owner, sizeBytes: fileBytes } = record;
   checkOffer(path, offer, settings.chunk_size);
   if (isStored(desk, record, offer)) return { stored: true };
   const rule = desk.rulebook.find(path);
   const candidates = checkRoom(desk, { path, sizeBytes: offer.sizeBytes, minCopies, rule });
-  const terms: UploadTerms = { upload, path, goal, minCopies, rule, candidates };
+  const described = { mode, mtimeMs, owner, fileBytes };
+  const terms: UploadTerms = { upload, path, goal, minCopies, rule, candidates, described };
   return { placement: place(desk, terms, offer).placement };
 }
 
@@ -230,7 +236,7 @@ function place(
   offer: ChunkOffer,
 ): { placement: ChunkPlacement; release: () => void } {
   const { slots, clock, random, roster, ticketKey } = desk;
-  const { upload, path, goal, minCopies, rule, candidates, commit } = terms;
+  const { upload, path, goal, minCopies, rule, candidates, commit, described } = terms;
   const { seq, offset, sizeBytes, sums } = offer;
   const avoid = new Set(offer.avoid.flatMap((id) => roster.byId(id)?.number ?? []));
   const policy = policyOf(rule);
@@ -238,17 +244,18 @@ function place(
   if (chain.kind !== "chain") throw chainRefusal(chain, { path, sizeBytes, minCopies, rule });
   const { hops } = chain;
   const chunk = makeId(random);
+  const nowMs = clock.wallMs();
   const ticket = signTicket(ticketKey, {
     op: "put",
     chunk,
     sizeBytes,
     sums,
-    origin: { path, upload, seq, offset },
+    origin: { path, upload, seq, offset, ...described, placedMs: nowMs },
     hops,
     minCopies,
     goal,
     ...(commit === undefined ? {} : { commit }),
-    expiresMs: clock.wallMs() + PUT_TICKET_MS,
+    expiresMs: nowMs + PUT_TICKET_MS,
   });
   const shown = hops.map(({ keeper, host, port }) => ({ keeper, host, port }));
   return { placement: { chunk, ticket, hops: shown }, release: () => slots.release(hops) };
