@@ -162,9 +162,7 @@ export class TreeReport implements JobListener {
       ...this.receipts.json(notes.state),
     });
     if (json || quiet) return;
-    // One that was interrupted has other worries, and nobody was asked.
-    const receipt = notes.interrupted === true ? undefined : this.receipts.words(notes.state);
-    const line = [this.#summaryLine(), ...(receipt === undefined ? [] : [receipt])].join(" · ");
+    const line = this.#summaryLine(notes);
     if (notes.interrupted === true) output.message(`tydfs: Until then: ${line}`);
     else output.line(line);
     if (notes.removalsLeftOut) {
@@ -175,7 +173,7 @@ export class TreeReport implements JobListener {
     }
   }
 
-  #summaryLine(): string {
+  #summaryLine({ interrupted, state }: SummaryNotes): string {
     const { words, dryRun } = this.#options;
     const { tally } = this;
     const bytes = tally.bytesWhole;
@@ -191,9 +189,12 @@ export class TreeReport implements JobListener {
         ` (${rate}/s)`;
     const would = dryRun ? "would " : "";
     const part = (count: number, text: string) => count > 0 ? [text] : [];
+    // One that was interrupted has other worries, and nobody was asked.
+    const receipt = interrupted === true ? undefined : this.receipts.words(state);
     return [
       `${would}${dryRun ? words.will : words.done} ${countOf(files, "file", "files")}, ` +
       `${formatSize(bytes)}${time}`,
+      ...(receipt === undefined ? [] : [receipt]),
       ...part(tally.links, countOf(tally.links, "link", "links")),
       ...part(tally.directories, countOf(tally.directories, "directory", "directories")),
       ...part(tally.same, `${grouped(tally.same)} the same`),
