@@ -54,6 +54,7 @@ export async function findBadBlock(
   return undefined;
 }
 
-function nextTurn(): Promise<void> {
+/** Lets other requests of this thread have a turn. */
+export function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

@@ -11,7 +11,7 @@ import type { Random } from "../base/random.ts";
 import { randomHex } from "../base/random.ts";
 import { hasCode, TydfsError } from "../wire/errors.ts";
 import { isId } from "../wire/ids.ts";
-import { findBadBlock } from "./block_check.ts";
+import { findBadBlock, nextTurn } from "./block_check.ts";
 import { DirectorySyncs } from "./directory_syncs.ts";
 import type { Disk, DiskSpace } from "./disk.ts";
 import { isUnreadable } from "./disk.ts";
@@ -55,6 +55,9 @@ export type ChunkState = "good" | "corrupt" | "missing";
 /** Sizes of chunks that a thread remembers, so that serving reads no sidecar each time. */
 const SIZES_MAX = 16_384;
 const SYNCS_AT_ONCE = 8;
+
+/** Chunks that are looked up before other requests of this thread get a turn. */
+const CHECKS_PER_TURN = 16;
 
 export class ChunkStore {
   readonly #options: ChunkStoreOptions;
@@ -211,13 +214,15 @@ export class ChunkStore {
    * Which of these chunks are not here, and which lie here with another size or without a sidecar.
    * Their bytes are not read. Throws `unavailable` when the disk can't tell now.
    */
-  check(
+  async check(
     chunks: readonly (readonly [id: string, sizeBytes: number])[],
-  ): { missing: string[]; wrongSize: string[] } {
+  ): Promise<{ missing: string[]; wrongSize: string[] }> {
     const { disk } = this.#options;
     const missing: string[] = [];
     const wrongSize: string[] = [];
-    for (const [id, sizeBytes] of chunks) {
+    for (const [index, [id, sizeBytes]] of chunks.entries()) {
+      // A disk that must seek for each of them would hold up the streams of this thread.
+      if (index % CHECKS_PER_TURN === CHECKS_PER_TURN - 1) await nextTurn();
       const found = this.#sizeOf(id);
       if (found === undefined) missing.push(id);
       else if (found !== sizeBytes || disk.sizeOf(sidecarPath(id)) === undefined) {

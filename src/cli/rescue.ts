@@ -32,9 +32,10 @@ whole is not written but listed, with what is missing.
 
 The disks know the names under which files were put: not what was renamed or
 copied later, so that a renamed file has its old name; a file that was removed
-a short while ago comes back; empty directories are not known at all. All that
-is found is kept in memory, about half a KiB for each chunk and file: with many
-millions of them take a part after the other, with --path.
+a short while ago comes back; empty directories are not known at all. What was
+put as a stream may lack its end, which is told. All names that are found are
+held in memory, about 1 KiB for each file: with many millions of them rescue one
+part after the other, with --path.
 
 Exit status: 0 when all was written; 1 when a file could not be written; 4 when
 other files are in the way; 7 when files are incomplete or damaged.

@@ -95,7 +95,7 @@ export function serveCommands(options: CommandOptions): Subscription[] {
       }
       return { state };
     }),
-    on(commandCheck, 1, ({ chunks }) => Promise.resolve(store.check(chunks))),
+    on(commandCheck, 1, ({ chunks }) => store.check(chunks)),
     on(commandInventory, 1, async () => {
       await sendInventory(store, reporter);
       return {};

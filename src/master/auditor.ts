@@ -12,7 +12,6 @@ import type { FileAtRisk, Finding, FsckPage, RiskPage } from "../wire/audit.ts";
 import { auditRisk, fsckCheck } from "../wire/audit.ts";
 import type { Bus, Subscription } from "../wire/bus.ts";
 import { serve } from "../wire/bus.ts";
-import { CHECK_MAX } from "../wire/command.ts";
 import type { Rpc } from "../wire/rpc.ts";
 import type { Subjects } from "../wire/subjects.ts";
 import { subjectsOf } from "../wire/subjects.ts";
@@ -46,6 +45,8 @@ const PAGES_AT_ONCE = 2;
 const PAGE_MS = 1_000;
 const CHUNKS_MAX = 16_384;
 const CHUNKS_AT_ONCE = 1_024;
+/** Chunks whose copies the keepers are asked for at once: a slow disk seeks for each. */
+const CHECKED_AT_ONCE = 256;
 /** Findings of one page: far below what one message may have. */
 const FINDINGS_MAX = 2_000;
 
@@ -112,8 +113,8 @@ export class Auditor {
       return { findings, files: [], chunks: 0, chunksTotal, next };
     }
     const place = parsePlace(after);
-    const page = this.#options.auditReader.chunks(place.no, CHUNKS_AT_ONCE + 1);
-    const chunks = cutChunks(page.slice(0, Math.min(CHUNKS_AT_ONCE, CHECK_MAX)), FINDINGS_MAX);
+    const page = this.#options.auditReader.chunks(place.no, CHECKED_AT_ONCE + 1);
+    const chunks = cutChunks(page.slice(0, CHECKED_AT_ONCE), FINDINGS_MAX);
     const picture = await lookAtDisks(this.#diskCheck(), chunks);
     const { files, stop } = await this.#tellFiles(chunks, picture, place);
     const done = stop === undefined ? chunks : chunks.filter(({ no }) => no < stop.no);

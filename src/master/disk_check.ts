@@ -43,8 +43,9 @@ export interface DiskPicture {
 
 const KEEPERS_AT_ONCE = 8;
 const VERIFIES_AT_ONCE = 4;
-/** Two of these, and a bit, must fit into the time that a client waits for a page. */
-const CHECK_MS = 1_800;
+/** Both, and a bit, must fit into the time that a client waits for a page. */
+const CHECK_MS = 3_000;
+const CHECK_AGAIN_MS = 1_400;
 const VERIFY_MS = 2_000;
 
 /** Asks the keepers what they have of these chunks. */
@@ -61,10 +62,10 @@ export async function lookAtDisks(
       return;
     }
     try {
-      const suspects = await ask(options, keeper, copies);
+      const suspects = await ask(options, keeper, copies, CHECK_MS);
       const wrong = [...suspects.keys()].flatMap((chunk) => stillOnRecord(options, chunk, number));
       if (wrong.length === 0) return;
-      for (const [{ no }, fault] of await ask(options, keeper, wrong)) {
+      for (const [{ no }, fault] of await ask(options, keeper, wrong, CHECK_AGAIN_MS)) {
         const ofChunk = picture.faults.get(no) ?? new Map<number, Fault>();
         picture.faults.set(no, ofChunk.set(number, fault));
       }
@@ -138,11 +139,11 @@ async function ask(
   { bus, subjects, masterEpoch: epoch }: DiskCheckOptions,
   keeper: KeeperRecord,
   copies: readonly AuditChunk[],
+  timeoutMs: number,
 ): Promise<Map<AuditChunk, Fault>> {
   const chunks = copies.map(({ id, sizeBytes }): [string, number] => [id, sizeBytes]);
   const subject = subjects.command(keeper.id, commandCheck.name);
-  const within = { timeoutMs: CHECK_MS };
-  const answer = await call(bus, subject, commandCheck, { epoch, chunks }, within);
+  const answer = await call(bus, subject, commandCheck, { epoch, chunks }, { timeoutMs });
   const [missing, wrongSize] = [new Set(answer.missing), new Set(answer.wrongSize)];
   const faults = new Map<AuditChunk, Fault>();
   for (const chunk of copies) {

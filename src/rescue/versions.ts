@@ -1,7 +1,7 @@
 /**
  * What sidecars tell, gathered by path and version: the book from which a rescue is planned. Other
- * sources of names may add to it what they know. In memory: about half a KiB for each chunk and for
- * each file, whatever the number of copies.
+ * sources of names may add to it what they know. In memory: about 1 KiB for each file, and a quarter
+ * of that for each further chunk, whatever the number of copies.
  */
 import type { ChunkFacts } from "../chunks/sidecar.ts";
 
@@ -53,11 +53,9 @@ export class VersionBook {
     return this.#versionsByPath.size;
   }
 
-  /** All paths in byte order. */
+  /** All paths, sorted. */
   paths(): string[] {
-    return [...this.#versionsByPath.keys()].sort((left, right) =>
-      Buffer.compare(Buffer.from(left), Buffer.from(right))
-    );
+    return [...this.#versionsByPath.keys()].sort();
   }
 
   has(path: string): boolean {
