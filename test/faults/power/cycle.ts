@@ -89,7 +89,7 @@ export class PowerCluster {
   async cycle(victims: Victims, options: CycleOptions): Promise<CycleReport> {
     const startedMs = performance.now();
     const load = this.#load;
-    const before = { acknowledged: load.acknowledged, doubtful: load.doubtful };
+    const { acknowledged, doubtful } = load.ledger;
     const k = 1 + Math.floor(this.#random() * KEEPERS.length);
     const occasion = this.#pick(options.occasions) ?? "moment";
     const { at, reached } = await this.#arm(occasion, victims, k);
@@ -108,14 +108,14 @@ export class PowerCluster {
     stop.abort();
     await loading;
     await client.close().catch(() => {});
-    for (const image of images) image.restorePower();
+    for (const image of images) await image.restorePower();
     const torn = images.flatMap(({ point }) => findTorn(point));
     await this.#startRoles(victims, k);
     const lost = await this.#check(options.patienceMs);
     return {
       ...{ victims, at, lost, torn },
-      acknowledged: load.acknowledged - before.acknowledged,
-      doubtful: load.doubtful - before.doubtful,
+      acknowledged: load.ledger.acknowledged - acknowledged,
+      doubtful: load.ledger.doubtful - doubtful,
       seconds: (performance.now() - startedMs) / 1000,
     };
   }
@@ -131,7 +131,7 @@ export class PowerCluster {
   /** Ends all, lets the disks go. */
   async stop(): Promise<void> {
     await this.#kill("all", 0);
-    for (const image of this.#images.values()) image.remove();
+    for (const image of this.#images.values()) await image.remove();
     await this.#cluster.stop();
   }
 
@@ -201,7 +201,7 @@ export class PowerCluster {
   async #check(patienceMs: number): Promise<string[]> {
     const client = await TydfsClient.connect({ url: this.#cluster.clientUrl, waitMs: WAIT_MS });
     try {
-      return await this.#load.check(client, patienceMs);
+      return await this.#load.ledger.check(client, patienceMs);
     } finally {
       await client.close();
     }

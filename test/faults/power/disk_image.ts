@@ -4,6 +4,7 @@
  * own (see `run.ts`): with that, mount and loop device go when the last process has.
  */
 import { closeSync, ftruncateSync, mkdirSync, openSync, rmSync } from "node:fs";
+import { until } from "../../cluster/harness.ts";
 import { mustRun } from "../command_line.ts";
 
 export type FileSystem = "ext4" | "xfs";
@@ -21,6 +22,8 @@ const MAKERS: Record<FileSystem, string[]> = {
   ext4: ["mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=1,lazy_journal_init=1"],
   xfs: ["mkfs.xfs", "-q", "-f"],
 };
+
+const UNMOUNT_MS = 10_000;
 
 export class DiskImage {
   readonly point: string;
@@ -52,14 +55,14 @@ export class DiskImage {
   }
 
   /** Mounts the disk again after its power was cut; nobody may use it. The journal is replayed. */
-  restorePower(): void {
-    this.#unmount();
+  async restorePower(): Promise<void> {
+    await this.#unmount();
     this.#mount();
   }
 
   /** Unmounts the disk, which lets the loop device go, and removes the image. */
-  remove(): void {
-    this.#unmount();
+  async remove(): Promise<void> {
+    await this.#unmount();
     rmSync(this.#file, { force: true });
   }
 
@@ -67,7 +70,9 @@ export class DiskImage {
     mustRun(["mount", "-o", "loop,noatime", this.#file, this.point]);
   }
 
-  #unmount(): void {
-    mustRun(["umount", this.point]);
+  /** What was killed may still be on its way out. */
+  async #unmount(): Promise<void> {
+    const unmounted = () => Bun.spawnSync(["umount", this.point]).exitCode === 0;
+    await until(`nobody uses ${this.point}`, unmounted, UNMOUNT_MS);
   }
 }

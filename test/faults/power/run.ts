@@ -5,7 +5,7 @@
 import { parseArgs } from "node:util";
 import type { FileSystem } from "./disk_image.ts";
 import { type CycleReport, OCCASIONS, PowerCluster, type Victims } from "./cycle.ts";
-import { seededRandom } from "./load.ts";
+import { seededRandom } from "../ledger.ts";
 
 const HELP = `Usage: bun test/faults/power/run.ts [options]
 
