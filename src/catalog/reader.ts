@@ -140,8 +140,8 @@ export class CatalogReader {
 
   /**
    * A page of a file's extents from `fromSeq` on. With `inode` the version that was opened before,
-   * as long as it is there or in the trash, whatever the path is now. Throws `not-found`,
-   * `is-directory`.
+   * as long as it is there or in the trash, whatever the path is now. Throws `not-found`, `changed`
+   * when that version has gone, `is-directory`.
    */
   locate(
     path: string,
@@ -154,7 +154,7 @@ export class CatalogReader {
       const row = this.#store.get<InodeRow>(INODE, pinned);
       if (row === undefined) {
         const state = "this version of it was removed";
-        throw new TydfsError("not-found", `Cannot read ${quotePath(path)}: ${state}`);
+        throw new TydfsError("changed", `Cannot read ${quotePath(path)}: ${state}`);
       }
       const { kind, ...facts } = row;
       if (kind === "directory") {

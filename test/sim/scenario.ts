@@ -41,6 +41,10 @@ const CHECK_EVERY_MS = 1_000;
 const QUIET_EVERY_MS = 1_000;
 const INVENTORY_EVERY_MS = 40_000;
 
+/** So many histories see all kinds of faults at once, and so many of them. */
+const HARD_SHARE = 0.15;
+const HARD_FAULTS = 15;
+
 let workPlace: { directory: string; empty: string } | undefined;
 let catalogs = 0;
 
@@ -95,7 +99,9 @@ export function play(seed: number, keptMax?: number): Verdict {
     for (const keeper of keepers) keeper.start();
     settleDown(cluster, checkers, START_MS);
     const nemesis = new Nemesis({ cluster, master, keepers, workers }, cluster.random("nemesis"));
-    nemesis.plan(chooseFaults(dice), randomInt(dice, 7), WORK_MS);
+    const isHard = dice.next() < HARD_SHARE;
+    if (isHard) nemesis.plan(FAULTS, HARD_FAULTS, WORK_MS);
+    else nemesis.plan(chooseFaults(dice), randomInt(dice, 7), WORK_MS);
     for (const worker of workers) worker.start();
     const onServed = checkers.served.bind(checkers);
     probe(cluster, cluster.random("prober"), onServed);
