@@ -11,6 +11,7 @@ import {
   commandRegister,
   commandReplicate,
   commandRetire,
+  commandScrub,
   commandVerify,
 } from "../../src/wire/command.ts";
 import { TydfsError } from "../../src/wire/errors.ts";
@@ -42,6 +43,8 @@ export class FakeKeeper {
   obeysRegister = false;
   /** Sizes by id. */
   readonly chunks = new Map<string, number>();
+  /** What it answers when it is to read these chunks again. */
+  readonly bad = new Map<string, "corrupt" | "missing">();
   /** Commands as they came: `replicate <chunk>`, `delete <chunk>,…`, `register`, … */
   readonly commands: string[] = [];
   epoch = 1;
@@ -153,7 +156,7 @@ export class FakeKeeper {
     });
     this.#on(commandVerify, ({ chunk }) => {
       this.commands.push(`verify ${chunk}`);
-      return { state: "good" as const };
+      return { state: this.bad.get(chunk) ?? "good" };
     });
     this.#on(commandRegister, () => {
       this.commands.push(commandRegister.name);
@@ -161,7 +164,7 @@ export class FakeKeeper {
       if (this.obeysRegister) queueMicrotask(() => void this.join().catch(() => {}));
       return {};
     });
-    const simple = [commandInventory, commandRetire] as const;
+    const simple = [commandInventory, commandRetire, commandScrub] as const;
     for (const command of simple) {
       this.#on(command as Rpc<unknown, Record<string, never>>, () => {
         this.commands.push(command.name);
