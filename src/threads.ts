@@ -13,6 +13,7 @@ const WORKER_FILES = {
   sentinel: "workers/sentinel.ts",
   replicator: "workers/replicator.ts",
   streamer: "workers/streamer.ts",
+  scrubber: "workers/scrubber.ts",
 } as const;
 
 export type WorkerKind = keyof typeof WORKER_FILES;

@@ -90,6 +90,7 @@ export function serveCommands(options: CommandOptions): Subscription[] {
         log.error("A chunk is corrupt and was put aside", { chunk });
         reporter.lostLater(chunk, "corrupt");
       }
+      if (state === "missing") reporter.lostLater(chunk, "missing");
       return { state };
     }),
     on(commandInventory, 1, async () => {
