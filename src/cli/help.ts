@@ -23,6 +23,7 @@ export const GROUPS: readonly { title: string; commands: readonly string[] }[] =
   },
   { title: "Trees and changes", commands: ["sync", "watch", "events", "on"] },
   { title: "Cluster", commands: ["status", "top", "rule", "bench"] },
+  { title: "Care", commands: ["scrub"] },
   { title: "Roles", commands: ["master", "keeper", "service"] },
   { title: "Connections and settings", commands: ["login", "logout", "config"] },
   { title: "Using tydfs", commands: ["shell", "completion", "help", "version"] },
@@ -47,6 +48,7 @@ const STATUSES: Readonly<Record<string, readonly number[]>> = {
   rm: CHANGES,
   mkdir: CHANGES,
   sync: TRANSFERS,
+  scrub: [3, 5, 6, 7],
   login: [5, 8],
 };
 

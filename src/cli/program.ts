@@ -22,6 +22,7 @@ import { addOn } from "./on.ts";
 import { addPut } from "./put.ts";
 import { addRm } from "./rm.ts";
 import { addRule } from "./rule.ts";
+import { addScrub } from "./scrub.ts";
 import { addService } from "./service.ts";
 import { addStat } from "./stat.ts";
 import { addStatus } from "./status.ts";
@@ -73,6 +74,7 @@ const COMMANDS: Readonly<Record<string, (program: Command, session: Session) => 
   mkdir: addMkdir,
   status: addStatus,
   rule: addRule,
+  scrub: addScrub,
   top: addTop,
   bench: addBench,
   service: addService,

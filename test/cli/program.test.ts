@@ -25,6 +25,7 @@ const COMMANDS = [
   "events",
   "on",
   "status",
+  "scrub",
   "top",
   "bench",
   "service",
