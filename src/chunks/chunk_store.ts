@@ -44,7 +44,7 @@ export interface ChunkStoreOptions {
   reserveBytes: number | undefined;
   /**
    * Throws when the directory is not the store's own any more: asked before anything is called
-   * missing.
+   * missing, and before a chunk lands.
    */
   checkPremises?: () => Promise<void>;
 }
@@ -142,6 +142,7 @@ export class ChunkStore {
    * `Draft.make`.
    */
   async receive(facts: ChunkFacts, fill: (path: string) => Promise<void>): Promise<Draft> {
+    await this.#options.checkPremises?.();
     const present = await this.facts(facts.chunk);
     if (present !== undefined) refuseOther(present, facts);
     return await Draft.make(this.#host, facts, randomHex(this.#options.random, 8), fill);

@@ -10,6 +10,7 @@ import { StoreShare } from "../../src/chunks/store_share.ts";
 import { checkPremises } from "../../src/keeper/premises.ts";
 import { TydfsError } from "../../src/wire/errors.ts";
 import { makeId } from "../../src/wire/ids.ts";
+import { landBytes, makeChunk } from "../chunks/fixture.ts";
 import { random } from "./world.ts";
 
 const ID = makeId(random);
@@ -47,20 +48,24 @@ test("checkPremises takes a disk that fails for no proof", async () => {
   expect(await verdict({ ...systemDisk(directory), read: failing })).toBe("ours");
 });
 
-test("ChunkStore calls nothing missing in a directory that is not its own", async () => {
+test("ChunkStore calls nothing missing, and lands nothing, in a directory that is not its own", async () => {
   const disk = systemDisk(directory);
   const store = new ChunkStore({
     ...{ disk, share: new StoreShare(), reserveBytes: 0, clock: systemClock, random },
     checkPremises: () => checkPremises(disk, ID),
   });
-  const chunk = makeId(random);
+  const { facts, bytes } = makeChunk(10);
+  const { chunk } = facts;
   const asks = {
     find: async () => (await store.find(chunk)).kind,
     verify: () => store.verify(chunk),
     inventory: async () => (await store.inventory("", 9)).last,
+    land: () => landBytes(store, disk, facts, bytes),
   };
-  expect([await asks.find(), await asks.verify(), await asks.inventory()])
-    .toEqual(["missing", "missing", true]);
+  await store.prepare();
+  expect([await asks.find(), await asks.verify(), await asks.inventory(), await asks.land()])
+    .toEqual(["missing", "missing", true, "new"]);
+  await store.remove(facts.chunk);
   rmSync(join(directory, "keeper.json"));
   for (const ask of Object.values(asks)) {
     await expect(ask()).rejects.toMatchObject({ code: "unavailable" });
