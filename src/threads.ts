@@ -14,6 +14,7 @@ const WORKER_FILES = {
   replicator: "workers/replicator.ts",
   archivist: "workers/archivist.ts",
   streamer: "workers/streamer.ts",
+  scrubber: "workers/scrubber.ts",
 } as const;
 
 export type WorkerKind = keyof typeof WORKER_FILES;

@@ -3,7 +3,7 @@ import type { ClusterStatus } from "../src/wire/cluster.ts";
 import type { ScrubBeat } from "../src/wire/heartbeat.ts";
 
 export const QUIET_SCRUB: ScrubBeat = {
-  ...{ running: false, doneBytes: 0, totalBytes: 0, bad: 0, passedMs: 0, beganMs: 0 },
+  ...{ running: false, doneBytes: 0, totalBytes: 0, bad: 0, passedMs: 0, beganMs: 0, dueMs: 0 },
 };
 
 export const QUIET_REPAIRS: ClusterStatus["repairs"] = {

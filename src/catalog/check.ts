@@ -115,6 +115,10 @@ const INVARIANTS: readonly Invariant[] = [
     violations: "SELECT id FROM chunk WHERE condemned = 1 AND refs > 0",
   },
   {
+    name: "a stray is not in use",
+    violations: "SELECT id FROM chunk WHERE stray = 1 AND refs > 0",
+  },
+  {
     name: "a chunk in use has a sum for each block",
     violations: `SELECT id FROM chunk
       WHERE refs > 0 AND length(sums) <> 8 * ((size + 1048575) / 1048576)`,

@@ -119,7 +119,8 @@ export type Operation =
   /**
    * Verified durable replicas of a chunk; keepers that are not known are left out. `place` puts it
    * into an upload (silent when that is gone: the chunk is then unreferenced from `atMs`); one that
-   * comes `late` takes a free place only, and is no sign of life. `commit`
+   * comes `late` takes a free place only, and is no sign of life. With `stray` a keeper alone tells
+   * of it: if the catalog does not know the chunk, it may be an older one. `commit`
    * makes a file of this one chunk, once: the same chunk again answers the same version, or
    * `conflict` when that was purged. Paused uploads to its path are dropped then. A chunk that
    * exists must have the same size and sums, else `conflict`. One that was condemned gets no use
@@ -131,6 +132,7 @@ export type Operation =
     keepers: string[];
     place?: { upload: string; seq: number; offset: number; late?: boolean };
     commit?: { upload: string; file: FileFacts };
+    stray?: true;
     atMs: number;
   }
   /**
@@ -150,8 +152,8 @@ export type Operation =
    */
   | { kind: "replica.gone"; keeper: string; chunks: string[]; atMs: number }
   /**
-   * A page of a keeper's inventory: see `reportInventory`. Unknown chunks become unreferenced ones;
-   * a replica of another length is none. Throws `not-found` (the keeper), `invalid` (not in id
+   * A page of a keeper's inventory: see `reportInventory`. Unknown chunks become strays; a replica
+   * of another length is none, and is named. Throws `not-found` (the keeper), `invalid` (not in id
    * order). → `{unknown, missing, wrongSize}`
    */
   | {

@@ -345,6 +345,11 @@ export class CatalogReader {
     return this.#chunks.orphans(beforeMs, limit, after);
   }
 
+  /** Chunks that keepers alone have told of, before `beforeMs`: by pages, as `orphans`. */
+  strays(beforeMs: number, limit: number, after?: OrphanCursor): ChunkRecord[] {
+    return this.#chunks.strays(beforeMs, limit, after);
+  }
+
   /** Ids of chunks that nothing refers to since before `beforeMs`, and that no keeper has. */
   tombstones(beforeMs: number, limit: number): string[] {
     return this.#chunks.tombstones(beforeMs, limit);

@@ -244,6 +244,11 @@ const FORMAT_4 = `
   -- catalog may be an older one.
   ALTER TABLE chunk ADD COLUMN stray INTEGER NOT NULL DEFAULT 0;
   UPDATE chunk SET stray = 1 WHERE refs = 0 AND length(sums) = 0 AND size > 0;
+  DROP INDEX chunk_orphan;
+  CREATE INDEX chunk_orphan ON chunk (orphaned_ms, no)
+    WHERE refs = 0 AND copies > 0 AND stray = 0;
+  CREATE INDEX chunk_stray ON chunk (orphaned_ms, no)
+    WHERE refs = 0 AND copies > 0 AND stray = 1;
 
   -- replaced: a newer version took its place; it was not removed.
   ALTER TABLE trash ADD COLUMN replaced INTEGER NOT NULL DEFAULT 0;

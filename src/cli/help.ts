@@ -23,7 +23,7 @@ export const GROUPS: readonly { title: string; commands: readonly string[] }[] =
   },
   { title: "Trees and changes", commands: ["sync", "watch", "events", "on"] },
   { title: "Cluster", commands: ["status", "top", "rule", "bench"] },
-  { title: "Care", commands: ["fsck", "rescue"] },
+  { title: "Care", commands: ["scrub", "fsck", "rescue"] },
   { title: "Roles", commands: ["master", "keeper", "service"] },
   { title: "Connections and settings", commands: ["login", "logout", "config"] },
   { title: "Using tydfs", commands: ["shell", "completion", "help", "version"] },
@@ -51,6 +51,7 @@ const STATUSES: Readonly<Record<string, readonly number[]>> = {
   sync: TRANSFERS,
   fsck: [1, 5, 7],
   rescue: [1, 4, 7],
+  scrub: [3, 5, 6, 7],
   login: [5, 8],
 };
 

@@ -24,6 +24,7 @@ import { addPut } from "./put.ts";
 import { addRescue } from "./rescue.ts";
 import { addRm } from "./rm.ts";
 import { addRule } from "./rule.ts";
+import { addScrub } from "./scrub.ts";
 import { addService } from "./service.ts";
 import { addStat } from "./stat.ts";
 import { addStatus } from "./status.ts";
@@ -79,6 +80,7 @@ const COMMANDS: Readonly<Record<string, (program: Command, session: Session) => 
   mkdir: addMkdir,
   status: addStatus,
   rule: addRule,
+  scrub: addScrub,
   top: addTop,
   fsck: addFsck,
   rescue: addRescue,

@@ -93,6 +93,7 @@ export function serveCommands(options: CommandOptions): Subscription[] {
         log.error("A chunk is corrupt and was put aside", { chunk });
         reporter.lostLater(chunk, "corrupt");
       }
+      if (state === "missing") reporter.lostLater(chunk, "missing");
       return { state };
     }),
     on(commandCheck, 1, ({ chunks }) => store.check(chunks)),

@@ -32,6 +32,8 @@ export const ScrubBeat = v.object({
   passedMs: Natural,
   /** When the pass under way, or else the latest one, began: no chunk is older unread. */
   beganMs: Natural,
+  /** When it is to be over; 0 when that is not known. */
+  dueMs: Natural,
 });
 export type ScrubBeat = v.InferOutput<typeof ScrubBeat>;
 

@@ -78,7 +78,7 @@ export type RebalanceReply = v.InferOutput<typeof clusterRebalance.reply>;
 /**
  * `keeper.scrub`: has a keeper read all its chunks again, beginning now and without the usual
  * cap on its bandwidth. How far it is stands in `cluster.status`. Errors: `not-found`,
- * `unavailable` (it is away).
+ * `no-keepers` (it is dead), `unavailable`.
  */
 export const keeperScrub = rpc("keeper.scrub", v.object({ keeper: KeeperWord }), Done);
 
@@ -97,7 +97,10 @@ export const fileScrub = rpc(
     /** Copies read, and their bytes. */
     copies: Natural,
     bytes: Natural,
-    /** Copies that were bad or missing; `unread`: their keepers could not be asked. */
+    /**
+     * Copies that were bad or missing, or (with no keeper) a chunk of which no copy is on record;
+     * `unread`: their keepers could not be asked.
+     */
     bad: v.array(v.object({ chunk: Id, keeper: v.string(), state: v.string() })),
     unread: v.array(v.object({ chunk: Id, keeper: v.string(), reason: v.string() })),
     /** The next page's `fromSeq`; undefined at the end. */

@@ -101,12 +101,23 @@ export type InventoryRequest = v.InferOutput<typeof reportInventory.request>;
 /** Chunks in one `aside`, at most. */
 export const ASIDE_MAX = 1024;
 
+/** A chunk that lies aside. */
+export const AsideChunk = v.object({
+  chunk: Id,
+  /** How long the newest file of it has lain there. */
+  ageMs: Natural,
+  /** The keeper has a copy in its place, too. */
+  held: v.boolean(),
+});
+export type AsideChunk = v.InferOutput<typeof AsideChunk>;
+
 /**
- * `report.<keeper>.aside`: bad copies that this keeper has put aside. Answers those that are not
- * needed any more: the chunk is whole elsewhere, or nothing refers to it.
+ * `report.<keeper>.aside`: what this keeper has put aside. Answers those that are not needed any
+ * more: the chunk is whole elsewhere, or nothing refers to it. A keeper that has heard of a newer
+ * master than `masterEpoch` keeps them.
  */
 export const reportAside = rpc(
   "aside",
-  v.object({ chunks: v.pipe(v.array(Id), v.maxLength(ASIDE_MAX)) }),
-  v.object({ discard: v.array(Id) }),
+  v.object({ chunks: v.pipe(v.array(AsideChunk), v.maxLength(ASIDE_MAX)) }),
+  v.object({ masterEpoch: Natural, discard: v.array(Id) }),
 );

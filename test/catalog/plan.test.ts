@@ -21,7 +21,14 @@ test("no statement of apply or of the reader scans a table", () => {
     ...["join k1 2", "put /a/f x", "put /a/f x", "put /a/f y", "mkdir -p /b/c", "mv /a /b/d"],
     ...["mv /b/d/f /g", "begin u /h", "begin u /h", "touch u", "place u 0 0 z 10 k0,k1"],
     ...["place u 0 0 w 10 k0,k1", "commit u w=10", "commit u w=10", "begin v /i", "abort v"],
-    ...["stored q 10 k0", "inventory k0 * a=10,q=10,w=10 last", "gone k0 q,a", "forget q 99999"],
+    ...[
+      "stored q 10 k0",
+      "copied st 10 k0",
+      "inventory k2 * tt=10 last",
+      "inventory k0 * a=10,q=10,w=10 last",
+      "gone k0 q,a",
+      "forget q 99999",
+    ],
     ...["begin p /film", "place p 0 0 p0 10 k0,k1", "place p 1 10 p1 10 k0,k1", "abort -k p"],
     ...["begin -r r /film 4", "begin -r s /film", "abort -k s", "begin l /film"],
     ...["commit r p0=10", "abort l"],
@@ -65,6 +72,7 @@ test("no statement of apply or of the reader scans a table", () => {
   reader.relabelledKeeper();
   reader.chunksOfKeeper(0, 0, 5);
   reader.orphans(5, 5);
+  reader.strays(5, 5);
 
   const audit = new AuditReader(world.path);
   audit.chunks(1, 5);

@@ -189,6 +189,8 @@ export class World {
         } purged`;
       case "chunk":
         return this.#showChunk(first);
+      case "stray":
+        return String(this.reader.chunk(idOf(first))?.stray);
       case "join":
         return this.#join(first, Number(second), others);
       case "undelete":
@@ -278,6 +280,10 @@ export class World {
         // stored CHUNK SIZE KEEPERS
         this.store(first, Number(second), (others[0] ?? "").split(","), {});
         return "ok";
+      case "copied":
+        // copied CHUNK SIZE KEEPER: the keeper alone says so
+        this.store(first, Number(second), (others[0] ?? "").split(","), { stray: true });
+        return "ok";
       case "gone":
         this.apply({
           kind: "replica.gone",
@@ -312,7 +318,10 @@ export class World {
         const last = others.includes("last");
         const facts = { keeper: idOf(first), after, chunks, last, atMs };
         const found = this.apply({ kind: "keeper.inventory", ...facts });
-        return `${found.unknown} unknown, ${found.missing} missing`;
+        const wrong = found.wrongSize.map((id) => Buffer.from(id, "hex").toString("latin1"))
+          .map((text) => text.replaceAll("\0", "")).join(",");
+        const ending = wrong === "" ? "" : `, wrong ${wrong}`;
+        return `${found.unknown} unknown, ${found.missing} missing${ending}`;
       }
       default:
         return this.#runRule(verb, first, second, others);
@@ -356,7 +365,7 @@ export class World {
     label: string,
     sizeBytes: number,
     keepers: string[],
-    use: Pick<Extract<Operation, { kind: "chunk.stored" }>, "place" | "commit">,
+    use: Pick<Extract<Operation, { kind: "chunk.stored" }>, "place" | "commit" | "stray">,
     policy?: PolicyFacts,
   ): CommittedFile | undefined {
     const sums = sumsFor(label, sizeBytes);

@@ -26,6 +26,7 @@ const COMMANDS = [
   "events",
   "on",
   "status",
+  "scrub",
   "top",
   "fsck",
   "rescue",

@@ -61,6 +61,7 @@ const MESSAGES: Record<string, unknown> = {
       bad: 0,
       passedMs: 1_700_000_000_000,
       beganMs: 1_700_000_000_001,
+      dueMs: 1_700_604_800_001,
     },
   },
   getTicket: { op: "get", chunk: ID, expiresMs: 1_700_000_000_000 },

@@ -130,8 +130,12 @@ test("verify tells good, corrupt and missing; a corrupt copy is put aside and re
   writeFileSync(join(keeper.directory, chunkPath(chunk)), BYTES.with(3, 1));
   expect(await verify()).toBe("corrupt");
   expect(await verify()).toBe("missing");
-  await world.until(() => world.lost.length === 1);
-  expect(world.lost).toEqual([{ keeper: keeper.id, chunks: [chunk], reason: "corrupt" }]);
+  // What is missing is told, too: the master has it on record, else it had not asked.
+  await world.until(() => world.lost.length === 2);
+  expect(world.lost).toEqual([
+    { keeper: keeper.id, chunks: [chunk], reason: "corrupt" },
+    { keeper: keeper.id, chunks: [chunk], reason: "missing" },
+  ]);
 });
 
 test("verify that can't read now says so, and puts nothing aside", async () => {

@@ -9,6 +9,7 @@ import { Heartbeats } from "../../src/keeper/heartbeats.ts";
 import { MasterEpoch } from "../../src/keeper/master_epoch.ts";
 import { Membership } from "../../src/keeper/membership.ts";
 import { Reporter } from "../../src/keeper/reporter.ts";
+import { ScrubShare } from "../../src/keeper/scrub_share.ts";
 import { PortTable } from "../../src/tables/port_table.ts";
 import { serve } from "../../src/wire/bus.ts";
 import { decode } from "../../src/wire/codec.ts";
@@ -34,12 +35,13 @@ function makeWorld(change: Partial<Disk> = {}) {
   ports.open(0, 7000, 8);
   ports.open(1, 7001, 8);
   const hung: number[] = [];
+  const scrub = new ScrubShare();
   const heartbeats = new Heartbeats({
-    ...{ keeperId, epoch: 3, bus, subjects, ports, streamers: 2, store, clock },
+    ...{ scrub, keeperId, epoch: 3, bus, subjects, ports, streamers: 2, store, clock },
     onHung: (row) => hung.push(row),
   });
   const beats = () => bus.published.map(({ payload }) => decode(Heartbeat, payload, "a heartbeat"));
-  return { clock, bus, keeperId, store, disk, share, ports, hung, heartbeats, beats };
+  return { clock, bus, keeperId, store, disk, share, scrub, ports, hung, heartbeats, beats };
 }
 
 test("heartbeats tell ports, grants and disk, numbered, at their pace", async () => {

@@ -12,6 +12,7 @@ import {
   commandRegister,
   commandReplicate,
   commandRetire,
+  commandScrub,
   commandVerify,
 } from "../../src/wire/command.ts";
 import { TydfsError } from "../../src/wire/errors.ts";
@@ -43,6 +44,8 @@ export class FakeKeeper {
   obeysRegister = false;
   /** Sizes by id. */
   readonly chunks = new Map<string, number>();
+  /** What it answers when it is to read these chunks again. */
+  readonly bad = new Map<string, "corrupt" | "missing">();
   /** Commands as they came: `replicate <chunk>`, `delete <chunk>,…`, `register`, … */
   readonly commands: string[] = [];
   epoch = 1;
@@ -154,7 +157,7 @@ export class FakeKeeper {
     });
     this.#on(commandVerify, ({ chunk }) => {
       this.commands.push(`verify ${chunk}`);
-      return { state: "good" as const };
+      return { state: this.bad.get(chunk) ?? "good" };
     });
     this.#on(commandCheck, ({ chunks }) => {
       const missing = chunks.filter(([id]) => !this.chunks.has(id)).map(([id]) => id);
@@ -168,7 +171,7 @@ export class FakeKeeper {
       if (this.obeysRegister) queueMicrotask(() => void this.join().catch(() => {}));
       return {};
     });
-    const simple = [commandInventory, commandRetire] as const;
+    const simple = [commandInventory, commandRetire, commandScrub] as const;
     for (const command of simple) {
       this.#on(command as Rpc<unknown, Record<string, never>>, () => {
         this.commands.push(command.name);

@@ -1,5 +1,6 @@
 /** `cluster.status`: the tables and counters as people and scripts see them. */
 import type { KeeperRecord } from "../../catalog/reader.ts";
+import { UNKNOWN_SCRUB } from "../../tables/keeper_table.ts";
 import { portRow } from "../../tables/port_table.ts";
 import type { ClusterStatus, KeeperStatus } from "../../wire/cluster.ts";
 import type { Desk } from "./desk.ts";
@@ -75,8 +76,9 @@ function keeperStatus(desk: Desk, keeper: KeeperRecord): KeeperStatus {
     chunks: row?.chunks ?? 0,
     ...(heard ? { lastBeatAgoMs: Math.max(0, Math.round(nowMs - row.lastBeatMs)) } : {}),
     readOnly: row?.readOnly ?? false,
-    aside: 0,
-    scrub: { running: false, doneBytes: 0, totalBytes: 0, bad: 0, passedMs: 0, beganMs: 0 },
+    ...(row?.fault === undefined ? {} : { fault: row.fault }),
+    aside: row?.aside ?? 0,
+    scrub: row?.scrub ?? UNKNOWN_SCRUB,
     ports: keeper.ports.map((port, index) => {
       const at = portRow(number, index);
       const { bytesIn, bytesOut } = tables.ports.counts(at);

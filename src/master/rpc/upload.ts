@@ -224,9 +224,22 @@ interface RoomRequest {
 function checkRoom(desk: Desk, request: RoomRequest): readonly Candidate[] {
   const { sizeBytes, minCopies, rule } = request;
   const candidates = allowedBy(policyOf(rule), desk.slots.candidates());
-  if (candidates.length < minCopies) throw tooFew(request, candidates.length, minCopies);
+  if (candidates.length < minCopies) {
+    // A full keeper takes part again as soon as it has room: the lack is of space.
+    const full = allowedBy(policyOf(rule), fullKeepers(desk)).length;
+    if (candidates.length + full >= minCopies) throw noSpace(request, minCopies);
+    throw tooFew(request, candidates.length, minCopies);
+  }
   if (!fits(candidates, minCopies, sizeBytes)) throw noSpace(request, minCopies);
   return candidates;
+}
+
+/** The keepers that are there and would take chunks, had they room. */
+function fullKeepers({ roster, tables, slots }: Desk): Candidate[] {
+  return roster.all().filter(({ number }) => {
+    const row = tables.keepers.find(number);
+    return row?.state === "ALIVE" && row.fault === "full";
+  }).map((keeper) => slots.candidateOf(keeper));
 }
 
 /** Takes slots for a chunk and signs its ticket. Throws `busy`, `no-keepers`, `no-space`. */
@@ -295,8 +308,9 @@ function noSpace({ path, sizeBytes, rule }: RoomRequest, needed: number): TydfsE
   const keepers = needed === 1
     ? `no keeper${wanted(rule)} has`
     : `no ${needed} keepers${wanted(rule)} have`;
-  const state = `${keepers} room for ${formatSize(sizeBytes)}`;
-  return new TydfsError("no-space", `Cannot upload ${quotePath(path)}: ${state}${because(rule)}`, {
+  const state = `${keepers} room for ${formatSize(sizeBytes)}${because(rule)}`;
+  const advice = "add a keeper, or remove files (their space comes back when the trash lets go)";
+  return new TydfsError("no-space", `Cannot upload ${quotePath(path)}: ${state}; ${advice}`, {
     data: { sizeBytes, needed },
   });
 }
