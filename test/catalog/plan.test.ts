@@ -27,6 +27,8 @@ test("no statement of apply or of the reader scans a table", () => {
     ...["cp /film /copy", "set /copy mode=600 mtime=5"],
     ...["rule *.mp4 kind=video", "rule *.txt kind=text", "unrule 2", "apply /g 2 kind=video"],
     ...["join k0 2 kind=video", "recount k0 1", "put /p pol kind=video", "stored pol 10 k2"],
+    ...["drain k2", "drain k2 stop", "balance on", "join m 1", "stored mm 10 m", "remove m 5"],
+    ...["join m 1", "join m 2", "drain m", "remove -f m 5 k0"],
     ...["rm /b", "rm -r /b", "rm /h", "purge 10"],
   ];
   for (const line of lines) expect(world.do(line)).not.toStartWith("internal");
@@ -35,6 +37,9 @@ test("no statement of apply or of the reader scans a table", () => {
   reader.getEntry("/g");
   reader.locate("/g", undefined, 0, 5);
   reader.keepers();
+  reader.removedKeepers();
+  reader.heldByKeepers();
+  reader.balanceWanted();
   reader.counts();
   reader.upload("x");
   reader.uploadsIdleSince(5, 5);
