@@ -1,20 +1,28 @@
 /** The keepers that the catalog knows, kept in memory and read again only when they change. */
 import { PORTS_MAX } from "../tables/port_table.ts";
-import type { CatalogReader, KeeperRecord } from "../catalog/reader.ts";
+import type { CatalogReader, KeeperRecord, RemovedKeeper } from "../catalog/reader.ts";
+import { TydfsError } from "../wire/errors.ts";
 import type { Holder } from "../wire/file.ts";
 
+/** What a roster reads. */
+export type KeeperReader = Pick<
+  CatalogReader,
+  "keepers" | "keepersGeneration" | "removedKeepers"
+>;
+
 export class Roster {
-  readonly #reader: Pick<CatalogReader, "keepers" | "keepersGeneration">;
+  readonly #reader: KeeperReader;
   #generation = -1;
   #all: readonly KeeperRecord[] = [];
   #byId = new Map<string, KeeperRecord>();
   #byNumber = new Map<number, KeeperRecord>();
+  #removed: readonly RemovedKeeper[] = [];
 
-  constructor(reader: Pick<CatalogReader, "keepers" | "keepersGeneration">) {
+  constructor(reader: KeeperReader) {
     this.#reader = reader;
   }
 
-  /** All keepers that ever joined. */
+  /** All keepers of the cluster. */
   all(): readonly KeeperRecord[] {
     this.#refresh();
     return this.#all;
@@ -31,14 +39,37 @@ export class Roster {
     return this.#byNumber.get(number);
   }
 
+  /** Keepers that were removed, and have not joined again. */
+  removed(): readonly RemovedKeeper[] {
+    this.#refresh();
+    return this.#removed;
+  }
+
   #refresh(): void {
     const generation = this.#reader.keepersGeneration();
     if (generation === this.#generation) return;
     this.#all = this.#reader.keepers();
     this.#byId = new Map(this.#all.map((keeper) => [keeper.id, keeper]));
     this.#byNumber = new Map(this.#all.map((keeper) => [keeper.number, keeper]));
+    this.#removed = this.#reader.removedKeepers();
     this.#generation = generation;
   }
+}
+
+/**
+ * The keeper that a person names: by its name, its id, or the first digits of its id. Throws
+ * `not-found`; `cannot` begins the message.
+ */
+export function getByWord(roster: Roster, word: string, cannot: string): KeeperRecord {
+  const all = roster.all();
+  const exact = all.find(({ name }) => name === word) ?? roster.byId(word);
+  if (exact !== undefined) return exact;
+  const found = all.filter(({ id }) => id.startsWith(word));
+  if (found.length === 1 && found[0] !== undefined) return found[0];
+  const state = found.length === 0
+    ? "the cluster has none of this name or id; tydfs keeper list shows all"
+    : `the ids of ${found.length} keepers begin so`;
+  throw new TydfsError("not-found", `${cannot} keeper "${word}": ${state}`);
 }
 
 /** A keeper as readers address it. */

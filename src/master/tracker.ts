@@ -24,6 +24,7 @@ import {
   fileStat,
 } from "../wire/file.ts";
 import { eventList } from "../wire/event.ts";
+import { clusterRebalance, keeperDrain, keeperRemove } from "../wire/operator.ts";
 import type { Rpc } from "../wire/rpc.ts";
 import { ruleAdd, ruleApply, ruleList, ruleRemove } from "../wire/rule.ts";
 import type { Subjects } from "../wire/subjects.ts";
@@ -40,6 +41,7 @@ import type { Desk } from "./rpc/desk.ts";
 import { list, make } from "./rpc/dir.ts";
 import { list as listEvents } from "./rpc/event.ts";
 import { copy, doubt, locate, remove, rename, set, stat } from "./rpc/file.ts";
+import { drain, rebalance, removeKeeper } from "./rpc/operator.ts";
 import * as rules from "./rpc/rule.ts";
 import { abort, begin, commit, extend } from "./rpc/upload.ts";
 import { Rulebook } from "./rulebook.ts";
@@ -75,6 +77,7 @@ const PROCEDURES = [
   ...[fileLocate, fileStat, fileRemove, fileRename, fileCopy, fileSet, fileDoubt],
   ...[dirList, dirMake, eventList, clusterStatus],
   ...[ruleAdd, ruleRemove, ruleList, ruleApply],
+  ...[keeperDrain, keeperRemove, clusterRebalance],
 ] as const;
 
 export class Tracker {
@@ -134,6 +137,9 @@ export class Tracker {
     this.#serve(ruleRemove, (request) => rules.remove(desk, request));
     this.#serve(ruleList, () => rules.list(desk));
     this.#serve(ruleApply, (request) => rules.apply(desk, request));
+    this.#serve(keeperDrain, (request) => drain(desk, request));
+    this.#serve(keeperRemove, (request) => removeKeeper(desk, request));
+    this.#serve(clusterRebalance, (request) => rebalance(desk, request));
     this.#micro.start();
   }
 
