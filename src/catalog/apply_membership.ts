@@ -30,7 +30,7 @@ export function drainKeeper(tx: Tx, operation: Of<"keeper.drain">): Record<strin
   return {};
 }
 
-/** Takes a part of a keeper's replicas off the record, and the keeper with the last: `keeper.remove`. */
+/** Takes a part of a keeper's replicas off the record, then the keeper: `keeper.remove`. */
 export function removeKeeper(tx: Tx, operation: Of<"keeper.remove">): ResultOf<"keeper.remove"> {
   const { keeper, force, limit, atMs } = operation;
   const { number, name } = getMember(tx, keeper, "remove");

@@ -231,10 +231,11 @@ export type Operation =
   /** Begins or ends the draining of a keeper. Throws `not-found`. */
   | { kind: "keeper.drain"; keeper: string; on: boolean }
   /**
-   * Forgets a keeper and its replicas; started anew it may join again. Throws `not-found`, and `conflict` while
-   * a chunk would be left with fewer than `goal` copies on the keepers `alive`, unless `force`.
-   * Replica rows go `limit` at a time, each part checked before: `more` until the keeper itself is
-   * gone. → `{short, lost, more}`: chunks of this part with too few others, and with none
+   * Forgets a keeper and its replicas; started anew it may join again. Throws `not-found`, and
+   * `conflict` while a chunk would be left with fewer than `goal` copies on the keepers `alive`,
+   * unless `force`. Replica rows go `limit` at a time, each part checked before: `more` until the keeper itself is
+   * gone. → `{short, lost, more}`: chunks of this part with too few others, and with
+   * none
    */
   | {
     kind: "keeper.remove";

@@ -7,6 +7,7 @@ import { Command, CommanderError } from "@commander-js/extra-typings";
 import { addBench } from "./bench.ts";
 import { addCat } from "./cat.ts";
 import { addCp } from "./cp.ts";
+import { addDrain } from "./drain.ts";
 import { addDu } from "./du.ts";
 import { addEvents } from "./events.ts";
 import { addFind } from "./find.ts";
@@ -20,6 +21,7 @@ import { addMkdir } from "./mkdir.ts";
 import { addMv } from "./mv.ts";
 import { addOn } from "./on.ts";
 import { addPut } from "./put.ts";
+import { addRebalance } from "./rebalance.ts";
 import { addRm } from "./rm.ts";
 import { addRule } from "./rule.ts";
 import { addService } from "./service.ts";
@@ -73,6 +75,8 @@ const COMMANDS: Readonly<Record<string, (program: Command, session: Session) => 
   mkdir: addMkdir,
   status: addStatus,
   rule: addRule,
+  drain: addDrain,
+  rebalance: addRebalance,
   top: addTop,
   bench: addBench,
   service: addService,

@@ -1,8 +1,8 @@
 /**
  * Balance: pure decisions about how much each keeper has too much or too little, when that is worth
  * moving chunks, and whether a chunk may go from one keeper to another. No move takes a keeper past
- * the mean, so that the bytes moved never exceed what lay wrong at the beginning, and nothing swings
- * to and fro.
+ * the mean: the bytes moved never exceed what lay wrong at the beginning, and nothing swings to and
+ * fro.
  */
 import type { PolicyFacts } from "../catalog/operation.ts";
 import { allowedBy, type Candidate, chooseSurplus, shareOf } from "./placement.ts";

@@ -1,7 +1,7 @@
 /**
  * The balancer: finds the next chunk that is to move from a full keeper to an empty one. It counts
  * what is on its way as arrived: copies under way, and surplus copies that are yet to be given up.
- * What it knows follows from the catalog and the keepers' beats, so that it goes on after a restart.
+ * What it knows follows from the catalog and the keepers' beats: it goes on after a restart.
  */
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
@@ -157,7 +157,7 @@ export class Balancer {
     return undefined;
   }
 
-  /** Nothing can be moved, though the keepers differ: their chunks are too large, or rules forbid. */
+  /** Nothing can be moved, though keepers differ: chunks are too large, or rules forbid it. */
   #giveUp(): void {
     this.#searched.clear();
     if (this.#moves.size > 0) return;

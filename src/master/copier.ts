@@ -48,8 +48,8 @@ const VERIFY_MS = 60_000;
 const PACE_MIN = 128 * KIB;
 
 /**
- * What a copy is for: `repair` for a chunk with too few; `move` off a keeper where it must not stay;
- * `balance` to make keepers even.
+ * What a copy is for: `repair` for a chunk with too few; `move` off a keeper where it must not
+ * stay; `balance` to make keepers even.
  */
 export type CopyKind = "repair" | "move" | "balance";
 

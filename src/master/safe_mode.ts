@@ -8,8 +8,8 @@
  *   copying everything elsewhere would be a storm.
  * - From then on repairs run, the most endangered first: a copy too many harms nobody.
  * - Deletions and moves wait until the living keepers have told what they have, the picture has
- *   stood for a while, and (once after a start) 99.9 % of the chunks have a living copy, as in HDFS:
- *   an older catalog, or disks that were not mounted, show by that.
+ *   stood for a while, and (once after a start) 99.9 % of the chunks have a living copy, as in
+ *   HDFS: an older catalog, or disks that were not mounted, show by that.
  */
 import { unreachable } from "../base/assert.ts";
 import type { KeeperState } from "../wire/cluster.ts";

@@ -1,4 +1,4 @@
-/** `keeper.drain`, `keeper.remove` and `cluster.rebalance`: what an operator has done with keepers. */
+/** `keeper.drain`, `keeper.remove`, `cluster.rebalance`: what an operator has done with keepers. */
 import { formatSize } from "../../base/bytes.ts";
 import type { KeeperRecord } from "../../catalog/reader.ts";
 import { call } from "../../wire/bus.ts";
@@ -100,7 +100,7 @@ function checkDrained(desk: Desk, keeper: KeeperRecord, force: boolean): void {
   if (force || !keeper.draining) return;
   const { chunksLeft, safeToRemove } = drainProgress(desk, keeper);
   if (safeToRemove) return;
-  const state = `${chunksLeft} chunks still need its copies; tydfs drain --wait waits for them`;
+  const state = `${chunksLeft} chunks still need its copies; tydfs drain --follow waits for them`;
   throw new TydfsError("conflict", `Cannot remove keeper "${keeper.name}": ${state}`);
 }
 
