@@ -233,9 +233,9 @@ export type Operation =
   /**
    * Forgets a keeper and its replicas; started anew it may join again. Throws `not-found`, and
    * `conflict` while a chunk would be left with fewer than `goal` copies on the keepers `alive`,
-   * unless `force`. Replica rows go `limit` at a time, each part checked before: `more` until the keeper itself is
-   * gone. → `{short, lost, more}`: chunks of this part with too few others, and with
-   * none
+   * unless `force`. Replica rows go `limit` at a time, each part checked before: `more` until the
+   * keeper itself is gone. → `{short, lost, more}`: chunks of this part that have too few others,
+   * and none
    */
   | {
     kind: "keeper.remove";

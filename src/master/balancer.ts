@@ -73,8 +73,11 @@ export class Balancer {
     return this.#plan.spread;
   }
 
-  /** Looks anew at what lies where; what goes by command ends here when all is even. */
-  look(): void {
+  /**
+   * Looks anew at what lies where. What goes by command ends here when all is even, and only while
+   * chunks may be moved: right after a start nobody is there yet, and nothing differs.
+   */
+  look(mayMove: boolean): void {
     const { reader } = this.#options;
     this.#disks = balanceDisks(this.#options);
     const surplus = reader.surplusChunks(0, SURPLUS_MAX);
@@ -84,7 +87,7 @@ export class Balancer {
     this.#isCommanded = reader.balanceWanted();
     this.#replan();
     const isOver = !this.#isActive && this.#moves.size === 0 && surplus.length === 0;
-    if (this.#isCommanded && isOver) this.#endCommand("the keepers are even");
+    if (this.#isCommanded && isOver && mayMove) this.#endCommand("the keepers are even");
   }
 
   /** The next chunk to move to a keeper that has a place for it now: `begin` it, or forget it. */

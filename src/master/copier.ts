@@ -17,7 +17,7 @@ import { signTicket } from "../wire/ticket.ts";
 import type { Announce } from "./events.ts";
 import { noteFailure } from "./failures.ts";
 import type { Candidate } from "./placement.ts";
-import { allowedBy, choosePlacement } from "./placement.ts";
+import { allowedBy, choosePlacement, isBetterPlaced } from "./placement.ts";
 import type { Policies } from "./policies.ts";
 import type { RemovalOptions } from "./removals.ts";
 import { holderOf, type Roster } from "./roster.ts";
@@ -223,16 +223,21 @@ export class Copier {
     const held = allowedBy(policy, holders).filter(({ draining }) => draining !== true);
     const candidates = slots.candidates()
       .filter(({ number }) => !chunk.keepers.includes(number))
-      .filter(({ number }) => this.mayJoin(number, kind))
       // A copy by command takes no slot of a port: a busy keeper is only less likely.
       .map((candidate) => ({ ...candidate, freeSlots: Math.max(1, candidate.freeSlots) }));
     const copies = held.length + 1;
     const { sizeBytes } = chunk;
-    const request = { candidates, held, goal: copies, minCopies: copies, sizeBytes, policy };
-    const placement = choosePlacement({ ...request, avoid: new Set() }, random);
-    if (placement.kind !== "placed") return undefined;
-    const [choice] = placement.keepers;
-    return choice && roster.byNumber(choice.number);
+    const request = { held, goal: copies, minCopies: copies, sizeBytes, policy };
+    const choose = (candidates: readonly Candidate[]) => {
+      const placement = choosePlacement({ ...request, candidates, avoid: new Set() }, random);
+      return placement.kind === "placed" ? placement.keepers[0] : undefined;
+    };
+    const choice = choose(candidates.filter(({ number }) => this.mayJoin(number, kind)));
+    const best = choose(candidates);
+    if (choice === undefined || best === undefined) return undefined;
+    // A keeper that will be free again is worth waiting for, unless it is the last copy that waits.
+    const isWorse = isBetterPlaced(best, choice, held, policy);
+    return isWorse && holders.length > 1 ? undefined : roster.byNumber(choice.number);
   }
 
   /**

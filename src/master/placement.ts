@@ -141,6 +141,22 @@ export function shareOf({ heldBytes = 0, freeBytes }: DiskUse): number {
   return capacity === 0 ? 0 : heldBytes / capacity;
 }
 
+/**
+ * Whether a copy beside those `held` would lie better at `one` than at `other`: as the policy
+ * prefers, and in a zone with fewer copies.
+ */
+export function isBetterPlaced(
+  one: Candidate,
+  other: Candidate,
+  held: readonly Candidate[],
+  policy?: PolicyFacts,
+): boolean {
+  const isPreferred = ({ labels }: Candidate) => hasLabels(labels, policy?.prefer ?? {});
+  if (isPreferred(one) !== isPreferred(other)) return isPreferred(one);
+  const copies = ({ zone }: Candidate) => held.filter((holder) => holder.zone === zone).length;
+  return copies(one) < copies(other);
+}
+
 /** Up to `wanted` of `candidates`: those that the policy prefers first, as far as they reach. */
 function choosePreferred(
   candidates: readonly Candidate[],

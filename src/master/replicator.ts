@@ -146,7 +146,7 @@ export class Replicator {
   tick(): void {
     try {
       this.#safety.look(this.#counts);
-      this.#balancer.look();
+      this.#balancer.look(allowsDeletions(this.#safety.mode));
       if (this.#safety.isDecided) this.#look();
       this.#publish();
       this.#cleaning ??= this.#clean().finally(() => this.#cleaning = undefined);
