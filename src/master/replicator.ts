@@ -205,7 +205,7 @@ export class Replicator {
     }
   }
 
-  /** Waits for a copy, and begins the next: the chunk's own, if it needs one more. */
+  /** Waits for a copy, and begins what can begin now that its keepers are free. */
   async #follow(chunk: ChunkRecord, kind: CopyKind, copying: Promise<Copied>): Promise<void> {
     const copied = await copying;
     try {
