@@ -250,7 +250,11 @@ async function join(parts: JoinParts, lifetime: Lifetime): Promise<void> {
       parts.scrub.obeying = current;
       await heartbeats.start(beatMs > 0 ? beatMs : BEAT_MS, { readOnly: !current });
     },
-    onRefused: (error) => end(exitOf(error, false, log)),
+    onRefused: (error) => {
+      const isRemoved = error instanceof TydfsError && error.data["removed"] === true;
+      if (isRemoved) endRemoved(log, end);
+      else end(exitOf(error, false, log));
+    },
   });
   bus.onReconnect(() => void membership.join());
   const settings = { onFailure: logFailure(log) };
@@ -270,6 +274,10 @@ async function join(parts: JoinParts, lifetime: Lifetime): Promise<void> {
   serve(bus, retire, commandRetire, settings, async (request) => {
     await masterEpoch.check(request.epoch);
     if (request.keeperEpoch !== epoch) return {};
+    if (request.removed === true) {
+      endRemoved(log, end);
+      return {};
+    }
     log.error("A newer keeper runs with this id: this one ends", { epoch });
     end(1);
     return {};
@@ -279,6 +287,12 @@ async function join(parts: JoinParts, lifetime: Lifetime): Promise<void> {
     await bus.flush();
   });
   await membership.join();
+}
+
+/** Ends with success, so that no service manager starts the keeper again. */
+function endRemoved(log: Log, end: (status: number) => void): void {
+  log.warn("This keeper was removed from the cluster, and ends; started again it joins anew");
+  end(0);
 }
 
 /** `DATA/ready` holds the keeper's id while it takes part. */
