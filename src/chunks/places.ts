@@ -7,6 +7,7 @@ import { isId } from "../wire/ids.ts";
 
 export const CHUNKS = "chunks";
 export const INCOMING = "tmp";
+export const ARCHIVE = "archive";
 export const QUARANTINE = "quarantine";
 export const SIDECAR_ENDING = ".json";
 
