@@ -11,6 +11,7 @@ const WORKER_FILES = {
   tracker: "workers/tracker.ts",
   writer: "workers/writer.ts",
   sentinel: "workers/sentinel.ts",
+  archivist: "workers/archivist.ts",
   replicator: "workers/replicator.ts",
   streamer: "workers/streamer.ts",
 } as const;

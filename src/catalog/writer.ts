@@ -99,7 +99,8 @@ export class CatalogWriter implements Journal {
 
   /** The catalog's id. */
   get catalogId(): string {
-    return String(readValue(this.#database, "SELECT value FROM meta WHERE key = 'catalog'"));
+    const sql = "SELECT value FROM meta WHERE key = 'catalog'";
+    return String(readValue(this.#database, sql));
   }
 
   /** Operations that wait for their transaction. */

@@ -57,6 +57,9 @@ export interface SnapshotState {
   /** When that was made, or -Infinity; and when one was last tried in vain, or -Infinity. */
   madeMs: number;
   failedMs: number;
+  /** The keepers that have it, and those that are alive. */
+  copies: number;
+  keepers: number;
   /** Bytes of journal since it. */
   journalBytes: number;
   /** The journals of the keepers do not lead from it to here. */
@@ -82,6 +85,8 @@ export function decideSnapshot(state: SnapshotState): string | undefined {
   if (nowMs - failedMs < Math.min(RETRY_MS, periodMs)) return undefined;
   if (madeMs === -Infinity) return "there is none since the start";
   const ageMs = nowMs - madeMs;
+  const isThin = state.copies < Math.min(2, state.keepers);
+  if (isThin && ageMs >= Math.min(RETRY_MS, periodMs)) return "it is on one keeper only";
   if (ageMs >= periodMs) return "its time has come";
   if (ageMs < Math.min(EARLY_MS, periodMs)) return undefined;
   if (state.isBroken) return "a part of the journal is on too few keepers";

@@ -246,7 +246,7 @@ export class JournalShipper {
     });
   }
 
-  /** Begins another file where a snapshot has been made, so that the old one can go; or a full one. */
+  /** Begins another file where one is full, or a snapshot was made, so that the old one can go. */
   #rollFile(added: number, from: number): void {
     const { sequence } = this.#options.table.readSnapshot();
     this.#file.bytes += added;

@@ -16,7 +16,7 @@ import type { Settings } from "../config/options.ts";
 import { buildInfo, embeddedNatsServer } from "../embedded.ts";
 import { spawnThread, type WorkerKind } from "../threads.ts";
 import type { TydfsError } from "../wire/errors.ts";
-import { roleSecret, ticketKey } from "../wire/secrets.ts";
+import { roleSecret, sealKey, ticketKey } from "../wire/secrets.ts";
 import type { ClusterUrl, Role } from "../wire/url.ts";
 import { formatClusterUrl, PORT_DEFAULT } from "../wire/url.ts";
 import type { DataDir } from "./data_dir.ts";
@@ -36,6 +36,8 @@ export interface MasterOptions {
 
 /** The data directory when none is given. */
 const DATA_DEFAULT = "./tydfs-master";
+/** The threads that there is one of each, besides the writer. */
+const ROLES = ["sentinel", "replicator", "archivist"] as const;
 /** Time that one part may take to stop. */
 const STOP_MS = 8_000;
 
@@ -92,11 +94,12 @@ async function startMaster(
     url: nats.url,
     catalogPath: dataDir.catalog,
     ticketKey: ticketKey(roleSecret(clusterKey, "keeper")),
+    sealedKey: sealKey(clusterKey),
     tables: buffersOf(tables),
   };
   const names = Array.from({ length: settings.trackers }, (_, index) => `tracker-${index}`);
   const journals = new Map(
-    ["sentinel", "replicator", ...names].map((name) => [name, new MessageChannel()]),
+    [...ROLES, ...names].map((name) => [name, new MessageChannel()]),
   );
   const start = async <Start extends MasterStart, Ready>(
     kind: WorkerKind,
@@ -117,7 +120,8 @@ async function startMaster(
   };
   await Promise.all([...journals].map(([name, channel]) => {
     const role = roleOf(name, channel);
-    if (name === "sentinel" || name === "replicator") return start(name, role, [role.journal]);
+    const kind = ROLES.find((known) => known === name);
+    if (kind !== undefined) return start(kind, role, [role.journal]);
     const tracker: TrackerStart = { ...role, natsVersion: nats.version, startedMs };
     return start("tracker", tracker, [role.journal]);
   }));

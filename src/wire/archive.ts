@@ -79,7 +79,7 @@ export const commandJournal = rpc(
 export const ArchiveFile = v.object({
   name: ArchiveName,
   sizeBytes: Natural,
-  /** XXH3-64 over the block sums, as of files (see `fileChecksum`); "" of a journal: it grows. */
+  /** That of files (see `fileChecksum`); "" of a journal: it grows. */
   checksum: v.string(),
 });
 export type ArchiveFile = v.InferOutput<typeof ArchiveFile>;
@@ -109,7 +109,7 @@ export const commandPrune = rpc(
   v.object({ removed: Natural }),
 );
 
-/** The name of the snapshot, or of the journal, of a catalog that ends, or begins, at `sequence`. */
+/** The name of a catalog's snapshot that ends, or its journal that begins, at `sequence`. */
 export function archiveName(
   kind: "snapshot" | "journal",
   catalog: string,

@@ -32,7 +32,7 @@ export function status(desk: Desk): ClusterStatus {
       ...(etaMs === undefined ? {} : { etaMs }),
     },
     balance: { running: false, spreadPercent: 0, moving: 0 },
-    archive: { sequence: 0, archived: 0, keepers: 0, snapshotMs: 0, snapshotCopies: 0 },
+    archive: archiveStatus(desk),
   };
 }
 
@@ -56,6 +56,15 @@ function health(desk: Desk): { under: number; lost: number } {
   const lost = Math.max(counted.lost, chunksLost);
   const under = Math.max(counted.under, chunksShort - chunksLost) + justLost;
   return { under: Math.min(under, chunks - lost), lost };
+}
+
+/** How far the catalog is safe on the keepers. */
+function archiveStatus({ reader, tables }: Desk): ClusterStatus["archive"] {
+  const { madeMs: snapshotMs, copies: snapshotCopies } = tables.archive.readSnapshot();
+  const { keepers } = tables.archive.readJournal();
+  const archived = tables.archive.archived();
+  const sequence = Math.max(archived, reader.sequence());
+  return { sequence, archived, keepers, snapshotMs, snapshotCopies };
 }
 
 function keeperStatus(desk: Desk, keeper: KeeperRecord): KeeperStatus {
