@@ -109,9 +109,9 @@ export class CatalogWriter implements Journal {
   }
 
   /**
-   * Applies one operation and answers once it is durable, here and where it is shipped to. Throws what `apply` threw (nothing was
-   * changed then), `busy` when too many wait, `unavailable` after the end, and `internal` when the
-   * disk failed (it is unknown then whether it was done).
+   * Applies one operation and answers once it is durable, here and where it is shipped to. Throws
+   * what `apply` threw (nothing was changed then), `busy` when too many wait, `unavailable` after
+   * the end, and `internal` when the disk failed (it is unknown then whether it was done).
    */
   async submit<K extends OperationKind>(
     operation: Extract<Operation, { kind: K }>,
