@@ -101,6 +101,7 @@ export class Membership {
       const what = isOther ? "another one than" : "older than what";
       const message = `The master's catalog is ${what} this keeper has obeyed: ` +
         "no command of it is obeyed, only reads are served; restore the newer catalog, " +
+        "rebuild it from the keepers with tydfs master --recover, " +
         `or, to accept this one, stop the keeper, delete DATA/${MASTER_EPOCH_FILE} (DATA is ` +
         "its data directory), and start it again";
       const obeyed = masterEpoch.newest;

@@ -103,14 +103,25 @@ const SNAPSHOTS_KEPT = 2;
 /** Files that one command names, at most. */
 const REMOVALS_MAX = 64;
 
+export interface PruneFacts {
+  catalog: string;
+  /** The last operation of the catalog. */
+  sequence: number;
+  /** Keepers that must have a snapshot before it counts. */
+  enough: number;
+  /** The snapshots that this master has made, by their last operation. */
+  made: ReadonlySet<number>;
+}
+
 /**
  * Which files each keeper is to remove: what the newest two snapshots that `enough` keepers have do
- * not need. Of other catalogs, and of what lies beyond this catalog's `sequence`, nothing is
- * removed: it may be all that is left of something.
+ * not need. Only those count that this very master has made: others may be of a history that was
+ * given up. Of other catalogs, and of what lies beyond this one, nothing is removed: it may be all
+ * that is left of something.
  */
 export function planPrune(
   listing: ArchiveListing,
-  { catalog, sequence, enough }: { catalog: string; sequence: number; enough: number },
+  { catalog, sequence, enough, made }: PruneFacts,
 ): Map<string, string[]> {
   const own = [...listing].flatMap(([keeper, files]) =>
     files.map(({ name }) => ({ keeper, name, ...parseArchiveName(name) }))
@@ -118,7 +129,10 @@ export function planPrune(
   );
   const snapshots = own.filter(({ kind }) => kind === "snapshot");
   const safe = [...new Set(snapshots.map((file) => file.sequence))]
-    .filter((number) => snapshots.filter((file) => file.sequence === number).length >= enough)
+    .filter((number) =>
+      made.has(number) &&
+      snapshots.filter((file) => file.sequence === number).length >= enough
+    )
     .sort((left, right) => right - left);
   const oldest = safe[SNAPSHOTS_KEPT - 1];
   const removals = new Map<string, string[]>();

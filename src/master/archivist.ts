@@ -54,6 +54,10 @@ const ENOUGH = 2;
 /** After a start, time for further keepers to come before the first snapshot is made. */
 const GATHER_MS = 5_000;
 const COMMAND_MS = 30_000;
+/** Snapshots that are remembered: more than are ever kept. */
+const MADE_MAX = 8;
+/** While keepers know more than this catalog, they are asked again so often. */
+const NEWER_MS = 60_000;
 /** Time for a snapshot's PUT, besides what it takes at the least pace. */
 const PUT_MS = 60_000;
 const BYTES_PER_MS = 1024;
@@ -69,6 +73,9 @@ export class Archivist {
   #firstSeenMs: number | undefined;
   #madeMs = -Infinity;
   #failedMs = -Infinity;
+  /** The snapshots that were stored, by their last operation: the latest ones. */
+  readonly #made = new Set<number>();
+  #listedMs = -Infinity;
   /** Bytes of journal when the newest snapshot was made. */
   #bytesBefore = 0;
   #stopping = new AbortController();
@@ -101,7 +108,9 @@ export class Archivist {
     if (keepers.length === 0) return;
     this.#firstSeenMs ??= clock.monotonicMs();
     try {
-      if (keepers.some(({ id }) => !this.#listing.has(id))) await this.#list(keepers);
+      const isOld = tables.archive.readSnapshot().newer > 0 &&
+        clock.monotonicMs() - this.#listedMs >= NEWER_MS;
+      if (isOld || keepers.some(({ id }) => !this.#listing.has(id))) await this.#list(keepers);
       if (tables.archive.readSnapshot().newer > 0) return;
       const nowMs = clock.monotonicMs();
       const isGathering = keepers.length < Math.min(COPIES, this.#roster.all().length) &&
@@ -152,6 +161,8 @@ export class Archivist {
         throw new TydfsError("no-keepers", message);
       }
       this.#bytesBefore = bytes;
+      this.#made.add(facts.sequence);
+      if (this.#made.size > MADE_MAX) this.#made.delete(Math.min(...this.#made));
       this.#madeMs = clock.monotonicMs();
       tables.archive.putSnapshot({ sequence: facts.sequence, madeMs, copies, newer: 0 });
       const spentMs = Math.round(this.#madeMs - startMs);
@@ -224,6 +235,7 @@ export class Archivist {
       }
     }));
     this.#listing = listing;
+    this.#listedMs = this.#options.clock.monotonicMs();
     const newer = findNewer(listing, reader.catalogId(), reader.sequence());
     const before = tables.archive.readSnapshot();
     if (newer === before.newer) return;
@@ -239,7 +251,8 @@ export class Archivist {
     const { bus, log, reader, masterEpoch } = this.#options;
     const [catalog, sequence] = [reader.catalogId(), reader.sequence()];
     const enough = Math.min(ENOUGH, keepers.length);
-    for (const [id, remove] of planPrune(this.#listing, { catalog, sequence, enough })) {
+    const facts = { catalog, sequence, enough, made: this.#made };
+    for (const [id, remove] of planPrune(this.#listing, facts)) {
       const subject = this.#subjects.command(id, commandPrune.name);
       const request = { epoch: masterEpoch, remove };
       const within = { timeoutMs: COMMAND_MS, signal: this.#stopping.signal };

@@ -44,6 +44,8 @@ export class RollCall {
   readonly #options: RollCallOptions;
   readonly #heard = new Map<string, HeardKeeper>();
   readonly #asking = new Set<string>();
+  /** Keepers that were asked in vain: nobody waits for them, but they are asked again. */
+  readonly #silent = new Set<string>();
   #subscription: Subscription | undefined;
   #lastNewMs = 0;
 
@@ -79,7 +81,8 @@ export class RollCall {
     let loggedMs = clock.monotonicMs();
     for (;;) {
       const nowMs = clock.monotonicMs();
-      const isBusy = this.#heard.size === 0 || this.#asking.size > 0;
+      const asking = [...this.#asking].some((id) => !this.#silent.has(id));
+      const isBusy = this.#heard.size === 0 || asking;
       if (!isBusy && nowMs - this.#lastNewMs >= quietMs) return;
       if (this.#heard.size === 0 && nowMs - loggedMs >= WAITING_LOG_MS) {
         log.warn("Still waiting for a keeper: it must run, with this cluster's URL and port");
@@ -110,6 +113,9 @@ export class RollCall {
       this.#heard.set(id, { id, name, host, ports, files, masterEpoch });
       this.#lastNewMs = clock.monotonicMs();
       log.info("A keeper is here", { keeper: name, files: files.length });
+    } catch (error) {
+      this.#silent.add(id);
+      throw error;
     } finally {
       this.#asking.delete(id);
     }
