@@ -1,5 +1,15 @@
 /** Files in the master's data directory while snapshots are made, or read: the owner's alone. */
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
 import { dirname } from "node:path";
 import { TydfsError } from "../wire/errors.ts";
 import type { ByteSink } from "./snapshot_file.ts";
@@ -39,6 +49,44 @@ export class DraftFile implements ByteSink {
     if (this.#handle !== undefined) closeSync(this.#handle);
     this.#handle = undefined;
     dropFiles(this.path);
+  }
+}
+
+/** A file that grows at its end, and is emptied from time to time. It is not synced. */
+export class TailFile {
+  readonly #path: string;
+  #handle: number | undefined;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** Everything in it; empty when there is no file. */
+  read(): Uint8Array {
+    return existsSync(this.#path) ? readFileSync(this.#path) : new Uint8Array(0);
+  }
+
+  /** Throws `local`. */
+  append(bytes: Uint8Array): void {
+    const handle = this.#open();
+    for (let done = 0; done < bytes.length;) {
+      done += guard(this.#path, () => writeSync(handle, bytes, done));
+    }
+  }
+
+  /** Throws `local`. */
+  empty(): void {
+    guard(this.#path, () => ftruncateSync(this.#open()));
+  }
+
+  close(): void {
+    if (this.#handle !== undefined) closeSync(this.#handle);
+    this.#handle = undefined;
+  }
+
+  #open(): number {
+    this.#handle ??= guard(this.#path, () => openSync(this.#path, "a", 0o600));
+    return this.#handle;
   }
 }
 

@@ -30,14 +30,17 @@ export class JournalQueue {
     this.#pieceMax = limits.pieceMax;
   }
 
-  /** Adds a batch behind the others; returns its bytes. */
-  add(batch: CommittedBatch): number {
-    const before = this.#bytes;
-    for (const entry of splitBatch(batch, this.#pieceMax)) {
+  get isEmpty(): boolean {
+    return this.#entries.length === 0;
+  }
+
+  /** Adds a batch behind the others; returns what it was cut into. */
+  add(batch: CommittedBatch): Entry[] {
+    const added = splitBatch(batch, this.#pieceMax);
+    for (const entry of added) {
       this.#entries.push(entry);
       this.#bytes += entry.sizeBytes;
     }
-    const added = this.#bytes - before;
     while (this.#bytes > this.#bytesMax && this.#entries.length > 1) {
       this.lost = this.#shift().to;
     }

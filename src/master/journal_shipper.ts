@@ -7,7 +7,7 @@
  */
 import type { Clock, Timer } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
-import type { CommittedBatch } from "../catalog/writer.ts";
+import type { CommittedBatch, HistoryMark } from "../catalog/writer.ts";
 import type { ArchiveTable } from "../tables/archive_table.ts";
 import type { KeeperTable } from "../tables/keeper_table.ts";
 import { archiveName, commandJournal, JOURNAL_PIECE_MAX } from "../wire/archive.ts";
@@ -19,6 +19,7 @@ import type { Subjects } from "../wire/subjects.ts";
 import { archiveKeepers, chooseArchiveKeepers } from "./archive_plan.ts";
 import type { Entry } from "./journal_queue.ts";
 import { JournalQueue } from "./journal_queue.ts";
+import type { JournalTail } from "./journal_tail.ts";
 import type { Roster } from "./roster.ts";
 
 export interface JournalShipperOptions {
@@ -29,8 +30,10 @@ export interface JournalShipperOptions {
   /** The cluster's key as `sealKey` makes it. */
   sealedKey: string;
   catalog: string;
-  /** The last operation before this master's start. */
-  base: number;
+  /** How far the catalog's history goes at this master's start. */
+  mark: HistoryMark;
+  /** Keeps what has not been shipped over a restart; undefined: nothing does. */
+  tail?: JournalTail;
   bus: Bus;
   roster: Pick<Roster, "all">;
   keepers: Pick<KeeperTable, "find">;
@@ -66,6 +69,7 @@ export class JournalShipper {
   /** Until when keepers get nothing; as many as there are keepers. */
   readonly #passedOver = new Map<string, number>();
   readonly #waiters: Waiter[] = [];
+  readonly #base: number;
   #epoch = 0;
   #lookedMs = -Infinity;
   #sequence: number;
@@ -76,12 +80,16 @@ export class JournalShipper {
   #timer: Timer | undefined;
 
   constructor(options: JournalShipperOptions) {
-    const { base, bufferMax = BUFFER_MAX } = options;
+    const { mark, bufferMax = BUFFER_MAX, tail, copies } = options;
     this.#options = options;
     this.#queue = new JournalQueue({ bytesMax: bufferMax, pieceMax: JOURNAL_PIECE_MAX });
-    this.#sequence = base;
-    this.#shipped = base;
-    this.#file = { from: base + 1, bytes: 0, snapshot: 0 };
+    this.#sequence = mark.sequence;
+    // What an earlier master may not have shipped goes first, into a file of this one.
+    const rest = copies === 0 ? [] : tail?.open(mark) ?? [];
+    for (const batch of rest) this.#queue.add(batch);
+    this.#base = (rest[0]?.from ?? mark.sequence + 1) - 1;
+    this.#shipped = this.#base;
+    this.#file = { from: this.#base + 1, bytes: 0, snapshot: 0 };
   }
 
   /** Begins to ship, as the master of this epoch; what was given before goes first. */
@@ -105,14 +113,16 @@ export class JournalShipper {
    * no keeper is there to wait for.
    */
   ship(batch: CommittedBatch): Promise<void> | undefined {
-    const { copies, clock } = this.#options;
+    const { copies, clock, tail } = this.#options;
     this.#sequence = batch.to;
     if (copies === 0) {
       this.#tell();
       return undefined;
     }
     const lostBefore = this.#queue.lost;
-    const added = this.#queue.add(batch);
+    const entries = this.#queue.add(batch);
+    for (const entry of entries) tail?.add(entry);
+    const added = entries.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
     this.#bytes += added;
     this.#rollFile(added, batch.from);
     if (this.#queue.lost > lostBefore) this.#options.log.warn("A part of the journal is given up");
@@ -236,7 +246,7 @@ export class JournalShipper {
 
   /** Lets go of what as many keepers have as ever will, and of what a snapshot has. */
   #dropDone(): void {
-    const { copies, roster, table } = this.#options;
+    const { copies, roster, table, tail } = this.#options;
     const goal = Math.min(copies, Math.max(1, roster.all().length));
     const snapshot = table.readSnapshot().sequence;
     this.#queue.drop((entry) => {
@@ -244,6 +254,7 @@ export class JournalShipper {
       if (isDone) this.#shipped = Math.max(this.#shipped, entry.to);
       return isDone;
     });
+    if (this.#queue.isEmpty) tail?.shipped(this.#shipped);
   }
 
   /** Begins another file where one is full, or a snapshot was made, so that the old one can go. */
@@ -256,7 +267,7 @@ export class JournalShipper {
 
   #tell(): void {
     this.#options.table.putJournal({
-      base: this.#options.base,
+      base: this.#base,
       sequence: this.#sequence,
       shipped: this.#shipped,
       lost: this.#queue.lost,

@@ -21,7 +21,9 @@ import { connectNats } from "../wire/bus_nats.ts";
 import { subjectsOf } from "../wire/subjects.ts";
 import { PortCaller } from "../wire/thread.ts";
 import type { ClusterUrl } from "../wire/url.ts";
+import { TailFile } from "./archive_files.ts";
 import { JournalShipper } from "./journal_shipper.ts";
+import { JournalTail } from "./journal_tail.ts";
 import { Roster } from "./roster.ts";
 
 /** The tables' memory, shared by all threads. */
@@ -163,7 +165,8 @@ export function openShippedWriter(
     ...{ copies, cluster, sealedKey, bus, log, clock: systemClock },
     subjects: subjectsOf(cluster),
     catalog: writer.catalogId,
-    base: writer.mark.sequence,
+    mark: writer.mark,
+    tail: new JournalTail(new TailFile(`${path}.journal`), log),
     roster: new Roster(reader),
     keepers: tables.keepers,
     table: tables.archive,

@@ -45,6 +45,26 @@ async function untilArchived(): Promise<void> {
   });
 }
 
+/** Clients that put small files until the end, and what they were acknowledged so far. */
+function startLoad() {
+  const file = cluster.file("file", 4_096);
+  const acknowledged: string[] = [];
+  let isOver = false;
+  const client = async (who: number) => {
+    for (let n = 0; !isOver; n++) {
+      const path = `/load/${who}-${n}`;
+      const { exit } = await cluster.run(["put", "-q", file, path], { timeoutMs: 30_000 });
+      if (exit === 0 && !isOver) acknowledged.push(path);
+    }
+  };
+  const over = Promise.all([0, 1, 2, 3].map(client));
+  const end = () => {
+    isOver = true;
+    return { promised: [...acknowledged], over };
+  };
+  return { file, acknowledged, end };
+}
+
 test("recover brings back everything acknowledged, from snapshot and journal", async () => {
   cluster = await TestCluster.start({
     env: { TYDFS_SNAPSHOT_PERIOD: "1h", TYDFS_TRASH_TTL: "1h" },
@@ -119,25 +139,14 @@ test("recover in the middle of a load: what was acknowledged is there", async ()
     env: { TYDFS_SNAPSHOT_PERIOD: "2s", TYDFS_TRASH_TTL: "1h" },
   });
   await untilArchived();
-  const file = cluster.file("file", 4_096);
-  const acknowledged: string[] = [];
-  let isOver = false;
-  const client = async (who: number) => {
-    for (let n = 0; !isOver; n++) {
-      const path = `/load/${who}-${n}`;
-      const { exit } = await cluster.run(["put", "-q", file, path], { timeoutMs: 20_000 });
-      if (exit === 0 && !isOver) acknowledged.push(path);
-    }
-  };
-  const clients = [0, 1, 2, 3].map(client);
+  const { file, acknowledged, end } = startLoad();
   await until("files are there", () => acknowledged.length >= 30, 60_000);
   const { keeperUrl } = cluster;
   await cluster.killMaster();
-  isOver = true;
-  const promised = [...acknowledged];
+  const { promised, over } = end();
   rmSync(cluster.masterDir, { recursive: true });
   await cluster.startMaster({ TYDFS_URL: keeperUrl }, RECOVER);
-  await Promise.all(clients);
+  await over;
   await cluster.untilAlive(3);
   const present = new Set(await paths());
   expect(promised.filter((path) => !present.has(path))).toEqual([]);
@@ -175,6 +184,9 @@ test("recover refuses a directory with a catalog, and a dry run changes nothing"
   const none = await cluster.role(["master", "--data", cluster.masterDir, "--recover"]);
   expect(none.exit).toBe(2);
   expect(none.stderr).toContain("the keepers' URL is missing");
+
+  const dryStart = await cluster.role(["master", "--data", cluster.masterDir, "--dry-run"]);
+  expect(dryStart.exit).toBe(2);
 
   const elsewhere = join(cluster.dir, "elsewhere");
   // The killed master's nats-server would be in the way.
@@ -217,3 +229,25 @@ test("a damaged catalog is refused, and the way back is named and works", async 
   expect(await paths()).toEqual(["/kept"]);
   await mustHave("/kept", file);
 }, 60_000);
+
+test("recover right after a master was killed in mid-load and started again", async () => {
+  cluster = await TestCluster.start({ env: { TYDFS_TRASH_TTL: "1h" } });
+  await untilArchived();
+  const { acknowledged, end } = startLoad();
+  for (const goal of [10, 25]) {
+    await until("files are there", () => acknowledged.length >= goal, 60_000);
+    await cluster.killMaster();
+    await cluster.startMaster();
+  }
+  await until("a few more", () => acknowledged.length >= 28, 60_000);
+  const { keeperUrl } = cluster;
+  await cluster.killMaster();
+  const { promised, over } = end();
+  rmSync(cluster.masterDir, { recursive: true });
+  await cluster.startMaster({ TYDFS_URL: keeperUrl }, RECOVER);
+  await over;
+  await cluster.untilAlive(3);
+  const present = new Set(await paths());
+  expect(promised.filter((path) => !present.has(path))).toEqual([]);
+  expect(cluster.log("master")).not.toContain("Missing: operations");
+}, 180_000);

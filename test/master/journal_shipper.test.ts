@@ -7,6 +7,8 @@ import { silentLog } from "../../src/base/log.ts";
 import type { KeeperRecord } from "../../src/catalog/reader.ts";
 import { chainBytes, type CommittedBatch } from "../../src/catalog/writer.ts";
 import { JournalShipper } from "../../src/master/journal_shipper.ts";
+import type { TailFile } from "../../src/master/archive_files.ts";
+import { JournalTail } from "../../src/master/journal_tail.ts";
 import { ArchiveTable } from "../../src/tables/archive_table.ts";
 import type { KeeperRow } from "../../src/tables/keeper_table.ts";
 import { commandJournal, type JournalPiece } from "../../src/wire/archive.ts";
@@ -54,20 +56,25 @@ class Keepers {
     });
   }
 
-  shipper(more: { copies?: number; bufferMax?: number } = {}): JournalShipper {
+  shipper(more: { copies?: number; bufferMax?: number; tail?: JournalTail } = {}): JournalShipper {
     const roster = this.zones.map((zone, number) => ({
       ...{ number, id: idOf(number), labels: { zone } },
     })) as unknown as KeeperRecord[];
     const find = (number: number) =>
       ({ state: this.alive[number] ? "ALIVE" : "DEAD", readOnly: false }) as KeeperRow;
     const shipper = new JournalShipper({
-      ...{ copies: 2, cluster: "main", subjects, sealedKey: "ab".repeat(32), base: 0 },
+      ...{ copies: 2, cluster: "main", subjects, sealedKey: "ab".repeat(32) },
+      mark: { sequence: this.sequence, hash: this.#hash.toHex() },
       ...{ catalog: "c".repeat(32), bus: this.bus, table: this.table, clock: this.clock },
       ...{ roster: { all: () => roster }, keepers: { find }, log: silentLog },
       ...more,
     });
     shipper.start(7);
     return shipper;
+  }
+
+  get hash(): string {
+    return this.#hash.toHex();
   }
 
   /** The next batch of the history. */
@@ -252,6 +259,61 @@ test("JournalShipper begins a new file behind each snapshot, and ships nothing f
   expect(none.ship(idle).isDone()).toBe(true);
   await none.clock.advance(5_000);
   expect(none.has(0)).toBe("");
+});
+
+/** The file of the journal's end, in memory. */
+class MemoryTail {
+  bytes: Uint8Array = new Uint8Array(0);
+  read = () => this.bytes;
+  append = (more: Uint8Array) => void (this.bytes = Buffer.concat([this.bytes, more]));
+  empty = () => void (this.bytes = new Uint8Array(0));
+}
+
+function tailOver(memory: MemoryTail, emptyBytes?: number): JournalTail {
+  return new JournalTail(memory as unknown as TailFile, silentLog, emptyBytes);
+}
+
+test("JournalShipper of a restarted master ships again what may not have reached keepers", async () => {
+  const keepers = new Keepers(["a", "b"]);
+  keepers.alive.fill(false);
+  const memory = new MemoryTail();
+  const killed = keepers.shipper({ tail: tailOver(memory) });
+  keepers.ship(killed);
+  keepers.ship(killed, keepers.batch(3));
+  // Nothing more is heard of it.
+  keepers.alive.fill(true);
+  const next = keepers.shipper({ tail: tailOver(memory) });
+  await keepers.settle();
+  expect(keepers.has(0)).toBe("1-4");
+  keepers.ship(next);
+  await keepers.settle();
+  expect(keepers.has(1)).toBe("1-4 5-5");
+  expect(keepers.table.archived()).toBe(5);
+  next.stop();
+});
+
+test("JournalTail is emptied when all is shipped, and useless when it is torn or of another history", async () => {
+  const keepers = new Keepers(["a", "b"]);
+  const memory = new MemoryTail();
+  const shipper = keepers.shipper({ tail: tailOver(memory, 100) });
+  keepers.ship(shipper, keepers.batch(1, 500));
+  expect(memory.bytes.length).toBeGreaterThan(500);
+  await keepers.settle();
+  expect(memory.bytes.length).toBe(0);
+  shipper.stop();
+
+  const batches = [keepers.batch(2), keepers.batch(1)];
+  const mark = { sequence: keepers.sequence, hash: keepers.hash };
+  const fill = () => batches.forEach((batch) => tailOver(memory).add(batch));
+  fill();
+  expect(tailOver(memory).open(mark).map(({ from, to }) => [from, to])).toEqual([[2, 3], [4, 4]]);
+  expect(tailOver(memory).open({ ...mark, sequence: 5 })).toEqual([]);
+  expect(memory.bytes.length).toBe(0);
+  fill();
+  expect(tailOver(memory).open({ ...mark, hash: "00".repeat(32) })).toEqual([]);
+  fill();
+  memory.bytes = memory.bytes.slice(0, -3);
+  expect(tailOver(memory).open(mark)).toEqual([]);
 });
 
 test("JournalShipper that stops answers whoever waits", async () => {
