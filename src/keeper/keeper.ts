@@ -11,6 +11,7 @@ import type { Log } from "../base/log.ts";
 import type { Notifier } from "../base/notifier.ts";
 import { silentNotifier } from "../base/notifier.ts";
 import { systemRandom } from "../base/random.ts";
+import { Archive } from "../chunks/archive.ts";
 import type { ChunkStore } from "../chunks/chunk_store.ts";
 import type { Disk } from "../chunks/disk.ts";
 import { systemDisk } from "../chunks/disk.ts";
@@ -31,6 +32,7 @@ import type { ClusterUrl } from "../wire/url.ts";
 import { parseClusterUrl } from "../wire/url.ts";
 import { PROTOCOL_VERSION } from "../wire/version.ts";
 import { chooseHost, chooseName, choosePorts } from "./address.ts";
+import { serveArchive } from "./archive_commands.ts";
 import type { CareStart } from "./care_wiring.ts";
 import { logFailure } from "./commands.ts";
 import { Heartbeats } from "./heartbeats.ts";
@@ -113,6 +115,8 @@ async function startKeeper(
   const share = new StoreShare();
   const store = openStore(disk, share, settings, identity.id);
   await store.prepare();
+  const archive = new Archive(disk, systemRandom);
+  await archive.prepare();
   log.info("The disk is in order", { chunks: store.chunks, ...await store.space() });
 
   const ports = new PortTable(settings.streamers);
@@ -125,7 +129,9 @@ async function startKeeper(
   const scrub = new ScrubShare();
   await startScrubber({ ...start, scrub: scrub.buffer }, log, lifetime);
 
-  const parts = { bus, subjects: subjectsOf(url.cluster), store, log, ports, scrub, end, signal };
+  const subjects = subjectsOf(url.cluster);
+  serveArchive({ keeperId: identity.id, bus, subjects, archive, masterEpoch, log });
+  const parts = { bus, subjects, store, log, ports, scrub, end, signal };
   const introduction: Introduction = {
     ...identityOf(identity, name, version ?? "unknown"),
     host: await chooseHost(settings, url, systemClock),
@@ -260,7 +266,8 @@ async function join(parts: JoinParts, lifetime: Lifetime): Promise<void> {
   const settings = { onFailure: logFailure(log) };
   const register = subjects.command(keeperId, commandRegister.name);
   serve(bus, register, commandRegister, settings, async (request) => {
-    await masterEpoch.check(request.epoch);
+    // A newer epoch counts when the answer to joining has told its catalog.
+    masterEpoch.refuseOlder(request.epoch);
     void membership.join();
     return {};
   });

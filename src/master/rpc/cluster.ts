@@ -44,7 +44,7 @@ export function status(desk: Desk): ClusterStatus {
       spreadPercent: percent(repairs.spread),
       moving: repairs.moving,
     },
-    archive: { sequence: 0, archived: 0, keepers: 0, snapshotMs: 0, snapshotCopies: 0 },
+    archive: archiveStatus(desk),
   };
 }
 
@@ -73,6 +73,15 @@ function health(desk: Desk): { under: number; lost: number } {
 function drainPart(desk: Desk, keeper: KeeperRecord): KeeperStatus["drain"] {
   const { chunksLeft, safeToRemove } = drainProgress(desk, keeper);
   return { chunksLeft, safeToRemove };
+}
+
+/** How far the catalog is safe on the keepers. */
+function archiveStatus({ reader, tables }: Desk): ClusterStatus["archive"] {
+  const { madeMs: snapshotMs, copies: snapshotCopies } = tables.archive.readSnapshot();
+  const { keepers } = tables.archive.readJournal();
+  const archived = tables.archive.archived();
+  const sequence = Math.max(archived, reader.sequence());
+  return { sequence, archived, keepers, snapshotMs, snapshotCopies };
 }
 
 function keeperStatus(desk: Desk, keeper: KeeperRecord): KeeperStatus {
