@@ -54,6 +54,11 @@ export class DiskImage {
     mustRun(["/usr/bin/python3", "-c", SHUTDOWN, ...images.map(({ point }) => point)]);
   }
 
+  /** Makes an ext4 disk read-only as its kernel does after an error, with files open on it. */
+  turnReadOnly(): void {
+    mustRun(["mount", "-o", "remount,abort", this.point]);
+  }
+
   /** Mounts the disk again after its power was cut; nobody may use it. The journal is replayed. */
   async restorePower(): Promise<void> {
     await this.#unmount();
