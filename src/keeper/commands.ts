@@ -14,6 +14,7 @@ import type { Bus, FailureListener, Subscription } from "../wire/bus.ts";
 import { serve } from "../wire/bus.ts";
 import type { ChunkTransport } from "../wire/chunk_http.ts";
 import {
+  commandCheck,
   commandDelete,
   commandInventory,
   commandReplicate,
@@ -92,8 +93,10 @@ export function serveCommands(options: CommandOptions): Subscription[] {
         log.error("A chunk is corrupt and was put aside", { chunk });
         reporter.lostLater(chunk, "corrupt");
       }
+      if (state === "missing") reporter.lostLater(chunk, "missing");
       return { state };
     }),
+    on(commandCheck, 1, ({ chunks }) => store.check(chunks)),
     on(commandInventory, 1, async () => {
       await sendInventory(store, reporter);
       return {};

@@ -72,17 +72,20 @@ export async function replicate(
  * What the source knows the chunk was written for. A copy is worth more than its sidecar's whole.
  */
 async function findOrigin(
-  { transport, log }: ReplicateOptions,
+  { transport, clock, log }: ReplicateOptions,
   chunk: string,
   ticket: string,
   address: PortAddress,
 ): Promise<ChunkOrigin | undefined> {
+  const late = new AbortController();
+  const timer = clock.after(ORIGIN_MS, () => late.abort());
   try {
-    const signal = AbortSignal.timeout(ORIGIN_MS);
-    return await transport.origin(address, { chunk, ticket, signal });
+    return await transport.origin(address, { chunk, ticket, signal: late.signal });
   } catch (error) {
     log.warn("Cannot learn what a chunk was written for", { chunk, error });
     return undefined;
+  } finally {
+    timer.stop();
   }
 }
 

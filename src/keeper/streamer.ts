@@ -27,6 +27,9 @@ import { serveChunk } from "./serving.ts";
 import type { StallLimits, StreamControl } from "./stall_watch.ts";
 import { STALL_LIMITS } from "./stall_watch.ts";
 
+/** What a streamer needs of its port's server. */
+export type HttpServer = Pick<Bun.Server<undefined>, "port" | "pendingRequests" | "stop">;
+
 export interface StreamerOptions {
   keeperId: string;
   ticketKey: string;
@@ -45,6 +48,8 @@ export interface StreamerOptions {
   onBroken: (error: AssertionError) => void;
   stallLimits?: StallLimits;
   chainLimits?: ChainLimits;
+  /** Opens the port: `Bun.serve`, unless a simulator takes its place. */
+  serve?: (options: Parameters<typeof Bun.serve<undefined>>[0]) => HttpServer;
 }
 
 const TICK_MS = 100;
@@ -59,7 +64,7 @@ export class Streamer {
   readonly #options: StreamerOptions;
   readonly #landing: Landing;
   readonly #serving: ServingOptions;
-  #server: Bun.Server<undefined> | undefined;
+  #server: HttpServer | undefined;
   #ticker: Timer | undefined;
   #stopping = false;
 
@@ -73,9 +78,9 @@ export class Streamer {
 
   /** Listens on `port` (0: any free one) and returns it. Throws `local` when it is taken. */
   listen(hostname: string, port: number): number {
-    const { ports, row, slots, clock } = this.#options;
+    const { ports, row, slots, clock, serve = Bun.serve<undefined> } = this.#options;
     try {
-      this.#server = Bun.serve({
+      this.#server = serve({
         hostname,
         port,
         reusePort: false,
@@ -191,7 +196,7 @@ export class Streamer {
     const { ticketKey, clock } = this.#options;
     if (text === "") throw new TydfsError("denied", "Cannot serve: there is no ticket");
     const ticket = openTicket(ticketKey, text, clock.wallMs());
-    if (ticket.chunk === chunk) return ticket;
+    if (ticket.op !== "archive" && ticket.chunk === chunk) return ticket;
     throw new TydfsError("denied", "Cannot serve: the ticket is for another chunk");
   }
 

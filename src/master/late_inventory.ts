@@ -104,8 +104,10 @@ export class LateInventory implements Journal {
     const sizes = new Map(page.chunks);
     const end = page.last ? undefined : page.chunks.at(-1)?.[0];
     const prefix = `${page.keeper}/`;
-    for (const [key, { sizeBytes }] of this.#memories) {
-      if (!key.startsWith(prefix)) continue;
+    const sinceMs = this.#clock.monotonicMs() - MEMORY_MS;
+    for (const [key, { sizeBytes, atMs }] of this.#memories) {
+      // What was noted long ago is older than the page: the page knows better.
+      if (!key.startsWith(prefix) || atMs < sinceMs) continue;
       const chunk = key.slice(prefix.length);
       if (chunk <= page.after || (end !== undefined && chunk > end)) continue;
       if (sizeBytes === undefined) sizes.delete(chunk);

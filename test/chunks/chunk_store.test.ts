@@ -29,7 +29,8 @@ describe("land", () => {
     const path = join(world.directory, chunkPath(facts.chunk));
     expect(readFileSync(path).equals(bytes)).toBe(true);
     const sidecar = readFileSync(join(world.directory, sidecarPath(facts.chunk)));
-    expect(parseSidecar(facts.chunk, sidecar)).toEqual(facts);
+    const landedMs = expect.any(Number);
+    expect(parseSidecar(facts.chunk, sidecar)).toEqual({ ...facts, landedMs });
     expect(readdirSync(join(world.directory, "tmp"))).toEqual([]);
     expect(world.store.chunks).toBe(1);
     expect(await world.store.find(facts.chunk)).toMatchObject({
@@ -213,4 +214,21 @@ test("inventory gives every id in order, whatever the size of a page", async () 
     }),
     { numRuns: 15 },
   );
+});
+
+// A process that died between the rename and the sync leaves names that a power loss takes.
+test("inventory makes the names durable that it tells", async () => {
+  const synced: string[] = [];
+  using world = await openWorld((disk) => ({
+    syncDirectory: (path) => {
+      synced.push(path);
+      return disk.syncDirectory(path);
+    },
+  }));
+  const { facts, bytes } = makeChunk(1000);
+  await landBytes(world.store, world.disk, facts, bytes);
+  synced.splice(0);
+  expect((await world.sibling.inventory("", 10)).chunks.length).toBe(1);
+  const [aisle, shelf] = [facts.chunk.slice(0, 2), facts.chunk.slice(2, 4)];
+  expect(synced.sort()).toEqual(["chunks", `chunks/${aisle}`, `chunks/${aisle}/${shelf}`]);
 });

@@ -67,3 +67,11 @@ test("memories end", async () => {
   await stored(id("z"));
   expect(await page("", [id("a")], false)).toEqual([id("a")]);
 });
+
+test("memories end also where nothing has happened since: the disk is believed again", async () => {
+  const { clock, stored, gone, page } = setUp();
+  await stored(id("b"));
+  await gone(id("c"));
+  await clock.advance(121_000);
+  expect(await page("", [id("a"), id("c")], true)).toEqual([id("a"), id("c")]);
+});

@@ -1,0 +1,140 @@
+/**
+ * The planted bugs (RELIABILITY.md §6): each is a change of one place of the product that a test
+ * must notice. `seeds` name simulated histories; `test` names a test by file and title, where no
+ * history in one thread can show the bug.
+ */
+
+export interface PlantedBug {
+  name: string;
+  file: string;
+  /** Texts that stand there exactly once, and what takes the place of each. */
+  edits: readonly { find: string; replace: string }[];
+  caughtBy: { seeds: { from: number; count: number } } | { test: string; title: string };
+}
+
+export const PLANTED: readonly PlantedBug[] = [
+  {
+    name: "skip fsync",
+    file: "src/chunks/draft.ts",
+    edits: [{
+      find: "    file.datasync(),\n",
+      replace: "    Promise.resolve(),\n",
+    }],
+    caughtBy: { seeds: { from: 1, count: 20 } },
+  },
+  {
+    name: "skip directory sync",
+    file: "src/chunks/directory_syncs.ts",
+    edits: [{
+      find: "const running = this.#disk.syncDirectory(path);",
+      replace: "const running = Promise.resolve();",
+    }],
+    caughtBy: { seeds: { from: 1, count: 20 } },
+  },
+  {
+    name: "commit before reports",
+    file: "src/keeper/landing.ts",
+    edits: [{
+      find: "const keepers = [keeperId, ...wait ? await forward : []];",
+      replace: "const keepers = incoming.ticket.hops.map(({ keeper }) => keeper);\n    void wait;",
+    }],
+    caughtBy: { seeds: { from: 1, count: 100 } },
+  },
+  {
+    name: "ignore sums",
+    file: "src/client/transfer.ts",
+    edits: [{
+      find: "if (hashBlock(bytes) !== getSum(sums, block)) {",
+      replace: 'if (hashBlock(bytes) !== getSum(sums, block) && chunk === "") {',
+    }],
+    caughtBy: { seeds: { from: 1, count: 300 } },
+  },
+  {
+    name: "reuse an id",
+    file: "src/master/rpc/upload.ts",
+    edits: [{
+      find: "const chunk = makeId(random);",
+      replace: "const chunk = terms.upload.slice(0, 1).repeat(32);\n  void makeId;",
+    }],
+    caughtBy: { seeds: { from: 1, count: 100 } },
+  },
+  {
+    name: "no epoch check",
+    file: "src/keeper/master_epoch.ts",
+    edits: [{
+      find: "if (heard < newest) {",
+      replace: "if (heard < 0n) {",
+    }],
+    caughtBy: {
+      test: "test/keeper/commands.test.ts",
+      title: "a master that is not the newest is refused",
+    },
+  },
+  {
+    name: "removal without grace",
+    file: "src/master/sweeper.ts",
+    edits: [{
+      find: "const beforeMs = this.#cautiousMs() - settings.grace;",
+      replace: "const beforeMs = this.#cautiousMs();\n    void settings;",
+    }],
+    caughtBy: { seeds: { from: 1, count: 300 } },
+  },
+  {
+    name: "answer before the transaction",
+    file: "src/catalog/writer.ts",
+    edits: [{
+      find: 'this.#tx.run("BEGIN IMMEDIATE");',
+      replace: 'try { this.#tx.run("BEGIN IMMEDIATE"); } catch { void 0; }',
+    }, {
+      find: 'this.#tx.run("COMMIT");',
+      replace: 'if (sequence % 4 === 0) this.#tx.run("COMMIT");',
+    }],
+    caughtBy: { seeds: { from: 1, count: 300 } },
+  },
+  {
+    name: "serve a temporary file",
+    file: "src/chunks/chunk_store.ts",
+    edits: [{
+      find: 'if (sizeBytes === undefined) return { kind: "missing" };',
+      replace: `if (sizeBytes === undefined) {
+      const names = await disk.list(INCOMING);
+      const name = names.find((each) => each.startsWith(id) && !each.endsWith(".json"));
+      if (name === undefined) return { kind: "missing" };
+      const path = \`\${INCOMING}/\${name}\`;
+      return { kind: "found", body: disk.body(path), sizeBytes: disk.sizeOf(path) ?? 0 };
+    }`,
+    }],
+    caughtBy: { seeds: { from: 1, count: 100 } },
+  },
+  {
+    name: "ignore close code 0",
+    file: "src/threads.ts",
+    edits: [{
+      find: `worker.addEventListener("close", () => {`,
+      replace: `worker.addEventListener("close", (event) => {
+    if ((event as CloseEvent).code === 0) return;`,
+    }],
+    caughtBy: { test: "test/threads/spawn.test.ts", title: "spawnThread" },
+  },
+  {
+    name: "trust the keeper's sum",
+    file: "src/master/reports.ts",
+    edits: [{
+      find: "if (ticket.sizeBytes !== request.sizeBytes || !sameSums(ticket.sums, request.sums)) {",
+      replace: "if (ticket.sizeBytes !== request.sizeBytes) {",
+    }],
+    caughtBy: {
+      test: "test/master/upload.test.ts",
+      title: "A report with other sums than the client's is refused",
+    },
+  },
+  {
+    name: "leak a slot",
+    file: "src/keeper/landing.ts",
+    edits: [{
+      find: "for (const grant of held) ports.drop(row, grant);",
+      replace: "for (const grant of held.slice(1)) ports.drop(row, grant);",
+    }],
+    caughtBy: { seeds: { from: 1, count: 20 } },
+  },
+];

@@ -1,0 +1,191 @@
+/**
+ * What must hold in a simulated cluster: at every moment, when a put is acknowledged, and when all
+ * is quiet. They look at the catalog's file and at the drives themselves, not at what the parts say
+ * of themselves.
+ */
+import type { Database } from "bun:sqlite";
+import { checkCatalog } from "../../src/catalog/check.ts";
+import { openCatalogForReading } from "../../src/catalog/open.ts";
+import { portRow } from "../../src/tables/port_table.ts";
+import { sumsOf } from "../../src/wire/sums.ts";
+import type { Cluster } from "./cluster.ts";
+import type { KeeperNode } from "./keeper_node.ts";
+import type { MasterNode } from "./master_node.ts";
+
+interface ReplicaRow {
+  id: string;
+  size: number;
+  sums: Uint8Array;
+  refs: number;
+  goal: number;
+  copies: number;
+  keeper: string;
+}
+
+const ID_CHARS = 32;
+const REPLICAS = `SELECT c.id, c.size, c.sums, c.refs, c.goal, c.copies, k.id AS keeper
+  FROM replica r JOIN chunk c ON c.no = r.chunk JOIN keeper k ON k.number = r.keeper`;
+const SHORT = "SELECT id FROM chunk WHERE refs > 0 AND copies = 0";
+const OF_VERSION = `${REPLICAS} JOIN extent e ON e.chunk = c.no JOIN inode i ON i.id = e.inode
+  WHERE i.version = ?`;
+const IS_VERSION = `SELECT version FROM inode WHERE version = ?1
+  UNION SELECT version FROM committed WHERE version = ?1`;
+const LEFTOVERS = `SELECT 'upload ' || id AS what FROM upload
+  UNION ALL SELECT 'trash ' || path FROM trash`;
+
+export interface CheckedParts {
+  cluster: Cluster;
+  master: MasterNode;
+  keepers: readonly KeeperNode[];
+  catalogPath: string;
+}
+
+export class Checkers {
+  readonly #parts: CheckedParts;
+  readonly #database: Database;
+  /** Sums of files' bytes: those never change in place. */
+  readonly #sums = new WeakMap<Uint8Array, string>();
+
+  constructor(parts: CheckedParts) {
+    this.#parts = parts;
+    this.#database = openCatalogForReading(parts.catalogPath);
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+
+  /** Every replica on record is on its keeper's disk, whole and durable; nothing is lost. */
+  always(): void {
+    const { cluster } = this.#parts;
+    const good = new Set<string>();
+    const rows = this.#rows(REPLICAS).filter(({ refs }) => refs > 0);
+    for (const row of rows) {
+      const keeper = this.#keeperOf(row.keeper);
+      const state = this.#stateOf(row);
+      if (state !== "bad") good.add(row.id);
+      // A disk that could not be read has had its copies put aside, which is reported later.
+      else if (keeper?.hadReadErrors !== true) {
+        cluster.violate(`a replica on record is not on the disk: ${row.id} at ${keeper?.name}`);
+      }
+    }
+    for (const { id } of rows) {
+      if (!good.has(id)) cluster.violate(`chunk ${id} is in use and has no good copy`);
+    }
+    for (const { id } of this.#database.query<{ id: string }, []>(SHORT).all()) {
+      cluster.violate(`chunk ${id} is in use and has no copy on record`);
+    }
+  }
+
+  /** A put was acknowledged: its chunks are on `min_copies` disks. */
+  acknowledged(version: number): void {
+    const { cluster } = this.#parts;
+    if (this.#database.query(IS_VERSION).get(version) === null) {
+      cluster.violate(`version ${version} was acknowledged, and is not in the catalog`);
+    }
+    const copies = new Map<string, number>();
+    for (const row of this.#rows(OF_VERSION, version)) {
+      const isGood = this.#stateOf(row) !== "bad";
+      copies.set(row.id, (copies.get(row.id) ?? 0) + (isGood ? 1 : 0));
+    }
+    for (const [id, count] of copies) {
+      if (count >= cluster.settings.min_copies) continue;
+      cluster.violate(`a put was acknowledged with ${count} durable copies of chunk ${id}`);
+    }
+  }
+
+  /** A keeper gave out a chunk: it is the file of that name, and no other. */
+  served(node: string, id: string, bytes: Uint8Array): void {
+    const keeper = this.#parts.keepers.find(({ name }) => name === node);
+    const path = `chunks/${id.slice(0, 2)}/${id.slice(2, 4)}/${id}`;
+    const there = keeper?.drive.find(path)?.bytes;
+    if (there !== undefined && Buffer.compare(there, bytes) === 0) return;
+    this.#parts.cluster.violate(`${node} gives out chunk ${id}, which it does not have like that`);
+  }
+
+  /** Every invariant of the catalog. */
+  catalog(): void {
+    for (const problem of checkCatalog(this.#database)) {
+      this.#parts.cluster.violate(`the catalog is broken: ${problem}`);
+    }
+  }
+
+  /** What is still to be done before all is quiet; empty: nothing. */
+  unrest(): string[] {
+    const { keepers, master } = this.#parts;
+    return [
+      ...master.process?.alive === true ? [] : ["the master is down"],
+      ...keepers.filter(({ running }) => !running).map(({ name }) => `${name} is down`),
+      ...this.#replicaUnrest(),
+      ...this.#diskUnrest(),
+      ...this.#slotUnrest(),
+      ...this.#database.query<{ what: string }, []>(LEFTOVERS).all().map(({ what }) => what),
+    ];
+  }
+
+  #replicaUnrest(): string[] {
+    const rows = this.#rows(REPLICAS);
+    const goalMax = this.#parts.keepers.length;
+    return rows.flatMap((row) => {
+      const { id, refs, goal, copies, keeper } = row;
+      if (refs === 0) return [`orphan ${id} is on record at ${this.#keeperOf(keeper)?.name}`];
+      if (copies !== Math.min(goal, goalMax)) return [`${id} has ${copies} of ${goal} copies`];
+      return this.#stateOf(row) === "bad" ? [`${id} is bad at ${keeper}`] : [];
+    });
+  }
+
+  /** Files on the keepers' disks that nobody needs. */
+  #diskUnrest(): string[] {
+    const known = new Set(this.#rows(REPLICAS).map(({ id, keeper }) => `${keeper}/${id}`));
+    return this.#parts.keepers.flatMap(({ name, id, drive }) => [
+      ...drive.walk("tmp").map((path) => `${name} has the temporary file ${path}`),
+      ...drive.walk("chunks").filter((path) => {
+        const chunk = path.slice(path.lastIndexOf("/") + 1).slice(0, ID_CHARS);
+        const place = path.replace(/\.json$/, "");
+        const isDamaged = drive.damaged.has(place) || drive.damaged.has(`${place}.json`);
+        return !known.has(`${id}/${chunk}`) && !isDamaged;
+      }).map((path) => `${name} has the file ${path} that is on no record`),
+    ]);
+  }
+
+  #slotUnrest(): string[] {
+    const { keepers, master, cluster } = this.#parts;
+    const { tables } = master;
+    if (tables === undefined) return ["the master has no tables"];
+    const nowMs = cluster.time.nowMs;
+    const taken = keepers.flatMap(({ ports }, number) =>
+      [0, 1].map((index) => tables.ports.inUse(portRow(number, index), nowMs))
+        .filter((inUse) => inUse > 0).map((inUse) => `row ${number}: ${inUse} slots are in use`)
+        .concat(
+          [0, 1].flatMap((row) => row < (ports === undefined ? 0 : 1) ? ports?.held(row) ?? [] : [])
+            .map((grant) => `a keeper holds grant ${grant}`),
+        )
+    );
+    const states = keepers.map((_, number) => tables.keepers.find(number)?.state);
+    return [
+      ...taken,
+      ...states.filter((state) => state !== "ALIVE").map((s) => `a keeper is ${s}`),
+    ];
+  }
+
+  #rows(sql: string, ...values: number[]): ReplicaRow[] {
+    return this.#database.query<ReplicaRow, number[]>(sql).all(...values);
+  }
+
+  #keeperOf(id: string): KeeperNode | undefined {
+    return this.#parts.keepers.find((keeper) => keeper.id === id);
+  }
+
+  #stateOf({ id, size, sums, keeper }: ReplicaRow): "good" | "damaged" | "bad" {
+    const wanted = sums.toHex();
+    return this.#keeperOf(keeper)?.holds(id, (bytes) => {
+      return bytes.length === size && this.#sumsOf(bytes) === wanted;
+    }) ?? "bad";
+  }
+
+  #sumsOf(bytes: Uint8Array): string {
+    const known = this.#sums.get(bytes) ?? sumsOf(bytes).toHex();
+    this.#sums.set(bytes, known);
+    return known;
+  }
+}

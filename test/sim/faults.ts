@@ -1,0 +1,187 @@
+/**
+ * The nemesis: faults at random moments of a history, all from one seed. It damages the copies of
+ * one keeper only, since what all copies have lost nobody can give back.
+ */
+import type { Random } from "../../src/base/random.ts";
+import { randomInt } from "../../src/base/random.ts";
+import type { Cluster } from "./cluster.ts";
+import { SOUND } from "./disk.ts";
+import type { KeeperNode } from "./keeper_node.ts";
+import { NATS } from "./links.ts";
+import type { MasterNode } from "./master_node.ts";
+import { MASTER } from "./master_node.ts";
+import type { Worker } from "./workload.ts";
+
+/** What faults may hit. */
+export interface Targets {
+  cluster: Cluster;
+  master: MasterNode;
+  keepers: readonly KeeperNode[];
+  workers: readonly Worker[];
+}
+
+export const FAULTS = [
+  "kill-keeper",
+  "power-keeper",
+  "power-all",
+  "kill-master",
+  "kill-client",
+  "partition",
+  "weather",
+  "disk",
+  "damage",
+  "clock",
+] as const;
+export type Fault = (typeof FAULTS)[number];
+
+/** A jump stays below what tickets bear, so that a wrong clock is no denial of service. */
+const JUMP_MS = 25_000;
+
+export class Nemesis {
+  readonly #targets: Targets;
+  readonly #random: Random;
+
+  constructor(targets: Targets, random: Random) {
+    this.#targets = targets;
+    this.#random = random;
+  }
+
+  /** Plans `count` faults of these kinds within the next `withinMs`. */
+  plan(kinds: readonly Fault[], count: number, withinMs: number): void {
+    const { cluster } = this.#targets;
+    for (let index = 0; index < count; index++) {
+      const kind = this.#pick(kinds);
+      cluster.time.after(this.#random.next() * withinMs, () => this.strike(kind));
+    }
+  }
+
+  /** Does one fault now. */
+  strike(kind: Fault): void {
+    const { cluster, master, keepers, workers } = this.#targets;
+    cluster.trace.note("NEMESIS", "FAULT", kind);
+    switch (kind) {
+      case "kill-keeper":
+        return this.#down(this.#pick(keepers), false);
+      case "power-keeper":
+        return this.#down(this.#pick(keepers), true);
+      case "power-all":
+        for (const keeper of keepers) this.#down(keeper, true);
+        return this.#killMaster();
+      case "kill-master":
+        return this.#killMaster();
+      case "kill-client":
+        return this.#pick(workers).crash();
+      case "partition":
+        return this.#partition();
+      case "weather":
+        return this.#weather();
+      case "disk":
+        return this.#disk(this.#pick(keepers));
+      case "damage":
+        return this.#damage();
+      case "clock": {
+        const node = this.#pick([MASTER, ...keepers.map(({ name }) => name)]);
+        cluster.wallOf(node).offsetMs = Math.floor((this.#random.next() * 2 - 1) * JUMP_MS);
+        master.start();
+      }
+    }
+  }
+
+  /** Everything is well again: what is down starts, what is broken is replaced. */
+  heal(): void {
+    const { cluster, master, keepers } = this.#targets;
+    cluster.trace.note("NEMESIS", "HEAL");
+    cluster.links.heal();
+    cluster.wallOf(MASTER).offsetMs = 0;
+    master.start();
+    for (const keeper of keepers) {
+      cluster.wallOf(keeper.name).offsetMs = 0;
+      keeper.drive.totalBytes = 2 ** 30;
+      // A disk that has failed stays read-only until its keeper is started anew.
+      if (keeper.faults !== SOUND) keeper.kill(false);
+      keeper.faults = SOUND;
+      keeper.start();
+    }
+  }
+
+  #down(keeper: KeeperNode, powerLoss: boolean): void {
+    keeper.kill(powerLoss);
+    const awayMs = 200 + this.#random.next() * (this.#random.next() < 0.3 ? 14_000 : 3_000);
+    this.#targets.cluster.time.after(awayMs, () => keeper.start());
+  }
+
+  #killMaster(): void {
+    const { master, cluster } = this.#targets;
+    master.kill();
+    cluster.time.after(100 + this.#random.next() * 4_000, () => master.start());
+  }
+
+  #partition(): void {
+    const { cluster, keepers, workers } = this.#targets;
+    const { links } = cluster;
+    const nodes = [...keepers, ...workers].map(({ name }) => name);
+    const node = this.#pick(nodes);
+    const other = this.#pick([NATS, NATS, ...nodes.filter((each) => each !== node), "*"]);
+    const ways = this.#pick(["both", "in", "out"]);
+    cluster.trace.note("NEMESIS", "CUT", `${node} ${ways} ${other}`);
+    if (ways !== "in") links.cut(node, other);
+    if (ways !== "out") links.cut(other, node);
+    const forMs = 300 + this.#random.next() * (this.#random.next() < 0.3 ? 20_000 : 5_000);
+    cluster.time.after(forMs, () => {
+      cluster.trace.note("NEMESIS", "MEND");
+      links.heal();
+    });
+  }
+
+  #weather(): void {
+    const { cluster } = this.#targets;
+    const share = (max: number) => this.#random.next() < 0.4 ? this.#random.next() * max : 0;
+    const weather = {
+      ...{ loss: share(0.3), double: share(0.3), reorder: this.#random.next() < 0.5 },
+      ...{ late: share(0.4), lateMs: this.#random.next() < 0.2 ? 8_000 : 600 },
+      ...{ cut: share(0.4), stall: share(0.1), flip: share(0.6) },
+    };
+    cluster.links.weather = weather;
+    cluster.trace.note("NEMESIS", "WEATHER", JSON.stringify(weather));
+    cluster.time.after(500 + this.#random.next() * 8_000, () => {
+      if (cluster.links.weather === weather) cluster.links.heal();
+    });
+  }
+
+  #disk(keeper: KeeperNode): void {
+    const { cluster } = this.#targets;
+    const dice = randomInt(this.#random, 5);
+    if (dice === 4) keeper.drive.totalBytes = 2 ** 20 + 2 ** 18 * randomInt(this.#random, 8);
+    else {
+      keeper.faults = {
+        ...SOUND,
+        ...[{ syncErrors: 0.3 }, { readErrors: 0.3 }, { readOnly: true }, { slowness: 200 }][dice],
+      };
+    }
+    const words = `${keeper.name} ${JSON.stringify(keeper.faults)} ${keeper.drive.totalBytes}`;
+    cluster.trace.note("NEMESIS", "DISK", words);
+  }
+
+  /** Flips, cuts, lengthens or removes a chunk's file. */
+  #damage(): void {
+    const [keeper] = this.#targets.keepers;
+    const files = keeper?.drive.walk("chunks") ?? [];
+    if (keeper === undefined || files.length === 0) return;
+    const path = this.#pick(files);
+    const how = this.#pick(["flip", "cut", "longer", "gone"]);
+    this.#targets.cluster.trace.note("NEMESIS", "DAMAGE", `${keeper.name} ${how} ${path}`);
+    keeper.drive.damage(path, (bytes) => {
+      if (how === "gone") return undefined;
+      if (how === "cut") return bytes.slice(0, Math.floor(bytes.length / 2));
+      if (how === "longer") return new Uint8Array([...bytes.subarray(0, 4096), ...bytes, 1]);
+      const flipped = bytes.slice();
+      const at = randomInt(this.#random, Math.max(1, bytes.length));
+      if (at < flipped.length) flipped[at] = (flipped[at] ?? 0) ^ 4;
+      return flipped;
+    });
+  }
+
+  #pick<T>(items: readonly T[]): T {
+    return items[randomInt(this.#random, items.length)] as T;
+  }
+}

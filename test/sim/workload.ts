@@ -1,0 +1,230 @@
+/**
+ * What simulated clients do: each a short list of operations, thrown by its own dice, one after the
+ * other. Every file has bytes of its own, so that what is read tells which put it came from.
+ */
+import type { Random } from "../../src/base/random.ts";
+import { randomInt, seededRandom } from "../../src/base/random.ts";
+import { TydfsClient } from "../../src/client/client.ts";
+import type { ErrorCode } from "../../src/wire/errors.ts";
+import { ERROR_CODES, hasCode, TydfsError } from "../../src/wire/errors.ts";
+import { subjectsOf } from "../../src/wire/subjects.ts";
+import type { Cluster } from "./cluster.ts";
+import { CLUSTER } from "./cluster.ts";
+import type { History, Outcome, Request } from "./history.ts";
+import type { SimProcess } from "./process.ts";
+import { SimTransport } from "./transport.ts";
+
+const PATHS = ["/a", "/b", "/c", "/d"];
+const MIB = 2 ** 20;
+const THINK_MS = 1_500;
+
+/** Bytes that all contents are cut from. */
+const pool = seededRandom(1).bytes(2 * MIB + 64 * 1024);
+
+/** The contents that were made, by name and by sum. */
+export class Contents {
+  readonly #bytesByName = new Map<string, Uint8Array>();
+  readonly #nameBySum = new Map<string, string>();
+
+  /** Makes a content of some size; mostly small ones, now and then of several chunks. */
+  make(name: string, random: Random): Uint8Array {
+    const sizes = [0, 1, randomInt(random, 200), randomInt(random, 5_000), 300 * 1024];
+    const large = [MIB, MIB + 1 + randomInt(random, 40_000), 2 * MIB + 7];
+    const choice = random.next() < 0.93
+      ? sizes[randomInt(random, sizes.length)]
+      : large[randomInt(random, large.length)];
+    const sizeBytes = choice ?? 1;
+    const bytes = pool.slice(0, sizeBytes);
+    // Each block of each content has bytes of its own.
+    for (let at = 0; at < sizeBytes; at += MIB) {
+      const mark = new TextEncoder().encode(`${name}@${at}`);
+      bytes.set(mark.subarray(0, sizeBytes - at), at);
+    }
+    if (this.#nameBySum.has(sumOf(bytes))) return this.make(name, random);
+    this.#bytesByName.set(name, bytes);
+    this.#nameBySum.set(sumOf(bytes), name);
+    return bytes;
+  }
+
+  /** The content that these bytes are, whole. */
+  identify(bytes: Uint8Array): string | undefined {
+    return this.#nameBySum.get(sumOf(bytes));
+  }
+
+  sizeOf(name: string): number {
+    return this.#bytesByName.get(name)?.length ?? -1;
+  }
+}
+
+function sumOf(bytes: Uint8Array): string {
+  return `${bytes.length}:${Bun.hash.xxHash3(bytes)}`;
+}
+
+/** One client, and after its crash the one that takes its place. */
+export class Worker {
+  readonly name: string;
+  readonly random: Random;
+  readonly #cluster: Cluster;
+  readonly #history: History;
+  readonly #contents: Contents;
+  readonly #onPut: (version: number) => void;
+  #left: number;
+  #starts = 0;
+  process: SimProcess | undefined;
+
+  constructor(options: {
+    name: string;
+    operations: number;
+    cluster: Cluster;
+    history: History;
+    contents: Contents;
+    /** A put was acknowledged just now, as this version. */
+    onPut: (version: number) => void;
+  }) {
+    const { name, operations, cluster } = options;
+    this.name = name;
+    this.#left = operations;
+    this.#cluster = cluster;
+    this.#history = options.history;
+    this.#contents = options.contents;
+    this.#onPut = options.onPut;
+    this.random = cluster.random(name);
+  }
+
+  /** It has nothing left to do. */
+  get idle(): boolean {
+    return this.#left <= 0;
+  }
+
+  /** Starts it, or after a crash another one. */
+  start(): void {
+    const process = this.#cluster.process(this.name, this.name);
+    this.process = process;
+    const client = this.#connect(process);
+    const work = async () => {
+      while (this.#left > 0) {
+        await process.clock.sleep(this.random.next() * THINK_MS);
+        await this.#perform(client, this.#choose());
+        this.#left--;
+      }
+    };
+    work().catch((error) => {
+      if (process.alive) this.#cluster.violate(`${this.name} broke down: ${String(error)}`);
+    });
+  }
+
+  /** Ends it in the middle of what it does, and starts another one. */
+  crash(): void {
+    if (this.idle) return;
+    this.#cluster.trace.note(this.name, "KILL");
+    this.process?.kill();
+    this.#left--;
+    this.start();
+  }
+
+  /** Looks at everything that is left, as somebody who comes later. */
+  async lookAtAll(): Promise<void> {
+    const client = this.#connect(this.#cluster.process(this.name, this.name));
+    await this.#perform(client, { kind: "list" });
+    for (const path of PATHS) await this.#perform(client, { kind: "get", path }, true);
+    this.#left = 0;
+  }
+
+  #connect(process: SimProcess): TydfsClient {
+    this.#starts++;
+    const random = this.#cluster.random(`${this.name} ${this.#starts}`);
+    return new TydfsClient({
+      ...{ bus: this.#cluster.nats.connect(process), subjects: subjectsOf(CLUSTER) },
+      ...{ transport: new SimTransport(this.#cluster.ports, process), clock: process.clock },
+      random,
+    }, { waitMs: 8_000, log: this.#cluster.log(process, "client") });
+  }
+
+  #choose(): Request {
+    const path = () => PATHS[randomInt(this.random, PATHS.length)] ?? "/a";
+    const dice = this.random.next();
+    if (dice < 0.45) {
+      const content = `${this.name}.${this.#left}`;
+      return { kind: "put", path: path(), content, exclusive: this.random.next() < 0.1 };
+    }
+    if (dice < 0.75) return { kind: "get", path: path() };
+    if (dice < 0.85) return { kind: "remove", path: path() };
+    if (dice < 0.95) {
+      const from = path();
+      const others = PATHS.filter((each) => each !== from);
+      return { kind: "rename", from, to: others[randomInt(this.random, others.length)] ?? "/b" };
+    }
+    return { kind: "list" };
+  }
+
+  async #perform(client: TydfsClient, request: Request, must = false): Promise<void> {
+    const { trace } = this.#cluster;
+    const { kind, ...rest } = request;
+    const what = `${kind} ${Object.values(rest).map(String).join(" ")}`;
+    const bytes = request.kind === "put"
+      ? this.#contents.make(request.content, this.random)
+      : undefined;
+    const operation = this.#history.call(this.name, request);
+    trace.note(this.name, "CALL", `#${operation.no} ${what} ${bytes?.length ?? ""}`);
+    let outcome: Outcome;
+    try {
+      const found = await this.#ask(client, request, bytes);
+      outcome = found === undefined ? { kind: "done" } : { kind: "done", found };
+    } catch (error) {
+      outcome = outcomeOf(error, request);
+      trace.note(this.name, "ERROR", `#${operation.no} ${String(error)}`);
+      if (must && outcome.kind === "failed") {
+        this.#cluster.violate(`${what} fails when all is well: ${String(error)}`);
+      }
+    }
+    this.#history.answer(operation, outcome);
+    trace.note(this.name, "ANSWER", `#${operation.no} ${what} ${JSON.stringify(outcome)}`);
+  }
+
+  async #ask(
+    client: TydfsClient,
+    request: Request,
+    bytes: Uint8Array | undefined,
+  ): Promise<string | undefined> {
+    switch (request.kind) {
+      case "put": {
+        const { path, exclusive } = request;
+        const put = await client.putMemory(bytes ?? new Uint8Array(), path, { exclusive });
+        this.#onPut(put.version);
+        return undefined;
+      }
+      case "get": {
+        const parts: Uint8Array[] = [];
+        for await (const part of client.read(request.path)) parts.push(part);
+        const found = this.#contents.identify(Buffer.concat(parts));
+        if (found !== undefined) return found;
+        this.#cluster.violate(`get ${request.path} gave bytes that nobody has put there`);
+        return "nothing known";
+      }
+      case "remove":
+        await client.remove(request.path);
+        return undefined;
+      case "rename":
+        await client.rename(request.from, request.to, { exact: true });
+        return undefined;
+      case "list": {
+        const names: string[] = [];
+        for await (const entry of client.list("/")) names.push(`${entry.path}:${entry.size}`);
+        return names.sort().join(" ");
+      }
+    }
+  }
+}
+
+/** After these an operation may have been done (contract C3). */
+function isUnknown(code: ErrorCode): boolean {
+  return ERROR_CODES[code].retry === "unknown" || code === "interrupted";
+}
+
+function outcomeOf(error: unknown, request: Request): Outcome {
+  if (!(error instanceof TydfsError)) throw error;
+  if (isUnknown(error.code)) return { kind: "unknown" };
+  if (hasCode(error, "not-found") && request.kind !== "put") return { kind: "absent" };
+  if (hasCode(error, "exists") && request.kind === "put") return { kind: "exists" };
+  return { kind: "failed" };
+}
