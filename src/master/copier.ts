@@ -9,12 +9,12 @@ import type { Random } from "../base/random.ts";
 import type { ChunkRecord } from "../catalog/chunk_reader.ts";
 import type { KeeperRecord } from "../catalog/reader.ts";
 import type { Settings } from "../config/options.ts";
-import type { KeeperTable } from "../tables/keeper_table.ts";
 import { call } from "../wire/bus.ts";
 import { commandReplicate, commandVerify } from "../wire/command.ts";
 import { hasCode } from "../wire/errors.ts";
 import { blockCount, SUM_BYTES } from "../wire/sums.ts";
 import { signTicket } from "../wire/ticket.ts";
+import { whileThere } from "./departure.ts";
 import type { Announce } from "./events.ts";
 import { noteFailure } from "./failures.ts";
 import type { Candidate } from "./placement.ts";
@@ -29,7 +29,6 @@ export interface CopierOptions extends Omit<RemovalOptions, "journal"> {
   roster: Roster;
   slots: Slots;
   policies: Policies;
-  keepers: KeeperTable;
   announce: Announce;
   ticketKey: string;
   settings: Pick<
@@ -169,8 +168,10 @@ export class Copier {
     const fields = { chunk: id, to: destination.name, for: kind };
     log.debug("Copying a chunk", { ...fields, from: sources.map(({ name }) => name) });
     try {
-      const copied = call(bus, subject, commandReplicate, request, { timeoutMs, signal });
-      await Promise.all([copied, failpoint("master.replicate.commanded")]);
+      await whileThere(this.#options, destination.number, async (signal) => {
+        const copied = call(bus, subject, commandReplicate, request, { timeoutMs, signal });
+        await Promise.all([copied, failpoint("master.replicate.commanded")]);
+      });
     } catch (error) {
       if (signal.aborted) return false;
       noteFailure(log, "Cannot copy a chunk", error, fields);

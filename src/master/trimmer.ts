@@ -5,7 +5,6 @@
  */
 import type { ChunkRecord } from "../catalog/chunk_reader.ts";
 import type { CatalogReader, KeeperRecord } from "../catalog/reader.ts";
-import type { KeeperTable } from "../tables/keeper_table.ts";
 import { Ages } from "./ages.ts";
 import { chooseSurplus } from "./placement.ts";
 import type { Policies } from "./policies.ts";
@@ -19,7 +18,6 @@ export interface TrimmerOptions extends RemovalOptions {
   roster: Roster;
   slots: Slots;
   policies: Policies;
-  keepers: KeeperTable;
   /** Whether replicas may be deleted now: asked again before each deletion. */
   mayDelete: () => boolean;
   /** A surplus that is younger than this stays. */
