@@ -48,6 +48,8 @@ export class Cluster {
   readonly nats: BusServer;
   readonly ports: Ports;
   readonly settings: Settings;
+  /** Somebody's wall clock has jumped. */
+  clocksJumped = false;
   /** What went wrong, in the order in which it was found. */
   readonly violations: string[] = [];
   readonly #walls = new Map<string, WallClock>();

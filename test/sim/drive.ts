@@ -33,6 +33,8 @@ export class Drive {
   readonly #directories = new Map<string, Directory>();
   /** Paths that were damaged from outside: nobody is to blame for them. */
   readonly damaged = new Set<string>();
+  /** Hears of each file that a program removes, before it is gone. */
+  onRemove: (path: string) => void = () => {};
   totalBytes = 2 ** 30;
   #usedBytes = 0;
 
@@ -116,6 +118,7 @@ export class Drive {
     const name = nameOf(path);
     const inode = directory?.files.get(name);
     if (directory === undefined || inode === undefined) return false;
+    this.onRemove(path);
     this.#usedBytes -= inode.bytes.length;
     directory.files.delete(name);
     directory.pending.push(() => directory.durable.delete(name));
