@@ -104,6 +104,38 @@ install_nats_server_with_apt() {
   rm -rf "$package_dir"
 }
 
+# Installs the Debian packages without which tests can't run, where a command or a module is missing.
+install_test_packages() {
+  missing=
+  needs() { has "$1" || missing="$missing $2"; }
+  needs strace strace
+  needs nft nftables
+  needs ip iproute2
+  needs mkfs.ext4 e2fsprogs
+  needs mkfs.xfs xfsprogs
+  needs unshare util-linux
+  needs losetup mount
+  # The system's own Python: another one on PATH does not see Debian's modules.
+  /usr/bin/python3 -c 'import xxhash' 2>/dev/null || missing="$missing python3 python3-xxhash"
+  [ -n "$missing" ] || return 0
+  if ! has apt-get || [ "$(id -u)" != 0 ]; then
+    printf 'Some tests of faults will fail: they run as root, and need these packages:%s\n' "$missing" >&2
+    return 0
+  fi
+  say "Installing what tests need:$missing"
+  # shellcheck disable=SC2086 # several names
+  install_quietly $missing
+}
+
+install_quietly() {
+  # Lists that are old, or not there yet, are got anew before the second try only.
+  apt_install "$@" 2>/dev/null || { apt-get -qq update && apt_install "$@"; }
+}
+
+apt_install() {
+  DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "$@" >/dev/null
+}
+
 is_stale() {
   [ ! -x "$binary" ] ||
     [ -n "$(cd "$root" && find src workers build.ts package.json package-lock.json -newer "$binary" 2>/dev/null)" ]
@@ -114,7 +146,10 @@ build() {
   install_nats_server
   if is_stale; then (cd "$root" && "$bun" build.ts); fi
   # deno puts its own binary in place at its first run.
-  if [ -n "${1:-}" ]; then "$root/node_modules/.bin/deno" --version >/dev/null; fi
+  if [ -n "${1:-}" ]; then
+    "$root/node_modules/.bin/deno" --version >/dev/null
+    install_test_packages
+  fi
 }
 
 # ---------------------------------------------------------------------------------------- processes
@@ -430,8 +465,7 @@ make_video() {
     { has apt-get && [ "$(id -u)" = 0 ]; } ||
       fail 'Cannot make a video: ffmpeg is missing; install it, or give a file: ./cluster.sh demo FILE'
     say 'Installing ffmpeg'
-    apt-get -qq update
-    DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends ffmpeg >/dev/null
+    install_quietly ffmpeg
   fi
   say 'Making a video of 60 s'
   ffmpeg -hide_banner -loglevel error -nostdin -y \

@@ -12,7 +12,9 @@ const WORKER_FILES = {
   writer: "workers/writer.ts",
   sentinel: "workers/sentinel.ts",
   replicator: "workers/replicator.ts",
+  archivist: "workers/archivist.ts",
   streamer: "workers/streamer.ts",
+  scrubber: "workers/scrubber.ts",
 } as const;
 
 export type WorkerKind = keyof typeof WORKER_FILES;

@@ -1,17 +1,20 @@
 /**
- * Runs all tests: first everything but test/cluster in one `bun test`, then each cluster test file
- * in a process of its own, one after the other (they start whole clusters, and bun kills the
- * children of a file that times out).
+ * Runs all tests: first the unit tests in one `bun test`, then each file that starts whole clusters
+ * in a process of its own (bun kills the children of a file that times out), two at a time: they
+ * mostly wait, and each has ports and directories of its own. Files that load the machine on
+ * purpose, or count on its speed, run alone.
  *
  * Nothing passes silently: a file without tests, a skipped test and a process that dies count as
  * failures.
  */
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 
 const root = join(import.meta.dir, "..");
+const pairedFolders = ["test/cluster/"];
+const loneFolders = ["test/faults/", "test/sim/", "test/planted/"];
 const unitTimeoutMs = 30_000;
 const clusterTimeoutMs = 180_000;
 const processTimeoutMs = 30 * 60_000;
@@ -19,7 +22,7 @@ const processTimeoutMs = 30 * 60_000;
 const help = `Usage: bun test/run.ts [options]
 
 Options:
-  --unit           leave out test/cluster
+  --unit           leave out what starts clusters or loads the machine
   --only PATTERN   only files whose path contains PATTERN
   --help           this text`;
 
@@ -46,13 +49,15 @@ async function main(): Promise<number> {
   const only = values.only ?? "";
   const files = [...new Bun.Glob("test/**/*.test.ts").scanSync({ cwd: root })].sort()
     .filter((file) => file.includes(only));
-  const isCluster = (file: string) => file.startsWith("test/cluster/");
-  const unitFiles = files.filter((file) => !isCluster(file));
-  const clusterFiles = values.unit === true ? [] : files.filter(isCluster);
+  const isIn = (folders: readonly string[]) => (file: string) =>
+    folders.some((folder) => file.startsWith(folder));
+  const unitFiles = files.filter((file) => !isIn([...pairedFolders, ...loneFolders])(file));
+  const pairedFiles = values.unit === true ? [] : files.filter(isIn(pairedFolders));
+  const loneFiles = values.unit === true ? [] : files.filter(isIn(loneFolders));
 
   const outcomes: Outcome[] = [];
   if (unitFiles.length > 0) outcomes.push(await runTests(unitFiles, unitTimeoutMs));
-  for (const file of clusterFiles) outcomes.push(await runTests([file], clusterTimeoutMs));
+  outcomes.push(...await runEach(pairedFiles, 2), ...await runEach(loneFiles, 1));
 
   const passed = outcomes.reduce((sum, outcome) => sum + outcome.passed, 0);
   const failed = outcomes.reduce((sum, outcome) => sum + outcome.failed, 0);
@@ -64,20 +69,39 @@ async function main(): Promise<number> {
   return failed === 0 && passed > 0 ? 0 : 1;
 }
 
+/** Runs each file in a process of its own, `atOnce` of them together. */
+async function runEach(files: readonly string[], atOnce: number): Promise<Outcome[]> {
+  const waiting = [...files];
+  const outcomes: Outcome[] = [];
+  await Promise.all(Array.from({ length: atOnce }, async () => {
+    for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
+      outcomes.push(await runTests([file], clusterTimeoutMs));
+    }
+  }));
+  return outcomes;
+}
+
 async function runTests(files: readonly string[], timeoutMs: number): Promise<Outcome> {
   const dir = mkdtempSync(join(tmpdir(), "tydfs-tests-"));
   const reportPath = join(dir, "report.xml");
+  // Held back until the end where two run at once, so that their lines don't mix.
+  const outputPath = join(dir, "output.txt");
+  const output = openSync(outputPath, "a");
+  const startedMs = performance.now();
   try {
     const command = [process.execPath, "test", `--timeout=${timeoutMs}`];
     command.push("--reporter=junit", `--reporter-outfile=${reportPath}`);
     command.push(...files.map((file) => `./${file}`));
     const child = Bun.spawn(command, {
       cwd: root,
-      stdio: ["ignore", "inherit", "inherit"],
+      stdio: ["ignore", output, output],
       timeout: processTimeoutMs,
       killSignal: "SIGKILL",
     });
     const exitCode = await child.exited;
+    process.stdout.write(readFileSync(outputPath));
+    const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
+    console.log(`${files.length === 1 ? files[0] : `${files.length} files`}: ${seconds} s`);
     const report = readReport(reportPath);
     const outcome = judge(files, report, exitCode);
     if (child.signalCode !== null) {
@@ -85,6 +109,7 @@ async function runTests(files: readonly string[], timeoutMs: number): Promise<Ou
     }
     return outcome;
   } finally {
+    closeSync(output);
     rmSync(dir, { recursive: true, force: true });
   }
 }

@@ -7,8 +7,10 @@ import { unreachable } from "../base/assert.ts";
 import { condemnChunks, forgetChunks, storeChunk } from "./apply_chunk.ts";
 import { copyFile, setFacts } from "./apply_entry.ts";
 import { applyInventory, dropReplicas, joinKeeper, releaseReplicas } from "./apply_keeper.ts";
-import { makeDir, purgeTrash, removePath, renamePath } from "./apply_file.ts";
+import { makeDir, removePath, renamePath } from "./apply_file.ts";
 import { addRule, applyRules, recountKeeper, removeRule } from "./apply_rule.ts";
+import { drainKeeper, removeKeeper, setBalance } from "./apply_membership.ts";
+import { dropVersions, purgeTrash, restoreVersions } from "./apply_trash.ts";
 import { abortUpload, beginUpload, commitUpload, touchUpload } from "./apply_upload.ts";
 import type { Operation, OperationKind, ResultOf } from "./operation.ts";
 import type { Tx } from "./transaction.ts";
@@ -63,6 +65,16 @@ export function apply(tx: Tx, operation: Operation, sequence: number): ResultOf<
       return applyRules(tx, operation);
     case "keeper.recount":
       return recountKeeper(tx, operation);
+    case "keeper.drain":
+      return drainKeeper(tx, operation);
+    case "keeper.remove":
+      return removeKeeper(tx, operation);
+    case "balance.set":
+      return setBalance(tx, operation);
+    case "trash.restore":
+      return restoreVersions(tx, operation, sequence);
+    case "trash.drop":
+      return dropVersions(tx, operation);
     default:
       return unreachable(operation);
   }

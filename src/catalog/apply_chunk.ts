@@ -158,10 +158,11 @@ function recordChunk(
   const keepers = [...new Set(known)].filter((number) => number !== undefined);
   if (row === undefined) {
     const policy = policyNumber(tx, chunk.policy);
+    const stray = operation.stray === true ? 1 : 0;
     const no = addChunk(
       tx,
       chunk,
-      { refs: gained, copies: keepers.length, committed, policy },
+      { refs: gained, copies: keepers.length, committed, policy, stray },
       atMs,
     );
     addReplicas(tx, no, keepers);
@@ -175,7 +176,9 @@ function recordChunk(
   const goal = first ? chunk.goal : row.goal;
   const policy = first ? policyNumber(tx, chunk.policy) : row.policy;
   const sums = sameSums(row.sums, chunk.sums) ? row.sums : chunk.sums;
-  changeChunk(tx, row, { refs, copies, goal, sums, committed, policy }, atMs);
+  // A client has told of it: this catalog is not too old to know it.
+  const stray = operation.stray === true ? row.stray : 0;
+  changeChunk(tx, row, { refs, copies, goal, sums, committed, policy, stray }, atMs);
   return row.no;
 }
 

@@ -1,9 +1,8 @@
-/** Names: directories made, paths removed and moved, the trash emptied. */
+/** Names: directories made, paths removed and moved. */
 import { must } from "../base/assert.ts";
 import { TydfsError } from "../wire/errors.ts";
 import { baseName, quotePath, ROOT } from "../wire/names.ts";
 import { checkMode } from "./apply_entry.ts";
-import { releaseChunk } from "./chunk_rows.ts";
 import { makeParents } from "./commit.ts";
 import { logEvent } from "./event_log.ts";
 import type { NameEvent, Operation, ResultOf } from "./operation.ts";
@@ -71,7 +70,7 @@ export function removePath(tx: Tx, operation: Of<"file.remove">): ResultOf<"file
   const event = logEvent(tx, { kind: "removed", atMs, path, ...describe(tx, found) });
   if (found.inodeKind === "directory") return { ...removeTree(tx, found, path, atMs), event };
   unlink(tx, found.parent, found.name);
-  discard(tx, found.inode, path, atMs);
+  discard(tx, found.inode, path, { atMs, why: "removed" });
   return { files: 1, directories: 0, event };
 }
 
@@ -102,7 +101,7 @@ export function renamePath(
     if (target.inodeKind === "directory") throw refuse("exists", "a directory is there already");
     if (!replace) throw refuse("exists", "a file is there already");
     unlink(tx, target.parent, target.name);
-    discard(tx, target.inode, to, atMs);
+    discard(tx, target.inode, to, { atMs, why: "replaced" });
   }
   const facts = describe(tx, source);
   unlink(tx, source.parent, dentryKey(source.name, source.inodeKind));
@@ -111,23 +110,6 @@ export function renamePath(
     : makeParents(tx, target, facts.owner, { atMs, sequence });
   link(tx, parent, dentryKey(name, source.inodeKind), source.inode);
   return { event: logEvent(tx, { kind: "renamed", atMs, path: from, to, ...facts }) };
-}
-
-/** Gives up what the trash has kept long enough: `trash.purge`. */
-export function purgeTrash(tx: Tx, operation: Of<"trash.purge">): ResultOf<"trash.purge"> {
-  const { beforeMs, limit, atMs } = operation;
-  const sql = "SELECT inode FROM trash WHERE removed_ms < ? ORDER BY removed_ms, inode LIMIT ?";
-  const due = tx.all<{ inode: number }>(sql, beforeMs, limit);
-  for (const { inode } of due) {
-    const extents = "SELECT chunk FROM extent WHERE inode = ? ORDER BY seq";
-    for (const { chunk } of tx.all<{ chunk: number }>(extents, inode)) {
-      releaseChunk(tx, chunk, atMs);
-    }
-    tx.run("DELETE FROM extent WHERE inode = ?", inode);
-    tx.run("DELETE FROM trash WHERE inode = ?", inode);
-    tx.run("DELETE FROM inode WHERE id = ?", inode);
-  }
-  return { purged: due.length };
 }
 
 function describeEntries(tx: Tx, directory: number): string | undefined {

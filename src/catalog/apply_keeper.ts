@@ -144,10 +144,12 @@ export function applyInventory(
     until,
   );
   let missing = 0;
+  const wrongSize: string[] = [];
   for (const { no, id, size } of held) {
     // A file of another length is no replica.
-    if (listed.get(id) === size) listed.delete(id);
-    else if (dropReplica(tx, getChunk(tx, no), keeper, atMs)) missing++;
+    const listedSize = listed.get(id);
+    if (listedSize === size) listed.delete(id);
+    else if (dropReplica(tx, getChunk(tx, no), keeper, atMs) && listedSize === undefined) missing++;
   }
   // What is left in `listed` has no replica row.
   let unknown = 0;
@@ -155,15 +157,19 @@ export function applyInventory(
     const row = findChunk(tx, id);
     if (row === undefined) {
       const facts = { id, sizeBytes, sums: new Uint8Array(), goal: STRAY_GOAL };
-      const no = addChunk(tx, facts, { refs: 0, copies: 1, committed: 0, policy: 0 }, atMs);
+      const counts = { refs: 0, copies: 1, committed: 0, policy: 0, stray: 1 };
+      const no = addChunk(tx, facts, counts, atMs);
       addReplicas(tx, no, [keeper]);
       unknown++;
     } else if (row.size === sizeBytes) {
       const copies = row.copies + addReplicas(tx, row.no, [keeper]);
       changeChunk(tx, row, { copies }, atMs);
+    } else if (row.stray === 0) {
+      // Of two keepers that differ about a stray nobody knows which one is right.
+      wrongSize.push(id);
     }
   }
-  return { unknown, missing };
+  return { unknown, missing, wrongSize };
 }
 
 /**

@@ -34,8 +34,9 @@ interface StoredChunk {
 }
 
 const INSERT_UPLOAD = `INSERT INTO upload
-  (id, path, mode, mtime_ms, owner, exclusive, goal, min_copies, started_ms, touched_ms, asked)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+  (id, path, mode, mtime_ms, owner, exclusive, goal, min_copies, started_ms, touched_ms, asked,
+   size)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 const STORED_CHUNKS = `SELECT u.seq, u.offset, u.length, c.copies, c.sums
   FROM upload_chunk u JOIN chunk c ON c.no = u.chunk WHERE u.upload = ? AND u.seq < ?
   ORDER BY u.seq`;
@@ -46,7 +47,7 @@ const INSERT_COMMITTED = `INSERT INTO committed
 
 /** Opens an upload: `upload.begin`. */
 export function beginUpload(tx: Tx, operation: Of<"upload.begin">): ResultOf<"upload.begin"> {
-  const { upload, file, goal, minCopies, resume, atMs } = operation;
+  const { upload, file, goal, minCopies, sizeBytes, resume, atMs } = operation;
   checkTarget(tx, file, "upload");
   const known = findUpload(tx, upload);
   if (known !== undefined || findCommitted(tx, upload) !== undefined) {
@@ -57,7 +58,7 @@ export function beginUpload(tx: Tx, operation: Of<"upload.begin">): ResultOf<"up
   const exclusive = file.exclusive ? 1 : 0;
   const { path, mode, mtimeMs, owner } = file;
   const facts = [upload, path, mode, mtimeMs, owner, exclusive, goal, minCopies, atMs, atMs];
-  tx.run(INSERT_UPLOAD, ...facts, file.replicas ?? 0);
+  tx.run(INSERT_UPLOAD, ...facts, file.replicas ?? 0, sizeBytes ?? null);
   if (resume === undefined) return { resumedBytes: 0 };
   const policy = policyNumber(tx, resume.policy);
   takeOver(tx, { id: upload, path, goal, policy }, resume.idleBeforeMs, atMs);

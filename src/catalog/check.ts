@@ -1,6 +1,6 @@
 /**
  * Every invariant of the catalog, each as a query for what breaks it. For tests, and for people
- * after a fault: it reads the whole catalog.
+ * after a fault: it reads the whole catalog, at once or step by step.
  */
 import type { Database } from "bun:sqlite";
 import { FORBIDDEN } from "./chunk_rows.ts";
@@ -11,7 +11,12 @@ import { type Counter, COUNTERS, readValue, ROOT_INODE } from "./schema.ts";
 interface Invariant {
   name: string;
   violations: string;
+  /** The table by whose numbers it can be checked part by part: from `?1` to `?2`. */
+  parts?: "inode" | "chunk";
 }
+
+/** Rows of one part: a fraction of a second's work. */
+const PART_ROWS = 200_000;
 
 /** Violations of one invariant that are told, at most. */
 const TOLD_MAX = 10;
@@ -34,10 +39,10 @@ const INVARIANTS: readonly Invariant[] = [
   },
   {
     name: "an inode has one name or lies in the trash",
-    violations: `SELECT i.id FROM inode i
-      LEFT JOIN (SELECT inode, count(*) AS names FROM dentry GROUP BY inode) d ON d.inode = i.id
-      LEFT JOIN trash t ON t.inode = i.id
-      WHERE ifnull(d.names, 0) + (t.inode IS NOT NULL) + (i.id = ${ROOT_INODE}) <> 1`,
+    parts: "inode",
+    violations: `SELECT i.id FROM inode i WHERE i.id BETWEEN ?1 AND ?2
+      AND (SELECT count(*) FROM dentry WHERE inode = i.id) + (i.id = ${ROOT_INODE})
+        + EXISTS (SELECT 1 FROM trash WHERE inode = i.id) <> 1`,
   },
   {
     name: "the trash holds files only",
@@ -45,20 +50,26 @@ const INVARIANTS: readonly Invariant[] = [
       WHERE i.kind IS NOT 'file'`,
   },
   {
+    name: "what lies in the trash was removed or replaced",
+    violations: "SELECT inode FROM trash WHERE replaced NOT IN (0, 1)",
+  },
+  {
     name: "every name is reachable from the root",
     violations: `WITH RECURSIVE reached(id) AS (
-        SELECT ${ROOT_INODE}
-        UNION SELECT d.inode FROM dentry d JOIN reached r ON r.id = d.parent)
+        SELECT ${ROOT_INODE} UNION SELECT d.inode FROM reached r
+          CROSS JOIN dentry d ON d.parent = r.id AND substr(d.key, -1) = '/')
       SELECT parent || ':' || key FROM dentry WHERE parent NOT IN (SELECT id FROM reached)`,
   },
   {
     name: "a file's extents follow each other from 0 to its size",
+    parts: "inode",
     violations: `SELECT i.id FROM inode i LEFT JOIN (
         SELECT inode, sum(length) AS bytes, count(*) AS n, max(seq) AS last, sum(gap) AS gaps
         FROM (SELECT inode, seq, length, offset <> ifnull(lag(offset + length)
-          OVER (PARTITION BY inode ORDER BY seq), 0) AS gap FROM extent) GROUP BY inode
-      ) e ON e.inode = i.id
-      WHERE i.size <> ifnull(e.bytes, 0) OR e.last <> e.n - 1 OR e.gaps > 0`,
+          OVER (PARTITION BY inode ORDER BY seq), 0) AS gap
+          FROM extent WHERE inode BETWEEN ?1 AND ?2) GROUP BY inode
+      ) e ON e.inode = i.id WHERE i.id BETWEEN ?1 AND ?2
+      AND (i.size <> ifnull(e.bytes, 0) OR e.last <> e.n - 1 OR e.gaps > 0)`,
   },
   {
     name: "an extent is of a file and lies in its chunk",
@@ -84,16 +95,16 @@ const INVARIANTS: readonly Invariant[] = [
   },
   {
     name: "refs counts the extents and uploads of a chunk",
-    violations: `SELECT c.id FROM chunk c
-      LEFT JOIN (SELECT chunk, count(*) AS n FROM extent GROUP BY chunk) e ON e.chunk = c.no
-      LEFT JOIN (SELECT chunk, count(*) AS n FROM upload_chunk GROUP BY chunk) u ON u.chunk = c.no
-      WHERE c.refs <> ifnull(e.n, 0) + ifnull(u.n, 0)`,
+    parts: "chunk",
+    violations: `SELECT c.id FROM chunk c WHERE c.no BETWEEN ?1 AND ?2
+      AND c.refs <> (SELECT count(*) FROM extent WHERE chunk = c.no)
+        + (SELECT count(*) FROM upload_chunk WHERE chunk = c.no)`,
   },
   {
     name: "copies counts the replicas of a chunk",
-    violations: `SELECT c.id FROM chunk c
-      LEFT JOIN (SELECT chunk, count(*) AS n FROM replica GROUP BY chunk) r ON r.chunk = c.no
-      WHERE c.copies <> ifnull(r.n, 0)`,
+    parts: "chunk",
+    violations: `SELECT c.id FROM chunk c WHERE c.no BETWEEN ?1 AND ?2
+      AND c.copies <> (SELECT count(*) FROM replica WHERE chunk = c.no)`,
   },
   {
     name: "a chunk without references has a time since when",
@@ -102,6 +113,10 @@ const INVARIANTS: readonly Invariant[] = [
   {
     name: "a condemned chunk is not in use",
     violations: "SELECT id FROM chunk WHERE condemned = 1 AND refs > 0",
+  },
+  {
+    name: "a stray is not in use",
+    violations: "SELECT id FROM chunk WHERE stray = 1 AND refs > 0",
   },
   {
     name: "a chunk in use has a sum for each block",
@@ -159,15 +174,65 @@ const INVARIANTS: readonly Invariant[] = [
  * each; empty: all is well.
  */
 export function checkCatalog(database: Database): string[] {
-  const integrity = readValue(database, "PRAGMA integrity_check(1)");
-  const broken = integrity === "ok" ? [] : [`integrity_check: ${String(integrity)}`];
-  for (const { name, violations } of INVARIANTS) {
-    using statement = database.prepare(`SELECT * FROM (${violations}) LIMIT ${TOLD_MAX}`);
-    const rows = statement.values();
-    if (rows.length === 0) continue;
-    broken.push(`${name}: not so for ${rows.map(([row]) => String(row)).join(", ")}`);
-  }
-  return broken;
+  const integrity = checkPragma(database, "integrity_check(1)");
+  return [...integrity, ...INVARIANTS.flatMap((one) => violated(database, one))];
+}
+
+/** A part of the check that takes seconds at most. */
+export type CheckStep =
+  | { kind: "table"; name: string }
+  | { kind: "invariant"; invariant: Invariant; part: number };
+
+/**
+ * The same check in steps, for a catalog that is at work: each sees it as it is then. Of indexes
+ * only the structure is checked.
+ */
+export function planCheck(database: Database): CheckStep[] {
+  const sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
+  using statement = database.prepare(`${sql} ORDER BY name`);
+  const tables = statement.values().map(([name]) => String(name));
+  const parts = {
+    inode: countParts(readValue(database, "SELECT max(id) FROM inode")),
+    chunk: countParts(readValue(database, "SELECT max(no) FROM chunk")),
+  };
+  return [
+    ...tables.map((name): CheckStep => ({ kind: "table", name })),
+    ...INVARIANTS.flatMap((invariant) => {
+      const count = invariant.parts === undefined ? 1 : parts[invariant.parts];
+      return Array.from({ length: count }, (_, part): CheckStep => {
+        return { kind: "invariant", invariant, part };
+      });
+    }),
+  ];
+}
+
+/** Takes one step. Returns what is broken, in words. */
+export function checkStep(database: Database, step: CheckStep): string[] {
+  if (step.kind === "table") return checkPragma(database, `quick_check(${step.name})`);
+  const { invariant, part } = step;
+  if (invariant.parts === undefined) return violated(database, invariant);
+  return violated(database, invariant, part * PART_ROWS, (part + 1) * PART_ROWS - 1);
+}
+
+function countParts(greatest: unknown): number {
+  return Math.floor(Number(greatest ?? 0) / PART_ROWS) + 1;
+}
+
+function checkPragma(database: Database, pragma: string): string[] {
+  const verdict = readValue(database, `PRAGMA ${pragma}`);
+  return verdict === "ok" ? [] : [`${pragma}: ${String(verdict)}`];
+}
+
+function violated(
+  database: Database,
+  { name, violations, parts }: Invariant,
+  from = 0,
+  to = Number.MAX_SAFE_INTEGER,
+): string[] {
+  using statement = database.prepare(`SELECT * FROM (${violations}) LIMIT ${TOLD_MAX}`);
+  const rows = parts === undefined ? statement.values() : statement.values(from, to);
+  if (rows.length === 0) return [];
+  return [`${name}: not so for ${rows.map(([row]) => String(row)).join(", ")}`];
 }
 
 /** Counters that equal a count of rows: all but the generations. */

@@ -22,6 +22,8 @@ export interface ChunkRecord {
   policy: number;
   /** Replicas on keepers that the policy forbids. */
   misplaced: number;
+  /** 1 while keepers alone have told of it. */
+  stray: number;
   keepers: number[];
 }
 
@@ -31,7 +33,7 @@ export type OrphanCursor = Pick<ChunkRecord, "no" | "orphanedMs">;
 type Row = Omit<ChunkRecord, "keepers"> & { keepers: string | null };
 
 const COLUMNS = `c.no, c.id, c.size AS sizeBytes, c.sums, c.goal, c.copies, c.refs,
-  c.orphaned_ms AS orphanedMs, c.policy, c.misplaced,
+  c.orphaned_ms AS orphanedMs, c.policy, c.misplaced, c.stray,
   (SELECT group_concat(keeper) FROM replica WHERE chunk = c.no) AS keepers`;
 const BY_ID = `SELECT ${COLUMNS} FROM chunk c WHERE c.id = ?`;
 const SHORT = `SELECT ${COLUMNS} FROM chunk c INDEXED BY chunk_short
@@ -43,7 +45,10 @@ const MISPLACED = `SELECT ${COLUMNS} FROM chunk c INDEXED BY chunk_misplaced
 const OF_KEEPER = `SELECT ${COLUMNS} FROM replica r CROSS JOIN chunk c ON c.no = r.chunk
   WHERE r.keeper = ? AND r.chunk > ? ORDER BY r.chunk LIMIT ?`;
 const ORPHANS = `SELECT ${COLUMNS} FROM chunk c INDEXED BY chunk_orphan
-  WHERE refs = 0 AND copies > 0 AND (orphaned_ms, no) > (?, ?) AND orphaned_ms < ?
+  WHERE refs = 0 AND copies > 0 AND stray = 0 AND (orphaned_ms, no) > (?, ?) AND orphaned_ms < ?
+  ORDER BY orphaned_ms, no LIMIT ?`;
+const STRAYS = `SELECT ${COLUMNS} FROM chunk c INDEXED BY chunk_stray
+  WHERE refs = 0 AND copies > 0 AND stray = 1 AND (orphaned_ms, no) > (?, ?) AND orphaned_ms < ?
   ORDER BY orphaned_ms, no LIMIT ?`;
 const TOMBSTONES = `SELECT id FROM chunk INDEXED BY chunk_tombstone
   WHERE refs = 0 AND copies = 0 AND orphaned_ms < ? ORDER BY orphaned_ms LIMIT ?`;
@@ -81,15 +86,32 @@ export class ChunkReader {
     return this.#store.all<Row>(OF_KEEPER, keeperNumber, afterNo, limit).map(record);
   }
 
-  /** Chunks without references since before `beforeMs` that keepers have, the oldest first. */
+  /**
+   * Chunks without references since before `beforeMs` that keepers have, the oldest first; strays
+   * not among them.
+   */
   orphans(beforeMs: number, limit: number, after?: OrphanCursor): ChunkRecord[] {
-    const afterMs = after?.orphanedMs ?? Number.MIN_SAFE_INTEGER;
-    return this.#store.all<Row>(ORPHANS, afterMs, after?.no ?? 0, beforeMs, limit).map(record);
+    return this.#unreferenced(ORPHANS, beforeMs, limit, after);
+  }
+
+  /** Chunks that keepers alone have told of, before `beforeMs`, the oldest first. */
+  strays(beforeMs: number, limit: number, after?: OrphanCursor): ChunkRecord[] {
+    return this.#unreferenced(STRAYS, beforeMs, limit, after);
   }
 
   /** Ids of chunks without references since before `beforeMs` and without replicas. */
   tombstones(beforeMs: number, limit: number): string[] {
     return this.#store.all<{ id: string }>(TOMBSTONES, beforeMs, limit).map(({ id }) => id);
+  }
+
+  #unreferenced(
+    sql: string,
+    beforeMs: number,
+    limit: number,
+    after: OrphanCursor | undefined,
+  ): ChunkRecord[] {
+    const afterMs = after?.orphanedMs ?? Number.MIN_SAFE_INTEGER;
+    return this.#store.all<Row>(sql, afterMs, after?.no ?? 0, beforeMs, limit).map(record);
   }
 }
 

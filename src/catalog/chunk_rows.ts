@@ -1,6 +1,7 @@
 /**
  * The rows of chunks: the one place that changes `refs`, `copies`, `misplaced` and `orphaned_ms`,
- * and the counters over them. Invariant: orphaned_ms is NULL if and only if refs > 0.
+ * and the counters over them. Invariants: orphaned_ms is NULL if and only if refs > 0; a stray has
+ * no refs.
  */
 import { assert, must } from "../base/assert.ts";
 import type { ChunkFacts } from "./operation.ts";
@@ -21,6 +22,8 @@ export interface ChunkRow {
   policy: number;
   /** Replicas on keepers that the policy forbids. */
   misplaced: number;
+  /** 1 while keepers alone have told of it: the catalog may be an older one. */
+  stray: number;
 }
 
 /**
@@ -36,15 +39,15 @@ export const FORBIDDEN = `EXISTS (SELECT 1 FROM json_each(p.require) w WHERE NOT
     SELECT 1 FROM json_each(k.labels) l WHERE l.key = w.key AND l.value = w.value))`;
 
 const COLUMNS = `no, id, size, sums, goal, refs, copies, orphaned_ms, committed, condemned, policy,
-  misplaced`;
+  misplaced, stray`;
 const BY_ID = `SELECT ${COLUMNS} FROM chunk WHERE id = ?`;
 const BY_NO = `SELECT ${COLUMNS} FROM chunk WHERE no = ?`;
 const INSERT = `INSERT INTO chunk
-  (id, size, sums, goal, refs, copies, orphaned_ms, committed, policy)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+  (id, size, sums, goal, refs, copies, orphaned_ms, committed, policy, stray)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 const UPDATE = "UPDATE chunk SET refs = ?, copies = ?, orphaned_ms = ? WHERE no = ?";
 const UPDATE_ALL = `UPDATE chunk SET sums = ?, goal = ?, committed = ?, policy = ?, misplaced = ?,
-  refs = ?, copies = ?, orphaned_ms = ? WHERE no = ?`;
+  stray = ?, refs = ?, copies = ?, orphaned_ms = ? WHERE no = ?`;
 const MISPLACED = `SELECT count(*) AS n FROM policy p CROSS JOIN replica r
   CROSS JOIN keeper k ON k.number = r.keeper
   WHERE p.no = ? AND r.chunk = ? AND ${FORBIDDEN}`;
@@ -66,13 +69,13 @@ export function getChunk(tx: Tx, no: number): ChunkRow {
 export function addChunk(
   tx: Tx,
   facts: Omit<ChunkFacts, "policy">,
-  counts: { refs: number; copies: number; committed: number; policy: number },
+  counts: { refs: number; copies: number; committed: number; policy: number; stray: number },
   atMs: number,
 ): number {
-  const { refs, copies, committed, policy } = counts;
+  const { refs, copies, committed, policy, stray } = counts;
   const orphanedMs = refs > 0 ? null : atMs;
   const { id, sizeBytes, sums, goal } = facts;
-  const values = [id, sizeBytes, sums, goal, refs, copies, orphanedMs, committed, policy];
+  const values = [id, sizeBytes, sums, goal, refs, copies, orphanedMs, committed, policy, stray];
   const { rowid } = tx.run(INSERT, ...values);
   countChunk(tx, { refs, copies, goal, misplaced: 0 }, 1);
   return rowid;
@@ -85,14 +88,16 @@ export function addChunk(
 export function changeChunk(tx: Tx, row: ChunkRow, change: ChunkChange, atMs: number): void {
   const next = { ...row, ...change };
   assert(next.refs >= 0 && next.copies >= 0, "a chunk's counts are not negative");
+  assert(next.refs === 0 || next.stray === 0, "a chunk that is needed is no stray");
   const orphanedMs = next.refs > 0 ? null : row.orphaned_ms ?? atMs;
   const moved = "copies" in change || "policy" in change;
   if (moved) next.misplaced = countMisplaced(tx, next);
-  const { sums, goal, committed, policy, misplaced, refs, copies, no } = next;
+  const { sums, goal, committed, policy, misplaced, stray, refs, copies, no } = next;
+  const facts = [sums, goal, committed, policy, misplaced, stray] as const;
   const counted = sums === row.sums && goal === row.goal && committed === row.committed &&
-    policy === row.policy && misplaced === row.misplaced;
+    policy === row.policy && misplaced === row.misplaced && stray === row.stray;
   if (counted) tx.run(UPDATE, refs, copies, orphanedMs, no);
-  else tx.run(UPDATE_ALL, sums, goal, committed, policy, misplaced, refs, copies, orphanedMs, no);
+  else tx.run(UPDATE_ALL, ...facts, refs, copies, orphanedMs, no);
   countChunk(tx, row, -1);
   countChunk(tx, next, 1);
 }

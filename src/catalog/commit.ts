@@ -65,19 +65,29 @@ export function switchFile(
   );
   tx.count("files", 1);
   tx.count("bytes", version.sizeBytes);
-  if (target.kind === "found") {
-    discard(tx, target.inode, file.path, version.atMs);
-    unlink(tx, target.parent, target.name);
-    link(tx, target.parent, target.name, inode);
-  } else {
-    const { parent, name } = makeParents(tx, target, file.owner, version);
-    link(tx, parent, name, inode);
-  }
+  nameFile(tx, target, inode, { ...file, ...version });
   const { atMs, sequence, sizeBytes } = version;
   const { path, owner } = file;
   const facts = { atMs, path, entry: "file", version: sequence, sizeBytes, owner } as const;
   const event = logEvent(tx, { kind: replaced ? "replaced" : "put", ...facts });
   return { inode, replaced, event };
+}
+
+/** Gives a file's inode the name at `path`; a version that has it goes to the trash. */
+export function nameFile(
+  tx: Tx,
+  target: Target,
+  inode: number,
+  facts: { path: string; owner: string; atMs: number; sequence: number },
+): void {
+  if (target.kind === "found") {
+    discard(tx, target.inode, facts.path, { atMs: facts.atMs, why: "replaced" });
+    unlink(tx, target.parent, target.name);
+    link(tx, target.parent, target.name, inode);
+  } else {
+    const { parent, name } = makeParents(tx, target, facts.owner, facts);
+    link(tx, parent, name, inode);
+  }
 }
 
 /** Makes the directories that are missing above a name. Returns where the name goes. */

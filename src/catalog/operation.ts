@@ -58,6 +58,12 @@ export interface KeeperFacts {
   labels: Record<string, string>;
 }
 
+/** A version that comes back from the trash, and where to. */
+export interface RestoredFile {
+  inode: number;
+  to: string;
+}
+
 export type Operation =
   /** A master has started: its epoch grows by one. → `{epoch}` */
   | { kind: "master.start"; atMs: number }
@@ -79,6 +85,8 @@ export type Operation =
     file: FileFacts;
     goal: number;
     minCopies: number;
+    /** The file's size, where the client knows it in advance. */
+    sizeBytes?: number;
     resume?: { idleBeforeMs: number; policy?: PolicyFacts };
     atMs: number;
   }
@@ -111,7 +119,8 @@ export type Operation =
   /**
    * Verified durable replicas of a chunk; keepers that are not known are left out. `place` puts it
    * into an upload (silent when that is gone: the chunk is then unreferenced from `atMs`); one that
-   * comes `late` takes a free place only, and is no sign of life. `commit`
+   * comes `late` takes a free place only, and is no sign of life. With `stray` a keeper alone tells
+   * of it: if the catalog does not know the chunk, it may be an older one. `commit`
    * makes a file of this one chunk, once: the same chunk again answers the same version, or
    * `conflict` when that was purged. Paused uploads to its path are dropped then. A chunk that
    * exists must have the same size and sums, else `conflict`. One that was condemned gets no use
@@ -123,6 +132,7 @@ export type Operation =
     keepers: string[];
     place?: { upload: string; seq: number; offset: number; late?: boolean };
     commit?: { upload: string; file: FileFacts };
+    stray?: true;
     atMs: number;
   }
   /**
@@ -142,9 +152,9 @@ export type Operation =
    */
   | { kind: "replica.gone"; keeper: string; chunks: string[]; atMs: number }
   /**
-   * A page of a keeper's inventory: see `reportInventory`. Unknown chunks become unreferenced ones;
-   * a replica of another length is none. Throws `not-found` (the keeper), `invalid` (not in id
-   * order). → `{unknown, missing}`
+   * A page of a keeper's inventory: see `reportInventory`. Unknown chunks become strays; a replica
+   * of another length is none, and is named. Throws `not-found` (the keeper), `invalid` (not in id
+   * order). → `{unknown, missing, wrongSize}`
    */
   | {
     kind: "keeper.inventory";
@@ -226,7 +236,34 @@ export type Operation =
    * Looks at the next `limit` chunks of a keeper that came back with other labels: which copies
    * are misplaced now. Does nothing for another keeper.
    */
-  | { kind: "keeper.recount"; keeper: number; limit: number };
+  | { kind: "keeper.recount"; keeper: number; limit: number }
+  /** Begins or ends the draining of a keeper. Throws `not-found`. */
+  | { kind: "keeper.drain"; keeper: string; on: boolean }
+  /**
+   * Forgets a keeper and its replicas; it may join again. Throws `not-found`, and `conflict` while
+   * a chunk would be left with fewer than `goal` copies on the keepers `alive`, unless `force`.
+   * Replica rows go `limit` at a time: `more` until the keeper itself is gone.
+   * → `{short, lost, more}`
+   */
+  | {
+    kind: "keeper.remove";
+    keeper: string;
+    alive: string[];
+    force: boolean;
+    limit: number;
+    atMs: number;
+  }
+  /** Whether keepers are to be made even by command. */
+  | { kind: "balance.set"; on: boolean }
+  /**
+   * Brings versions back from the trash, each to its path, with the version, owner, mode and time
+   * that it had; all of them or none. Missing parents are made. A file that is there goes to the
+   * trash when `replace`. Throws `not-found`, `exists`, `is-directory`, `not-directory`.
+   * → `{events}`
+   */
+  | { kind: "trash.restore"; files: RestoredFile[]; replace: boolean; atMs: number }
+  /** Purges these versions from the trash now; others are passed over. → `{purged, bytes}` */
+  | { kind: "trash.drop"; inodes: number[]; atMs: number };
 
 export type OperationKind = Operation["kind"];
 
@@ -273,7 +310,7 @@ export interface OperationResults {
   "upload.commit": CommittedFile & Told;
   "chunk.stored": { committed?: CommittedFile } & Told;
   "chunk.condemn": { condemned: string[] };
-  "keeper.inventory": { unknown: number; missing: number };
+  "keeper.inventory": { unknown: number; missing: number; wrongSize: string[] };
   "dir.make": { made: boolean };
   "file.remove": { files: number; directories: number } & Told;
   "file.rename": Told;
@@ -281,6 +318,9 @@ export interface OperationResults {
   "trash.purge": { purged: number };
   "rule.add": { id: number };
   "rule.apply": { changed: number[] };
+  "keeper.remove": { short: number; lost: number; more: boolean };
+  "trash.restore": { events: NameEvent[] };
+  "trash.drop": { purged: number; bytes: number };
 }
 
 export type ResultOf<K extends OperationKind> = K extends keyof OperationResults

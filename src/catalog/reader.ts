@@ -3,6 +3,7 @@
  * and keeps no snapshot open, so that the writer's log can always be moved into the database.
  */
 import type { Database } from "bun:sqlite";
+import { must } from "../base/assert.ts";
 import { TydfsError } from "../wire/errors.ts";
 import type { LoggedEvent } from "../wire/event.ts";
 import type { Entry } from "../wire/file.ts";
@@ -14,6 +15,13 @@ import { openCatalogForReading } from "./open.ts";
 import type { KeeperFacts, PolicyFacts } from "./operation.ts";
 import { type PlacedFile, RuleReader, type RuleRecord } from "./rule_reader.ts";
 import { Statements } from "./statements.ts";
+import {
+  type Restorable,
+  type RestoreWish,
+  type TrashCursor,
+  TrashReader,
+  type TrashRecord,
+} from "./trash_reader.ts";
 import { type Found, type InodeKind, mustFind, walk } from "./tree.ts";
 import { type StoredChunk, UploadReader, type UploadRecord } from "./upload_reader.ts";
 
@@ -93,6 +101,7 @@ export class CatalogReader {
   readonly #chunks: ChunkReader;
   readonly #uploads: UploadReader;
   readonly #rules: RuleReader;
+  readonly #trash: TrashReader;
 
   /**
    * Opens the catalog at `path`, which its writer has made. Throws `local` when it is not there.
@@ -103,6 +112,7 @@ export class CatalogReader {
     this.#chunks = new ChunkReader(this.#store);
     this.#uploads = new UploadReader(this.#store);
     this.#rules = new RuleReader(this.#store);
+    this.#trash = new TrashReader(this.#store);
   }
 
   /** The texts of the statements used so far; for tests that look at their plans. */
@@ -187,6 +197,12 @@ export class CatalogReader {
     return this.#meta("keepers_generation");
   }
 
+  /** The id of this catalog's history: it never changes. */
+  catalogId(): string {
+    const sql = "SELECT value FROM meta WHERE key = 'catalog'";
+    return must(this.#store.get<{ value: string }>(sql), "the catalog's id").value;
+  }
+
   /** The number of master starts so far. */
   epoch(): number {
     return this.#meta("epoch");
@@ -252,6 +268,21 @@ export class CatalogReader {
     return this.#store.get<{ inode: number }>(sql, beforeMs) !== undefined;
   }
 
+  /** What lies in the trash at `under` or below it, in path order and the latest first. */
+  trash(under: string, after: TrashCursor | undefined, limit: number): TrashRecord[] {
+    return this.#snapshot(() => this.#trash.list(under, after, limit));
+  }
+
+  /** What restoring `path` would bring back from the trash. */
+  restorable(path: string, wish: RestoreWish): Restorable {
+    return this.#snapshot(() => this.#trash.restorable(path, wish));
+  }
+
+  /** Inodes of what came into the trash until `untilMs`, at `under` or below it. */
+  trashUntil(under: string, untilMs: number, limit: number): number[] {
+    return this.#snapshot(() => this.#trash.until(under, untilMs, limit));
+  }
+
   /** A chunk and the keepers that hold it. */
   chunk(id: string): ChunkRecord | undefined {
     return this.#chunks.find(id);
@@ -312,6 +343,11 @@ export class CatalogReader {
    */
   orphans(beforeMs: number, limit: number, after?: OrphanCursor): ChunkRecord[] {
     return this.#chunks.orphans(beforeMs, limit, after);
+  }
+
+  /** Chunks that keepers alone have told of, before `beforeMs`: by pages, as `orphans`. */
+  strays(beforeMs: number, limit: number, after?: OrphanCursor): ChunkRecord[] {
+    return this.#chunks.strays(beforeMs, limit, after);
   }
 
   /** Ids of chunks that nothing refers to since before `beforeMs`, and that no keeper has. */

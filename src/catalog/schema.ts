@@ -234,8 +234,38 @@ const FORMAT_3 = `
   INSERT OR IGNORE INTO meta VALUES ('chunks_misplaced', 0), ('rules_generation', 0);
 `;
 
+const FORMAT_4 = `
+  -- draining: everything is to be moved off it. removed_ms: NULL while it belongs to the cluster;
+  -- the row stays, since its number is never used again.
+  ALTER TABLE keeper ADD COLUMN draining INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE keeper ADD COLUMN removed_ms INTEGER;
+
+  -- stray: only an inventory has told of it. It is kept longer than what was removed here, for the
+  -- catalog may be an older one.
+  ALTER TABLE chunk ADD COLUMN stray INTEGER NOT NULL DEFAULT 0;
+  UPDATE chunk SET stray = 1 WHERE refs = 0 AND length(sums) = 0 AND size > 0;
+  DROP INDEX chunk_orphan;
+  CREATE INDEX chunk_orphan ON chunk (orphaned_ms, no)
+    WHERE refs = 0 AND copies > 0 AND stray = 0;
+  CREATE INDEX chunk_stray ON chunk (orphaned_ms, no)
+    WHERE refs = 0 AND copies > 0 AND stray = 1;
+
+  -- replaced: a newer version took its place; it was not removed.
+  ALTER TABLE trash ADD COLUMN replaced INTEGER NOT NULL DEFAULT 0;
+  -- size: of the file that is uploaded, NULL where it was not known in advance (a stream).
+  ALTER TABLE upload ADD COLUMN size INTEGER;
+
+  -- From a chunk to the names of the files that it is part of, and from a name to its trash.
+  CREATE INDEX dentry_inode ON dentry (inode);
+  CREATE INDEX trash_path ON trash (path, removed_ms DESC, inode DESC, replaced);
+
+  -- catalog: names this history, in the archives and to keepers. balance: 1 while keepers are made
+  -- even by command.
+  INSERT OR IGNORE INTO meta VALUES ('catalog', lower(hex(randomblob(16)))), ('balance', 0);
+`;
+
 /** What leads from each format version to the next; the first makes an empty catalog. */
-const MIGRATIONS: readonly string[] = [FORMAT_1, FORMAT_2, FORMAT_3];
+const MIGRATIONS: readonly string[] = [FORMAT_1, FORMAT_2, FORMAT_3, FORMAT_4];
 
 /**
  * Brings a catalog to this version's format; the root and zeroed counters are in it then. Throws

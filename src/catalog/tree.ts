@@ -128,10 +128,20 @@ export function unlink(tx: Tx, parent: number, key: string): void {
   assert(changes === 1, "a dentry that is removed was there");
 }
 
-/** Puts a file version without a name into the trash, remembered by the path that it had. */
-export function discard(tx: Tx, inode: number, path: string, atMs: number): void {
+const TO_TRASH = "INSERT INTO trash (inode, path, removed_ms, replaced) VALUES (?, ?, ?, ?)";
+
+/**
+ * Puts a file version without a name into the trash, remembered by the path that it had, and by
+ * why it lost it: it was removed, or a newer version has replaced it.
+ */
+export function discard(
+  tx: Tx,
+  inode: number,
+  path: string,
+  { atMs, why }: { atMs: number; why: "removed" | "replaced" },
+): void {
   const row = tx.get<{ size: number }>("SELECT size FROM inode WHERE id = ?", inode);
-  tx.run("INSERT INTO trash (inode, path, removed_ms) VALUES (?, ?, ?)", inode, path, atMs);
+  tx.run(TO_TRASH, inode, path, atMs, why === "replaced" ? 1 : 0);
   tx.count("files", -1);
   tx.count("bytes", -(row?.size ?? 0));
 }
@@ -173,7 +183,7 @@ export function removeTree(
       stack.push({ ...child, parent: here.inode, path: inner, children: [] });
     } else {
       unlink(tx, here.inode, child.key);
-      discard(tx, child.inode, joinPath(here.path, child.key), atMs);
+      discard(tx, child.inode, joinPath(here.path, child.key), { atMs, why: "removed" });
       removed.files++;
     }
   }

@@ -12,6 +12,8 @@ export interface UploadRecord {
   exclusive: boolean;
   goal: number;
   minCopies: number;
+  /** The file's size; undefined where it was not known in advance. */
+  sizeBytes: number | undefined;
   startedMs: number;
   touchedMs: number;
   /** Interrupted: nobody works on it, and what it has stored is kept for the next one. */
@@ -27,10 +29,15 @@ export interface StoredChunk {
   keepers: number[];
 }
 
-type UploadRow = Omit<UploadRecord, "exclusive" | "paused"> & { exclusive: number; paused: number };
+type UploadRow = Omit<UploadRecord, "exclusive" | "paused" | "sizeBytes"> & {
+  exclusive: number;
+  paused: number;
+  sizeBytes: number | null;
+};
 
 const UPLOAD = `SELECT id, path, mode, mtime_ms AS mtimeMs, owner, exclusive, goal,
-  min_copies AS minCopies, started_ms AS startedMs, touched_ms AS touchedMs, paused FROM upload`;
+  min_copies AS minCopies, size AS sizeBytes, started_ms AS startedMs, touched_ms AS touchedMs,
+  paused FROM upload`;
 const BY_ID = `${UPLOAD} WHERE id = ?`;
 const IDLE = `${UPLOAD} WHERE paused = ? AND touched_ms < ? ORDER BY touched_ms LIMIT ?`;
 const STORED = `SELECT u.offset, c.size AS sizeBytes, c.sums,
@@ -73,5 +80,11 @@ export class UploadReader {
 }
 
 function record(row: UploadRow): UploadRecord {
-  return { ...row, exclusive: row.exclusive === 1, paused: row.paused === 1 };
+  const { exclusive, paused, sizeBytes } = row;
+  return {
+    ...row,
+    exclusive: exclusive === 1,
+    paused: paused === 1,
+    sizeBytes: sizeBytes ?? undefined,
+  };
 }

@@ -7,6 +7,7 @@
 import { type Database, SQLiteError } from "bun:sqlite";
 import { assert, AssertionError } from "../base/assert.ts";
 import { Batcher, type BatchItem } from "../base/batch.ts";
+import { failpoint } from "../base/failpoint.ts";
 import type { Log } from "../base/log.ts";
 import { encode } from "../wire/codec.ts";
 import { TydfsError } from "../wire/errors.ts";
@@ -101,7 +102,7 @@ export class CatalogWriter implements Journal {
     this.#database.close();
   }
 
-  #runBatch(items: Item[]): void {
+  async #runBatch(items: Item[]): Promise<void> {
     if (this.#closed?.code === "internal") throw this.#closed;
     const answers: (() => void)[] = [];
     let { sequence, hash } = { sequence: this.#sequence, hash: this.#hash };
@@ -118,12 +119,14 @@ export class CatalogWriter implements Journal {
         answers.push(() => item.resolve(result.value));
       }
       this.#tx.flush(sequence, hash);
+      if (items.some(commitsFile)) await failpoint("master.commit.before");
       this.#tx.run("COMMIT");
     } catch (error) {
       throw this.#fail(error);
     }
     this.#sequence = sequence;
     this.#hash = hash;
+    if (items.some(commitsFile)) await failpoint("master.commit.after");
     for (const answer of answers) answer();
   }
 
@@ -179,6 +182,12 @@ export function chainHash(before: Uint8Array, operation: Operation): Uint8Array 
   hasher.update(before);
   hasher.update(encode(operation));
   return new Uint8Array(hasher.digest());
+}
+
+/** Whether a file may become visible by an operation: the steps at which tests look. */
+function commitsFile({ input }: Item): boolean {
+  return input.kind === "upload.commit" ||
+    input.kind === "chunk.stored" && input.commit !== undefined;
 }
 
 /**

@@ -35,10 +35,14 @@ export async function findBadBlockNow(
   return undefined;
 }
 
+/** Told of so many bytes that were read and are right; what it waits, the reading waits. */
+export type Pace = (bytes: number) => Promise<void>;
+
 /** The same for a file that lies on the disk: reading does not block this thread. */
 export async function findBadBlock(
   file: DiskFile,
   facts: ChunkFacts,
+  pace?: Pace,
 ): Promise<number | undefined> {
   const buffer = new Uint8Array(BLOCK_BYTES);
   for (let block = 0; block < blockCount(facts.sizeBytes); block++) {
@@ -50,10 +54,12 @@ export async function findBadBlock(
       filled += count;
     }
     if (hashBlock(bytes) !== getSum(facts.sums, block)) return block;
+    await pace?.(bytes.length);
   }
   return undefined;
 }
 
-function nextTurn(): Promise<void> {
+/** Lets other requests of this thread have a turn. */
+export function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

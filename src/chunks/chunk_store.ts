@@ -11,15 +11,17 @@ import type { Random } from "../base/random.ts";
 import { randomHex } from "../base/random.ts";
 import { hasCode, TydfsError } from "../wire/errors.ts";
 import { isId } from "../wire/ids.ts";
-import { findBadBlock } from "./block_check.ts";
+import { Attic } from "./attic.ts";
+import type { Pace } from "./block_check.ts";
+import { findBadBlock, nextTurn } from "./block_check.ts";
 import { DirectorySyncs } from "./directory_syncs.ts";
-import type { Disk, DiskSpace } from "./disk.ts";
+import type { Disk, DiskFault, DiskSpace } from "./disk.ts";
 import { isUnreadable } from "./disk.ts";
 import type { DraftHost, Kept } from "./draft.ts";
 import { Draft, refuseOther } from "./draft.ts";
 import { Health } from "./health.ts";
 import type { InventoryPage } from "./inventory.ts";
-import { readInventory, walkShelves } from "./inventory.ts";
+import { readInventory, walkIds, walkShelves } from "./inventory.ts";
 import {
   aisleOf,
   chunkPath,
@@ -39,8 +41,13 @@ export interface ChunkStoreOptions {
   clock: Clock;
   random: Random;
   share: StoreShare;
-  /** Space that is always left free. */
-  reserveBytes: number;
+  /** Space that is always left free: see `Health`. */
+  reserveBytes: number | undefined;
+  /**
+   * Throws when the directory is not the store's own any more: asked before anything is called
+   * missing, and before a chunk lands.
+   */
+  checkPremises?: () => Promise<void>;
 }
 
 /** A chunk as it is found for serving. */
@@ -56,7 +63,12 @@ export type ChunkState = "good" | "corrupt" | "missing";
 const SIZES_MAX = 16_384;
 const SYNCS_AT_ONCE = 8;
 
+/** Chunks that are looked up before other requests of this thread get a turn. */
+const CHECKS_PER_TURN = 16;
+
 export class ChunkStore {
+  /** What was put aside. */
+  readonly attic: Attic;
   readonly #options: ChunkStoreOptions;
   readonly #host: DraftHost;
   readonly #sizes = new Map<string, number>();
@@ -64,6 +76,7 @@ export class ChunkStore {
   constructor(options: ChunkStoreOptions) {
     const { disk, clock, share } = options;
     this.#options = options;
+    this.attic = new Attic(options);
     this.#host = {
       disk,
       clock,
@@ -78,6 +91,21 @@ export class ChunkStore {
   /** Chunks can be stored: see `Health`. */
   get writable(): boolean {
     return this.#host.health.writable;
+  }
+
+  /** Why chunks can't be stored: see `Health`. */
+  get fault(): DiskFault {
+    return this.#host.health.fault;
+  }
+
+  /** Copies that were found bad and put aside since the start. */
+  get bad(): number {
+    return this.#options.share.bad;
+  }
+
+  /** Files that are kept aside. */
+  get aside(): number {
+    return this.#options.share.aside;
   }
 
   /** Chunks on the disk. */
@@ -98,6 +126,7 @@ export class ChunkStore {
     const { disk, share } = this.#options;
     for (const path of [INCOMING, QUARANTINE, CHUNKS]) disk.makeDirectory(path);
     await this.#host.directories.sync(".");
+    await this.attic.open();
     for (const name of await disk.list(INCOMING)) await disk.remove(`${INCOMING}/${name}`);
     for await (const { path, names } of walkShelves(disk, "")) {
       const present = new Set(names);
@@ -106,7 +135,7 @@ export class ChunkStore {
         if (!isId(id)) continue;
         const isChunk = name === id;
         if (isChunk && present.has(id + SIDECAR_ENDING)) share.countChunks(1);
-        else if (isChunk) disk.rename(`${path}/${id}`, this.#quarantinePath(id));
+        else if (isChunk) this.attic.take(id, `${path}/${id}`);
         else if (!present.has(id)) await disk.remove(`${path}/${name}`);
       }
     }
@@ -118,6 +147,7 @@ export class ChunkStore {
    * `Draft.make`.
    */
   async receive(facts: ChunkFacts, fill: (path: string) => Promise<void>): Promise<Draft> {
+    await this.#options.checkPremises?.();
     const present = await this.facts(facts.chunk);
     if (present !== undefined) refuseOther(present, facts);
     return await Draft.make(this.#host, facts, randomHex(this.#options.random, 8), fill);
@@ -157,11 +187,11 @@ export class ChunkStore {
   async find(id: string): Promise<FoundChunk> {
     const { disk } = this.#options;
     const sizeBytes = this.#sizeOf(id);
-    if (sizeBytes === undefined) return { kind: "missing" };
+    if (sizeBytes === undefined) return await this.#missing();
     const due = this.#sizes.get(id) ?? await this.#readSize(id);
     if (due === undefined) {
       // Somebody may have removed it meanwhile.
-      if (this.#sizeOf(id) === undefined) return { kind: "missing" };
+      if (this.#sizeOf(id) === undefined) return await this.#missing();
       return { kind: "damaged", reason: "its sidecar is missing or malformed" };
     }
     if (due !== sizeBytes) {
@@ -171,20 +201,21 @@ export class ChunkStore {
   }
 
   /**
-   * Reads a chunk again and compares it with its sums. Bytes that the disk can't give are as bad as
-   * wrong ones; throws `unavailable` when reading fails for a reason that may pass.
+   * Reads a chunk again, from the disk and not from the page cache, and compares it with its sums.
+   * Bytes that the disk can't give are as bad as wrong ones; throws `unavailable` when reading
+   * fails for a reason that may pass, and what `pace` throws.
    */
-  async verify(id: string): Promise<ChunkState> {
-    if (this.#sizeOf(id) === undefined) return "missing";
+  async verify(id: string, pace?: Pace): Promise<ChunkState> {
+    if (this.#sizeOf(id) === undefined) return (await this.#missing()).kind;
     try {
       const facts = await this.facts(id);
-      if (facts !== undefined && await this.#matches(facts)) return "good";
+      if (facts !== undefined && await this.#matches(facts, pace)) return "good";
     } catch (error) {
       const cause = error instanceof TydfsError ? error.cause : error;
       if (!isUnreadable(cause) && this.#sizeOf(id) !== undefined) throw cannotRead(id, error);
     }
     // Somebody may have removed it meanwhile.
-    return this.#sizeOf(id) === undefined ? "missing" : "corrupt";
+    return this.#sizeOf(id) === undefined ? (await this.#missing()).kind : "corrupt";
   }
 
   /** Puts a bad copy aside, sidecar and all, where nothing serves it; whether there was one. */
@@ -194,17 +225,40 @@ export class ChunkStore {
     try {
       this.#sizes.delete(id);
       if (disk.sizeOf(chunkPath(id)) === undefined) return false;
-      const aside = this.#quarantinePath(id);
-      disk.rename(chunkPath(id), aside);
+      this.attic.take(id, chunkPath(id));
       share.countChunks(-1);
-      if (disk.sizeOf(sidecarPath(id)) !== undefined) {
-        disk.rename(sidecarPath(id), aside + SIDECAR_ENDING);
-      }
+      share.countBad();
     } finally {
       unlock();
     }
     await this.#host.directories.sync(shelfOf(id));
     return true;
+  }
+
+  /**
+   * Which of these chunks are not here, and which lie here with another size or without a sidecar.
+   * Their bytes are not read. Throws `unavailable` when the disk can't tell now.
+   */
+  async check(
+    chunks: readonly (readonly [id: string, sizeBytes: number])[],
+  ): Promise<{ missing: string[]; wrongSize: string[] }> {
+    const { disk } = this.#options;
+    const missing: string[] = [];
+    const wrongSize: string[] = [];
+    for (const [index, [id, sizeBytes]] of chunks.entries()) {
+      // A disk that must seek for each of them would hold up the streams of this thread.
+      if (index % CHECKS_PER_TURN === CHECKS_PER_TURN - 1) await nextTurn();
+      const found = this.#sizeOf(id);
+      if (found === undefined) missing.push(id);
+      else if (found !== sizeBytes || disk.sizeOf(sidecarPath(id)) === undefined) {
+        wrongSize.push(id);
+      }
+    }
+    // A disk that was unmounted has lost nothing.
+    if (missing.length > 0 && disk.sizeOf(CHUNKS) === undefined) {
+      throw new TydfsError("unavailable", "Cannot check chunks: their directory is not there");
+    }
+    return { missing, wrongSize };
   }
 
   /** Removes a chunk, durably; whether there was one. */
@@ -232,6 +286,7 @@ export class ChunkStore {
   async inventory(after: string, limit: number): Promise<InventoryPage> {
     try {
       const page = await readInventory(this.#options.disk, after, limit);
+      await this.#options.checkPremises?.();
       await this.#syncNames(page.chunks.map(([id]) => id));
       return page;
     } catch (error) {
@@ -247,6 +302,26 @@ export class ChunkStore {
     const shelves = new Set(ids.flatMap((id) => [shelfOf(id), aisleOf(id)]));
     const places = shelves.size === 0 ? [] : [...shelves, CHUNKS];
     await forEachLimited(places, SYNCS_AT_ONCE, (path) => this.#host.directories.sync(path));
+  }
+
+  /** The ids behind `after` of all files that look like chunks, in order. Throws `unavailable`. */
+  async *ids(after: string): AsyncIterable<string> {
+    try {
+      yield* walkIds(this.#options.disk, after);
+    } catch (error) {
+      throw unavailable("Cannot list the chunks now", error);
+    }
+  }
+
+  /** A chunk's size; undefined when it is not there. Throws `unavailable`. */
+  sizeOf(id: string): number | undefined {
+    return this.#sizeOf(id);
+  }
+
+  /** What is not here must not be called so when the whole directory is another one. */
+  async #missing(): Promise<{ kind: "missing" }> {
+    await this.#options.checkPremises?.();
+    return { kind: "missing" };
   }
 
   /** Undefined only when there is no sidecar, or when what lies there is none. */
@@ -269,11 +344,13 @@ export class ChunkStore {
     }
   }
 
-  async #matches(facts: ChunkFacts): Promise<boolean> {
+  async #matches(facts: ChunkFacts, pace: Pace | undefined): Promise<boolean> {
     const file = this.#options.disk.open(chunkPath(facts.chunk));
     try {
-      return await findBadBlock(file, facts) === undefined;
+      file.forget();
+      return await findBadBlock(file, facts, pace) === undefined;
     } finally {
+      file.forget();
       await file.close();
     }
   }
@@ -285,10 +362,6 @@ export class ChunkStore {
     if (this.#sizes.size >= SIZES_MAX && !oldest.done) this.#sizes.delete(oldest.value);
     this.#sizes.set(id, facts.sizeBytes);
     return facts.sizeBytes;
-  }
-
-  #quarantinePath(id: string): string {
-    return `${QUARANTINE}/${id}.${randomHex(this.#options.random, 4)}`;
   }
 }
 

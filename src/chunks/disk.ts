@@ -18,6 +18,7 @@ import {
 import { open, readdir, readFile, statfs, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { openLibc } from "../base/libc.ts";
 
 /** A file that is open for reading. */
 export interface DiskFile {
@@ -30,6 +31,11 @@ export interface DiskFile {
   read(buffer: Uint8Array, position: number): Promise<number>;
   /** Makes the file's bytes durable. */
   datasync(): Promise<void>;
+  /**
+   * Lets the page cache forget the file's bytes, so that they are read from the disk itself; does
+   * nothing where the system has no way to.
+   */
+  forget(): void;
   close(): Promise<void>;
 }
 
@@ -93,6 +99,14 @@ export function faultOf(error: unknown): DiskFault {
  */
 export function isUnreadable(error: unknown): boolean {
   return ["EIO", "EUCLEAN"].includes(codeOf(error));
+}
+
+/** Failures of this process or machine at this moment, which say nothing about the disk. */
+const PASSING = ["EMFILE", "ENFILE", "ENOMEM", "ENOBUFS", "EINTR", "EAGAIN"];
+
+/** Whether a file call failed for want of something else than the disk. */
+export function isPassing(error: unknown): boolean {
+  return PASSING.includes(codeOf(error));
 }
 
 function codeOf(error: unknown): string {
@@ -161,8 +175,28 @@ function systemFile(handle: number): DiskFile {
       return (await readLater(handle, buffer, 0, buffer.length, position)).bytesRead;
     },
     datasync: () => datasyncLater(handle),
+    forget: () => forgetPages(handle),
     close: () => closeLater(handle),
   };
+}
+
+const DONT_NEED = 4;
+let libc: ReturnType<typeof openAdvice>;
+let isLibcOpen = false;
+
+function openAdvice() {
+  return openLibc({
+    posix_fadvise: { args: ["i32", "i64", "i64", "i32"], returns: "i32" },
+  });
+}
+
+/** posix_fadvise(2) over the whole file. It is only advice: what it answers does not matter. */
+function forgetPages(handle: number): void {
+  // macOS has no such call, and other systems other numbers for it.
+  if (process.platform !== "linux") return;
+  if (!isLibcOpen) libc = openAdvice();
+  isLibcOpen = true;
+  libc?.posix_fadvise(handle, 0n, 0n, DONT_NEED);
 }
 
 async function unlessMissing<T, U>(result: Promise<T>, missing: U): Promise<T | U> {

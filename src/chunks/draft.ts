@@ -80,7 +80,7 @@ export class Draft {
     const path = `${INCOMING}/${facts.chunk}.${mark}`;
     try {
       await fill(path);
-      await failpoint("keeper.put.received");
+      await failpoint("keeper.put.written");
       const { synced } = await checkAndSync(host, facts, path);
       return new Draft(host, facts, path, synced, release);
     } catch (error) {

@@ -32,6 +32,9 @@ export async function* walkShelves(disk: Disk, after: string): AsyncIterable<She
   }
 }
 
+/** Files that are looked at before other work of this thread gets a turn: a look may take 10 ms. */
+const LOOKS_PER_TURN = 16;
+
 /** The chunks behind `after`, `limit` at most. A chunk without a sidecar is not counted as one. */
 export async function readInventory(
   disk: Disk,
@@ -39,14 +42,26 @@ export async function readInventory(
   limit: number,
 ): Promise<InventoryPage> {
   const chunks: InventoryPage["chunks"] = [];
+  let looks = 0;
   for await (const { path, names } of walkShelves(disk, after)) {
     const present = new Set(names);
     for (const name of names) {
       if (!isId(name) || name <= after || !present.has(name + SIDECAR_ENDING)) continue;
       if (chunks.length === limit) return { chunks, last: false };
+      if (++looks % LOOKS_PER_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
       const sizeBytes = disk.sizeOf(`${path}/${name}`);
       if (sizeBytes !== undefined) chunks.push([name, sizeBytes]);
     }
   }
   return { chunks, last: true };
+}
+
+/**
+ * The ids behind `after` of all files that look like chunks, also of those without a sidecar: what
+ * a scrub is to look at.
+ */
+export async function* walkIds(disk: Disk, after: string): AsyncIterable<string> {
+  for await (const { names } of walkShelves(disk, after)) {
+    for (const name of names) if (isId(name) && name > after) yield name;
+  }
 }

@@ -8,6 +8,8 @@ import { isId } from "../wire/ids.ts";
 export const CHUNKS = "chunks";
 export const INCOMING = "tmp";
 export const QUARANTINE = "quarantine";
+/** There while a keeper is ready, and after one was killed. */
+export const READY_FILE = "ready";
 export const SIDECAR_ENDING = ".json";
 
 /** The directory of a chunk: `chunks/ab/cd`. */

@@ -22,6 +22,8 @@ export interface ChunkFacts {
   goal: number;
   /** What it was written for; a copy made by repair may not know. */
   origin?: ChunkOrigin | undefined;
+  /** When this copy of it was made, in wall ms; known from a sidecar only. */
+  landedMs?: number;
 }
 
 const SidecarFile = v.object({
@@ -35,6 +37,12 @@ const SidecarFile = v.object({
   upload: v.optional(Id),
   seq: v.optional(Natural),
   offset: v.optional(Natural),
+  // Not there in sidecars of older versions.
+  fileBytes: v.optional(Natural),
+  mode: v.optional(Natural),
+  mtimeMs: v.optional(v.pipe(v.number(), v.safeInteger())),
+  owner: v.optional(v.string()),
+  placedMs: v.optional(Natural),
   landedMs: Natural,
 });
 
@@ -65,7 +73,7 @@ export function parseSidecar(chunk: string, bytes: Uint8Array): ChunkFacts {
   if (file.chunk !== chunk) throw fail(`it belongs to "${file.chunk}"`);
   const sums = Uint8Array.fromHex(file.sums);
   if (sums.length !== blockCount(file.sizeBytes) * SUM_BYTES) throw fail("a sum is missing");
-  const { sizeBytes, goal, path, upload, seq, offset } = file;
+  const { sizeBytes, goal, path, upload, seq, offset, landedMs } = file;
   const whole = path !== undefined && upload !== undefined && seq !== undefined &&
     offset !== undefined;
   return {
@@ -73,6 +81,20 @@ export function parseSidecar(chunk: string, bytes: Uint8Array): ChunkFacts {
     sizeBytes,
     sums,
     goal,
-    origin: whole ? { path, upload, seq, offset } : undefined,
+    origin: whole ? { path, upload, seq, offset, ...fileFactsOf(file) } : undefined,
+    landedMs,
+  };
+}
+
+/** What a sidecar knows of the whole file. */
+function fileFactsOf(
+  { fileBytes, mode, mtimeMs, owner, placedMs }: v.InferOutput<typeof SidecarFile>,
+): Partial<ChunkOrigin> {
+  return {
+    ...(fileBytes === undefined ? {} : { fileBytes }),
+    ...(mode === undefined ? {} : { mode }),
+    ...(mtimeMs === undefined ? {} : { mtimeMs }),
+    ...(owner === undefined ? {} : { owner }),
+    ...(placedMs === undefined ? {} : { placedMs }),
   };
 }

@@ -11,6 +11,9 @@ const ERRORS = 0;
 const FULL = 1;
 const CHUNKS = 2;
 const PROMISED = 3;
+const READ_ONLY = 4;
+const ASIDE = 5;
+const BAD = 6;
 const FIRST_LOCK = 16;
 const LOCKS = 4096;
 
@@ -43,6 +46,33 @@ export class StoreShare {
 
   set full(full: boolean) {
     Atomics.store(this.#words, FULL, full ? 1 : 0);
+  }
+
+  /** The disk has turned read-only. */
+  get readOnly(): boolean {
+    return Atomics.load(this.#words, READ_ONLY) === 1;
+  }
+
+  set readOnly(readOnly: boolean) {
+    Atomics.store(this.#words, READ_ONLY, readOnly ? 1 : 0);
+  }
+
+  /** Files that are kept aside, sidecars not counted. */
+  get aside(): number {
+    return Math.max(0, Atomics.load(this.#words, ASIDE));
+  }
+
+  countAside(change: number): void {
+    Atomics.add(this.#words, ASIDE, change);
+  }
+
+  /** Copies that were found bad since the start. */
+  get bad(): number {
+    return Atomics.load(this.#words, BAD);
+  }
+
+  countBad(): void {
+    Atomics.add(this.#words, BAD, 1);
   }
 
   /** Chunks on the disk. */

@@ -18,11 +18,12 @@ export const GROUPS: readonly { title: string; commands: readonly string[] }[] =
     title: "Files",
     commands: [
       ...["put", "get", "cat", "head", "tail", "ls", "find", "stat", "du"],
-      ...["cp", "mv", "rm", "mkdir"],
+      ...["cp", "mv", "rm", "mkdir", "undelete", "trash"],
     ],
   },
   { title: "Trees and changes", commands: ["sync", "watch", "events", "on"] },
   { title: "Cluster", commands: ["status", "top", "rule", "bench"] },
+  { title: "Care", commands: ["scrub", "fsck", "rescue"] },
   { title: "Roles", commands: ["master", "keeper", "service"] },
   { title: "Connections and settings", commands: ["login", "logout", "config"] },
   { title: "Using tydfs", commands: ["shell", "completion", "help", "version"] },
@@ -45,8 +46,12 @@ const STATUSES: Readonly<Record<string, readonly number[]>> = {
   cp: CHANGES,
   mv: CHANGES,
   rm: CHANGES,
+  undelete: CHANGES,
   mkdir: CHANGES,
   sync: TRANSFERS,
+  fsck: [1, 5, 7],
+  rescue: [1, 4, 7],
+  scrub: [3, 5, 6, 7],
   login: [5, 8],
 };
 

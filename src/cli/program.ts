@@ -10,6 +10,7 @@ import { addCp } from "./cp.ts";
 import { addDu } from "./du.ts";
 import { addEvents } from "./events.ts";
 import { addFind } from "./find.ts";
+import { addFsck } from "./fsck.ts";
 import { addGet } from "./get.ts";
 import { spellOut } from "./habits.ts";
 import { addHead } from "./head.ts";
@@ -20,14 +21,18 @@ import { addMkdir } from "./mkdir.ts";
 import { addMv } from "./mv.ts";
 import { addOn } from "./on.ts";
 import { addPut } from "./put.ts";
+import { addRescue } from "./rescue.ts";
 import { addRm } from "./rm.ts";
 import { addRule } from "./rule.ts";
+import { addScrub } from "./scrub.ts";
 import { addService } from "./service.ts";
 import { addStat } from "./stat.ts";
 import { addStatus } from "./status.ts";
 import { addSync } from "./sync.ts";
 import { addTail } from "./tail.ts";
 import { addTop } from "./top.ts";
+import { addTrash } from "./trash.ts";
+import { addUndelete } from "./undelete.ts";
 import { addVersion } from "./version.ts";
 import { addWatch } from "./watch.ts";
 import { addComplete } from "./complete.ts";
@@ -70,10 +75,15 @@ const COMMANDS: Readonly<Record<string, (program: Command, session: Session) => 
   cp: addCp,
   mv: addMv,
   rm: addRm,
+  undelete: addUndelete,
+  trash: addTrash,
   mkdir: addMkdir,
   status: addStatus,
   rule: addRule,
+  scrub: addScrub,
   top: addTop,
+  fsck: addFsck,
+  rescue: addRescue,
   bench: addBench,
   service: addService,
   login: addLogin,
@@ -88,6 +98,9 @@ const COMMANDS: Readonly<Record<string, (program: Command, session: Session) => 
 
 /** They tell of all commands, or run them. */
 const NEED_ALL = ["help", "completion", "shell"];
+
+/** They have a --version of their own, which the root would take for its. */
+const OWN_VERSION = ["undelete"];
 
 const TEXT = `
 Each command has flags of its own, and those of settings: tydfs help COMMAND.
@@ -162,7 +175,9 @@ export function makeProgram(session: Session, words: readonly string[] = []): Co
     });
   shapeHelp(program, output);
   program.addHelpText("after", TEXT);
-  program.option("-V, --version", "Show the versions of tydfs and of its parts");
+  if (!words.some((word) => OWN_VERSION.includes(word))) {
+    program.option("-V, --version", "Show the versions of tydfs and of its parts");
+  }
   addSettings(program, "client", true);
   addGlobals(program, true);
   program.hook("preAction", (_root, command) => refuseForeignFlags(program, command));

@@ -15,6 +15,7 @@ import type { ClientSession, Session } from "./session.ts";
 import { addGlobals, addSettings } from "./settings_flags.ts";
 import type { TreeFlags } from "./transfer/flags.ts";
 import { addTreeFlags, filterOf, GO_ON, treeFlags } from "./transfer/flags.ts";
+import { askState, ReceiptBook, whyShort } from "./transfer/receipt.ts";
 import type { TreeReport } from "./transfer/report.ts";
 
 const STDIN = "-";
@@ -26,6 +27,10 @@ given; a remote directory (or a name that ends with /) takes a file under its
 own name, and otherwise the file becomes REMOTE. A tree becomes REMOTE, or goes
 into it where REMOTE ends with /, whether it is there or not; several sources
 always go into it. DIR/. is what is in DIR. Directories above are made.
+
+A put ends with its receipt: the copies that are on disk (synced) of those that
+are wanted, and the checksum; where there are fewer, why: the others are being
+made, keepers are down, or there are too few of them.
 
 Trees keep modes, times, empty directories and symbolic links; links that are
 named on the command line are followed. Patterns: *.tmp is of names at any
@@ -160,8 +165,10 @@ async function putAlone({ connected, remote, put }: PutRun, local: string): Prom
     return await client.putStream(standardInput(), path, all);
   };
   const result = await work().finally(() => progress.end());
-  if (json) output.line(JSON.stringify(putJson(result)));
-  else if (!quiet) output.line(formatPut(result));
+  if (quiet && !json) return;
+  const isShort = result.copies < result.goal;
+  const why = whyShort(result, isShort ? await askState(client, signal) : undefined);
+  output.line(json ? JSON.stringify(putJson(result, why)) : formatPut(result, why));
 }
 
 /** Several files, or trees. */
@@ -172,8 +179,10 @@ async function putSeveral(run: PutRun): Promise<void> {
   const { runJobs } = await import("../client/trees/job_runner.ts");
   const { runTree } = await import("./transfer/run.ts");
   const results = new Map<string, PutResult>();
+  const receipts = new ReceiptBook();
   const onDone = (job: Job, told: unknown) => {
     const result = told as PutResult;
+    receipts.add(result);
     if (json) results.set(job.path, result);
     else if (!quiet) output.line(formatPut(result));
   };
@@ -194,9 +203,13 @@ async function putSeveral(run: PutRun): Promise<void> {
       await runJobs(jobs, options);
     },
   });
-  if (!json || flags.recursive || flags.dryRun) return;
+  if (flags.recursive || flags.dryRun || (quiet && !json)) return;
+  const { worst } = receipts;
+  const state = worst === undefined ? undefined : await askState(client, signal);
+  if (!json && worst !== undefined) output.message(`tydfs: ${receipts.words(state)}`);
+  if (!json) return;
   const values = roots.flatMap(({ remote }) => results.get(remote) ?? []);
-  output.line(JSON.stringify(values.map(putJson)));
+  output.line(JSON.stringify(values.map((result) => putJson(result, whyShort(result, state)))));
 }
 
 /** Looks at the sources, and where each goes; what is wrong with one is told. */

@@ -10,7 +10,8 @@ import { addGlobals, addSettings } from "./settings_flags.ts";
 
 const EXAMPLES = `
 What is removed is kept in the trash for a while (the master's --trash-ttl),
-then its space comes back. PATH may be a pattern (quote it).
+then its space comes back. Until then tydfs undelete undoes it; tydfs trash ls
+shows what is there. PATH may be a pattern (quote it).
 
 Examples:
   tydfs rm /videos/old.mp4
@@ -51,6 +52,10 @@ export function addRm(program: Command, session: Session): void {
           }`;
           output.line(`${dryRun ? "would remove" : "removed"} ${quotePath(path)} · ${counts}`);
         });
+        const hint = recursive && !dryRun && !quiet && !json && output.messagesOnTerminal;
+        if (hint && values.length > 0) {
+          output.message("tydfs: tydfs undelete undoes it, as long as the trash keeps it");
+        }
         if (json) output.line(jsonOf(values, { several: several || values.length === 0 }));
       });
     });

@@ -49,6 +49,7 @@ import { LocalSource, resolveTarget } from "./local_files.ts";
 import { LocalTarget } from "./local_target.ts";
 import type { MemoryBytes } from "./memory_source.ts";
 import { memoryBytes, MemorySource } from "./memory_source.ts";
+import { Operator } from "./operator.ts";
 import { spanOf } from "./plan.ts";
 import { RemoteFile } from "./remote_file.ts";
 import type { Source } from "./source.ts";
@@ -407,6 +408,11 @@ export class TydfsClient {
       if (page.next === undefined) return;
       after = page.next;
     }
+  }
+
+  /** What an operator asks of the cluster. */
+  get operator(): Operator {
+    return new Operator(this.#context.trackers);
   }
 
   /** The state of the whole cluster. */

@@ -149,6 +149,7 @@ export function parseOption(key: OptionKey, text: string, place: string): unknow
       if (text === "") return undefined;
       return inBounds(key, /^\d+$/.test(text) ? Number(text) : undefined, fail, String);
     case "size":
+      if (text === "") return undefined;
       return inBounds(key, parseSize(text), fail, formatSize);
     case "duration":
       return inBounds(key, parseDuration(text), fail, formatDuration);

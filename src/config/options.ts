@@ -165,6 +165,65 @@ export const OPTIONS = {
     min: 1,
     max: 64,
   }),
+  repair_per_keeper: row({
+    type: "number",
+    default: "2",
+    for: ["master"],
+    sentence: "Repairs that one keeper takes part in at once",
+    min: 1,
+    max: 16,
+  }),
+  repair_bandwidth: row({
+    type: "size",
+    default: "200MiB",
+    for: ["master"],
+    sentence: "Bytes a second that repairs may bring to one keeper; 0: no limit",
+  }),
+  safe_share: row({
+    type: "number",
+    default: "50",
+    for: ["master"],
+    sentence: "Percent of the known keepers below which nothing is deleted, moved or repaired",
+    min: 0,
+    max: 100,
+  }),
+  balance_threshold: row({
+    type: "number",
+    default: "10",
+    for: ["master"],
+    sentence:
+      "Percent of a disk by which a keeper may be fuller or emptier than the mean before chunks are moved; 0: only by command",
+    min: 0,
+    max: 100,
+  }),
+  balance_bandwidth: row({
+    type: "size",
+    default: "50MiB",
+    for: ["master"],
+    sentence: "Bytes a second that balancing and draining may bring to one keeper; 0: no limit",
+  }),
+  unknown_grace: row({
+    type: "duration",
+    default: "72h",
+    for: ["master"],
+    sentence: "Time for which chunks that the catalog does not know are kept",
+  }),
+  snapshot_period: row({
+    type: "duration",
+    default: "1h",
+    for: ["master"],
+    sentence: "Time between two snapshots of the catalog, which keepers store",
+    min: 1000,
+  }),
+  journal_copies: row({
+    type: "number",
+    default: "2",
+    for: ["master"],
+    sentence:
+      "Keepers that have each change of the catalog on disk before it is answered; 0: the master's disk alone",
+    min: 0,
+    max: 5,
+  }),
   trash_ttl: row({
     type: "duration",
     default: "24h",
@@ -221,9 +280,30 @@ export const OPTIONS = {
   }),
   reserve: row({
     type: "size",
-    default: "1GiB",
+    default: "",
     for: ["keeper"],
-    sentence: "Space that is always left free on the keeper's disk",
+    sentence:
+      "Space that is always left free on the keeper's disk; 1 GiB or 1 %, whichever is more, unless given",
+  }),
+  scrub_period: row({
+    type: "duration",
+    default: "7d",
+    for: ["keeper"],
+    sentence: "Time in which every chunk is read again and compared with its sums",
+    min: 1000,
+  }),
+  scrub_bandwidth: row({
+    type: "size",
+    default: "50MiB",
+    for: ["keeper"],
+    sentence: "Bytes a second that scrubbing may read; 0: no limit",
+  }),
+  inventory_period: row({
+    type: "duration",
+    default: "24h",
+    for: ["keeper"],
+    sentence: "Time between two comparisons of the keeper's disk with the catalog",
+    min: 1000,
   }),
   as: row({
     type: "text",
@@ -273,7 +353,8 @@ interface ValueOf {
  */
 export type Settings =
   & {
-    [K in OptionKey]: K extends "port" ? number | undefined : ValueOf[(typeof OPTIONS)[K]["type"]];
+    [K in OptionKey]: K extends "port" | "reserve" ? number | undefined
+      : ValueOf[(typeof OPTIONS)[K]["type"]];
   }
   & { rules: readonly RuleSetting[] };
 

@@ -4,6 +4,7 @@
  * command can be repeated; a stale master's is refused, and so is a delete that comes too late.
  */
 import type { Clock } from "../base/clock.ts";
+import { failpoint } from "../base/failpoint.ts";
 import { forEachLimited } from "../base/limit.ts";
 import type { Log } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
@@ -13,6 +14,7 @@ import type { Bus, FailureListener, Subscription } from "../wire/bus.ts";
 import { serve } from "../wire/bus.ts";
 import type { ChunkTransport } from "../wire/chunk_http.ts";
 import {
+  commandCheck,
   commandDelete,
   commandInventory,
   commandReplicate,
@@ -77,6 +79,7 @@ export function serveCommands(options: CommandOptions): Subscription[] {
         if (isLate()) return;
         try {
           await store.remove(chunk);
+          await failpoint("keeper.delete.removed");
           gone.push(chunk);
         } catch (error) {
           log.warn("Cannot remove a chunk", { chunk, error });
@@ -90,8 +93,10 @@ export function serveCommands(options: CommandOptions): Subscription[] {
         log.error("A chunk is corrupt and was put aside", { chunk });
         reporter.lostLater(chunk, "corrupt");
       }
+      if (state === "missing") reporter.lostLater(chunk, "missing");
       return { state };
     }),
+    on(commandCheck, 1, ({ chunks }) => store.check(chunks)),
     on(commandInventory, 1, async () => {
       await sendInventory(store, reporter);
       return {};

@@ -11,6 +11,7 @@ import type { Bus } from "../wire/bus.ts";
 import { encode } from "../wire/codec.ts";
 import type { Heartbeat, PortBeat } from "../wire/heartbeat.ts";
 import type { Subjects } from "../wire/subjects.ts";
+import type { ScrubShare } from "./scrub_share.ts";
 
 export interface HeartbeatOptions {
   keeperId: string;
@@ -21,6 +22,7 @@ export interface HeartbeatOptions {
   /** Rows of `ports` that are in use: 0 to this. */
   streamers: number;
   store: ChunkStore;
+  scrub: ScrubShare;
   clock: Clock;
   /** A streamer's event loop has stood still for many beats. */
   onHung: (row: number) => void;
@@ -78,8 +80,9 @@ export class Heartbeats {
   }
 
   #compose(): Heartbeat {
-    const { keeperId, epoch, store, streamers, clock } = this.#options;
+    const { keeperId, epoch, store, streamers, clock, scrub } = this.#options;
     const isHung = clock.monotonicMs() - this.#lookedMs > DISK_HUNG_MS;
+    const fault = isHung ? "broken" : store.fault;
     return {
       keeper: keeperId,
       epoch,
@@ -87,8 +90,11 @@ export class Heartbeats {
       ports: Array.from({ length: streamers }, (_, row) => this.#portBeat(row)),
       ...this.#space,
       chunks: store.chunks,
-      readOnly: this.#readOnly || isHung || !store.writable,
+      readOnly: this.#readOnly || fault !== undefined,
+      ...(fault === undefined ? {} : { fault }),
       leaving: this.#leaving,
+      aside: store.aside,
+      scrub: { ...scrub.progress, bad: store.bad },
     };
   }
 

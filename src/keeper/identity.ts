@@ -15,10 +15,10 @@ import { Id, makeId, Natural } from "../wire/ids.ts";
 import { KEEPER_FORMAT_VERSION } from "../wire/version.ts";
 
 const FORMAT_FILE = "format";
-const IDENTITY_FILE = "keeper.json";
+export const IDENTITY_FILE = "keeper.json";
 const EPOCH_FILE = "epoch";
 export const LOCK_FILE = "lock";
-export const READY_FILE = "ready";
+export { READY_FILE } from "../chunks/places.ts";
 
 const IdentityFile = v.object({
   id: Id,

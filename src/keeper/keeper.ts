@@ -22,7 +22,7 @@ import { spawnThread } from "../threads.ts";
 import type { Bus } from "../wire/bus.ts";
 import { serve } from "../wire/bus.ts";
 import { connectNats } from "../wire/bus_nats.ts";
-import { commandRegister, commandRetire } from "../wire/command.ts";
+import { commandRegister, commandRetire, commandScrub } from "../wire/command.ts";
 import { ERROR_CODES, TydfsError, wrapError } from "../wire/errors.ts";
 import { ticketKey } from "../wire/secrets.ts";
 import type { Subjects } from "../wire/subjects.ts";
@@ -31,6 +31,7 @@ import type { ClusterUrl } from "../wire/url.ts";
 import { parseClusterUrl } from "../wire/url.ts";
 import { PROTOCOL_VERSION } from "../wire/version.ts";
 import { chooseHost, chooseName, choosePorts } from "./address.ts";
+import type { CareStart } from "./care_wiring.ts";
 import { logFailure } from "./commands.ts";
 import { Heartbeats } from "./heartbeats.ts";
 import type { Identity } from "./identity.ts";
@@ -39,6 +40,7 @@ import { MasterEpoch } from "./master_epoch.ts";
 import type { Introduction } from "./membership.ts";
 import { Membership } from "./membership.ts";
 import { Reporter } from "./reporter.ts";
+import { ScrubShare } from "./scrub_share.ts";
 import type { StreamerReady, StreamerStart } from "./wiring.ts";
 import { DRAIN_MS, openStore } from "./wiring.ts";
 
@@ -55,6 +57,8 @@ const DATA_DEFAULT = "./tydfs-keeper";
 const CONNECT_MS = 10_000;
 const WAITING_LOG_MS = 10_000;
 const BEAT_MS = 1_000;
+/** It may be in the midst of reading a block. */
+const SCRUBBER_STOP_MS = 3_000;
 const STOP_MS = DRAIN_MS + 3_000;
 
 /** Runs a keeper until SIGTERM or SIGINT; resolves the exit status. */
@@ -107,7 +111,7 @@ async function startKeeper(
   log.info("Keeper", { id: identity.id, name, epoch: identity.epoch, directory });
 
   const share = new StoreShare();
-  const store = openStore(disk, share, settings);
+  const store = openStore(disk, share, settings, identity.id);
   await store.prepare();
   log.info("The disk is in order", { chunks: store.chunks, ...await store.space() });
 
@@ -118,8 +122,10 @@ async function startKeeper(
     shared: { ports: ports.buffer, store: share.buffer, masterEpoch: masterEpoch.buffer },
   };
   const taken = await startStreamers(start, choosePorts(settings), log, lifetime);
+  const scrub = new ScrubShare();
+  await startScrubber({ ...start, scrub: scrub.buffer }, log, lifetime);
 
-  const parts = { bus, subjects: subjectsOf(url.cluster), store, log, ports, end, signal };
+  const parts = { bus, subjects: subjectsOf(url.cluster), store, log, ports, scrub, end, signal };
   const introduction: Introduction = {
     ...identityOf(identity, name, version ?? "unknown"),
     host: await chooseHost(settings, url, systemClock),
@@ -192,6 +198,23 @@ async function startStreamers(
   return threads.map(({ ready }) => ready.port);
 }
 
+/** Starts the thread that looks after the disk. */
+async function startScrubber(start: CareStart, log: Log, lifetime: Lifetime): Promise<void> {
+  let isUp = false;
+  const thread = await spawnThread<CareStart, Record<string, never>>("scrubber", {
+    name: "scrubber",
+    start,
+    onDeath(error) {
+      if (!isUp) return;
+      // At once and without a farewell: what this keeper could still say of its chunks is wrong.
+      log.error("The keeper ends: it can't look after its disk any more", { error });
+      process.exit(1);
+    },
+  });
+  isUp = true;
+  lifetime.own("scrubber", () => thread.stop(SCRUBBER_STOP_MS));
+}
+
 function identityOf({ id, epoch, instance }: Identity, name: string, version: string) {
   return { keeper: id, name, epoch, instance, protocol: PROTOCOL_VERSION, version };
 }
@@ -201,6 +224,7 @@ interface JoinParts {
   subjects: Subjects;
   store: ChunkStore;
   ports: PortTable;
+  scrub: ScrubShare;
   masterEpoch: MasterEpoch;
   introduction: Introduction;
   log: Log;
@@ -222,8 +246,10 @@ async function join(parts: JoinParts, lifetime: Lifetime): Promise<void> {
   });
   const membership = new Membership({
     ...{ ...parts, ...effects, reporter: new Reporter({ ...parts, ...effects, keeperId }) },
-    onJoined: ({ beatMs }, current) =>
-      heartbeats.start(beatMs > 0 ? beatMs : BEAT_MS, { readOnly: !current }),
+    async onJoined({ beatMs }, current) {
+      parts.scrub.obeying = current;
+      await heartbeats.start(beatMs > 0 ? beatMs : BEAT_MS, { readOnly: !current });
+    },
     onRefused: (error) => end(exitOf(error, false, log)),
   });
   bus.onReconnect(() => void membership.join());
@@ -232,6 +258,12 @@ async function join(parts: JoinParts, lifetime: Lifetime): Promise<void> {
   serve(bus, register, commandRegister, settings, async (request) => {
     await masterEpoch.check(request.epoch);
     void membership.join();
+    return {};
+  });
+  const scrub = subjects.command(keeperId, commandScrub.name);
+  serve(bus, scrub, commandScrub, settings, async (request) => {
+    await masterEpoch.check(request.epoch);
+    parts.scrub.request();
     return {};
   });
   const retire = subjects.command(keeperId, commandRetire.name);

@@ -71,6 +71,7 @@ export class Landing {
     if (place < 0) throw new TydfsError("denied", "Cannot serve: the ticket is for other keepers");
     const need = neededCopies(request, ticket);
     refuseLength(request, ticket.sizeBytes);
+    await failpoint("keeper.put.arrived");
     const hops = ticket.hops.slice(place + 1);
     const dropGrants = this.#holdGrants(ticket.hops.slice(place));
     const arrival: Arrival = { receivedBytes: () => 0 };
@@ -137,26 +138,28 @@ export class Landing {
     return draft;
   }
 
-  #forward(
+  async #forward(
     draft: Draft,
     { ticket, ticketText }: IncomingPut,
     hops: readonly Hop[],
     need: number,
   ): Promise<string[]> {
-    if (hops.length === 0) return Promise.resolve([]);
+    if (hops.length === 0) return [];
     const { ports, row, chain } = this.#options;
     const { chunk, sizeBytes } = ticket;
     const body = () => {
       ports.countBytes(row, 0, sizeBytes);
       return draft.body();
     };
-    return chain.forward(hops, {
+    const keepers = await chain.forward(hops, {
       chunk,
       sizeBytes,
       ticket: ticketText,
       need: Math.max(0, need - 1),
       body,
     });
+    await failpoint("keeper.put.forwarded");
+    return keepers;
   }
 
   /** Waits for the copies that are needed, has them reported, and words the answer. */
@@ -170,6 +173,7 @@ export class Landing {
     const isHead = !incoming.request.headers.has(NEED_HEADER);
     try {
       await draft.keep();
+      await failpoint("keeper.put.durable");
     } catch (error) {
       // Without an own copy there is no answer, but others may have theirs by now.
       if (need > 1) this.#inBackground(forward.then((others) => this.#tell(incoming, others)));

@@ -4,6 +4,7 @@
  */
 import * as v from "valibot";
 import type { Clock } from "../base/clock.ts";
+import { failpoint } from "../base/failpoint.ts";
 import type { Log } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { randomInt } from "../base/random.ts";
@@ -64,6 +65,7 @@ export async function replicate(
   }
   if (!isHere) throw failure;
   await reporter.stored({ chunk, sizeBytes, sums, keepers: [keeperId], head: false });
+  await failpoint("keeper.copy.reported");
 }
 
 /**
@@ -110,7 +112,11 @@ async function fetchChunk(
     }
   }
   try {
-    await store.land(facts, (path) => disk.write(path, pieces(), { sync: false }));
+    await store.land(facts, async (path) => {
+      await disk.write(path, pieces(), { sync: false });
+      await failpoint("keeper.copy.fetched");
+    });
+    await failpoint("keeper.copy.durable");
   } finally {
     watch.stop();
     stop.abort();

@@ -11,8 +11,8 @@ import type { Bus } from "../wire/bus.ts";
 import { call } from "../wire/bus.ts";
 import { mayPass } from "../wire/errors.ts";
 import type { StoredRequest } from "../wire/report.ts";
-import { reportInventory, reportLost, reportStored } from "../wire/report.ts";
-import type { InventoryRequest } from "../wire/report.ts";
+import { reportAside, reportInventory, reportLost, reportStored } from "../wire/report.ts";
+import type { AsideChunk, InventoryRequest } from "../wire/report.ts";
 import type { Rpc } from "../wire/rpc.ts";
 import type { Subjects } from "../wire/subjects.ts";
 import type { Committed } from "../wire/upload.ts";
@@ -73,9 +73,18 @@ export class Reporter {
     );
   }
 
-  /** Sends one page of the inventory. */
-  async inventory(page: InventoryRequest): Promise<void> {
-    await this.#report(reportInventory, page, FOR_MS);
+  /** Sends one page of the inventory; returns how it differs from the record. */
+  async inventory(
+    page: InventoryRequest,
+  ): Promise<{ unknown: number; missing: number; wrongSize: string[] }> {
+    return await this.#report(reportInventory, page, FOR_MS);
+  }
+
+  /** Tells of chunks that lie aside; returns which of them may go, and who says so. */
+  async aside(
+    request: { chunks: AsideChunk[] },
+  ): Promise<{ masterEpoch: number; discard: string[] }> {
+    return await this.#report(reportAside, request, FOR_MS);
   }
 
   /** Waits for the reports in the background. */

@@ -2,6 +2,7 @@
  * Serving: how a chunk, or a range of it, leaves this keeper. The kernel sends the bytes; nothing
  * is read here.
  */
+import { failpoint } from "../base/failpoint.ts";
 import type { Log } from "../base/log.ts";
 import type { ChunkStore } from "../chunks/chunk_store.ts";
 import type { PortTable } from "../tables/port_table.ts";
@@ -58,6 +59,7 @@ export async function serveChunk(
   if (wanted.kind === "part") headers["content-range"] = `bytes ${start}-${end - 1}/${sizeBytes}`;
   const status = wanted.kind === "part" ? 206 : 200;
   if (request.method === "HEAD") return new Response(null, { status, headers });
+  await failpoint("keeper.get.serving");
   ports.countBytes(row, 0, end - start);
   return new Response(body.slice(start, end), { status, headers });
 }

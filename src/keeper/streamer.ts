@@ -196,7 +196,7 @@ export class Streamer {
     const { ticketKey, clock } = this.#options;
     if (text === "") throw new TydfsError("denied", "Cannot serve: there is no ticket");
     const ticket = openTicket(ticketKey, text, clock.wallMs());
-    if (ticket.chunk === chunk) return ticket;
+    if (ticket.op !== "archive" && ticket.chunk === chunk) return ticket;
     throw new TydfsError("denied", "Cannot serve: the ticket is for another chunk");
   }
 

@@ -19,6 +19,7 @@ import { subjectsOf } from "../wire/subjects.ts";
 import type { ClusterUrl } from "../wire/url.ts";
 import { serveCommands } from "./commands.ts";
 import { MasterEpoch } from "./master_epoch.ts";
+import { checkPremises } from "./premises.ts";
 import { Reporter } from "./reporter.ts";
 import { Streamer } from "./streamer.ts";
 
@@ -49,14 +50,22 @@ export interface StreamerReady {
   port: number;
 }
 
-const CONNECT_MS = 10_000;
+export const CONNECT_MS = 10_000;
 /** Time for streams under way when the keeper stops. */
 export const DRAIN_MS = 10_000;
 
 /** Opens the store over `disk`; all threads of a keeper must have one `share`. */
-export function openStore(disk: Disk, share: StoreShare, settings: Settings): ChunkStore {
-  const reserveBytes = settings.reserve;
-  return new ChunkStore({ disk, share, reserveBytes, clock: systemClock, random: systemRandom });
+export function openStore(
+  disk: Disk,
+  share: StoreShare,
+  settings: Settings,
+  keeperId: string,
+): ChunkStore {
+  return new ChunkStore({
+    ...{ disk, share, clock: systemClock, random: systemRandom },
+    reserveBytes: settings.reserve,
+    checkPremises: () => checkPremises(disk, keeperId),
+  });
 }
 
 /** Starts a streamer: connects, listens, obeys commands. */
@@ -73,7 +82,7 @@ export async function startStreamer(start: StreamerStart): Promise<Running<Strea
     onClosed: dieOf,
   });
   const disk = systemDisk(directory);
-  const store = openStore(disk, new StoreShare(shared.store), settings);
+  const store = openStore(disk, new StoreShare(shared.store), settings, keeperId);
   const effects = { clock: systemClock, random: systemRandom, log, transport: httpTransport };
   const subjects = subjectsOf(url.cluster);
   const reporter = new Reporter({ ...effects, bus, subjects, keeperId });
@@ -100,13 +109,14 @@ export async function startStreamer(start: StreamerStart): Promise<Running<Strea
 }
 
 /** An error that nothing catches ends the thread, and with it the process. */
-function dieOf(error: Error): void {
+export function dieOf(error: Error): void {
   setTimeout(() => {
     throw error;
   }, 0);
 }
 
-function threadLog(role: string, settings: Settings): Log {
+/** The log of a thread of the keeper. */
+export function threadLog(role: string, settings: Settings): Log {
   const text = settings.log_format === "text" || (settings.log_format === "auto" && isatty(2));
   return stderrLog(role, {
     level: settings.log_level as LogLevel,

@@ -4,6 +4,7 @@
  * command's answer only tells that it is over.
  */
 import { MIB } from "../base/bytes.ts";
+import { failpoint } from "../base/failpoint.ts";
 import type { Random } from "../base/random.ts";
 import type { ChunkRecord } from "../catalog/chunk_reader.ts";
 import type { KeeperRecord } from "../catalog/reader.ts";
@@ -84,6 +85,7 @@ export class Copier {
     this.#chunks.add(chunk.id);
     this.#runningByKeeper.set(number, (this.#runningByKeeper.get(number) ?? 0) + 1);
     try {
+      await failpoint("master.replicate.picked");
       return await this.#command(chunk, destination, sources);
     } finally {
       this.#chunks.delete(chunk.id);
@@ -109,7 +111,8 @@ export class Copier {
     const fields = { chunk: id, to: destination.name };
     log.debug("Copying a chunk", { ...fields, from: sources.map(({ name }) => name) });
     try {
-      await call(bus, subject, commandReplicate, request, { timeoutMs, signal });
+      const copied = call(bus, subject, commandReplicate, request, { timeoutMs, signal });
+      await Promise.all([copied, failpoint("master.replicate.commanded")]);
     } catch (error) {
       if (signal.aborted) return { kind: "failed" };
       noteFailure(log, "Cannot copy a chunk", error, fields);

@@ -96,7 +96,7 @@ async function startMaster(
   };
   const names = Array.from({ length: settings.trackers }, (_, index) => `tracker-${index}`);
   const journals = new Map(
-    ["sentinel", "replicator", ...names].map((name) => [name, new MessageChannel()]),
+    ["sentinel", "replicator", "archivist", ...names].map((name) => [name, new MessageChannel()]),
   );
   const start = async <Start extends MasterStart, Ready>(
     kind: WorkerKind,
@@ -117,7 +117,9 @@ async function startMaster(
   };
   await Promise.all([...journals].map(([name, channel]) => {
     const role = roleOf(name, channel);
-    if (name === "sentinel" || name === "replicator") return start(name, role, [role.journal]);
+    if (name === "sentinel" || name === "replicator" || name === "archivist") {
+      return start(name, role, [role.journal]);
+    }
     const tracker: TrackerStart = { ...role, natsVersion: nats.version, startedMs };
     return start("tracker", tracker, [role.journal]);
   }));

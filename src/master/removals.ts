@@ -3,6 +3,7 @@
  * record.
  */
 import type { Clock } from "../base/clock.ts";
+import { failpoint } from "../base/failpoint.ts";
 import type { Log } from "../base/log.ts";
 import type { Journal } from "../catalog/operation.ts";
 import type { KeeperRecord } from "../catalog/reader.ts";
@@ -42,12 +43,14 @@ export async function removeReplicas(
     const request = { epoch, chunks: chunks.slice(0, DELETE_MAX), expiresMs };
     const within = { timeoutMs: DELETE_MS, signal };
     const subject = subjects.command(keeper.id, commandDelete.name);
-    const { gone } = await call(bus, subject, commandDelete, request, within);
+    const deleted = call(bus, subject, commandDelete, request, within);
+    const [{ gone }] = await Promise.all([deleted, failpoint("master.delete.sent")]);
     // Only what was asked for: a keeper's answer never drops other records.
     const removed = request.chunks.filter((chunk) => gone.includes(chunk));
     if (removed.length > 0) {
       const atMs = clock.wallMs();
       await journal.submit({ kind: "replica.gone", keeper: keeper.id, chunks: removed, atMs });
+      await failpoint("master.delete.done");
       log.info("A keeper has deleted chunks", { keeper: keeper.name, chunks: removed.length });
     }
     return new Set(removed);

@@ -5,6 +5,7 @@
  * record.
  */
 import type { Clock } from "../base/clock.ts";
+import { failpoint } from "../base/failpoint.ts";
 import type { Log } from "../base/log.ts";
 import type { Journal, Operation, PolicyFacts, ResultOf } from "../catalog/operation.ts";
 import type { CatalogReader } from "../catalog/reader.ts";
@@ -13,12 +14,19 @@ import type { Bus, Subscription } from "../wire/bus.ts";
 import { serve } from "../wire/bus.ts";
 import { hasCode, TydfsError } from "../wire/errors.ts";
 import type {
+  AsideChunk,
   InventoryRequest,
   JoinedReply,
   JoinedRequest,
   StoredRequest,
 } from "../wire/report.ts";
-import { reportInventory, reportJoined, reportLost, reportStored } from "../wire/report.ts";
+import {
+  reportAside,
+  reportInventory,
+  reportJoined,
+  reportLost,
+  reportStored,
+} from "../wire/report.ts";
 import type { Rpc } from "../wire/rpc.ts";
 import type { Subjects } from "../wire/subjects.ts";
 import { subjectsOf } from "../wire/subjects.ts";
@@ -27,10 +35,12 @@ import type { PutTicket } from "../wire/ticket.ts";
 import { openTicket } from "../wire/ticket.ts";
 import type { Committed } from "../wire/upload.ts";
 import { PROTOCOL_VERSION } from "../wire/version.ts";
+import { decideDiscard, pictureOf } from "./discard.ts";
 import type { Announce } from "./events.ts";
 import { announceChange, announcer } from "./events.ts";
 import { noteFailure } from "./failures.ts";
 import { policyOf, Rulebook } from "./rulebook.ts";
+import { Roster } from "./roster.ts";
 import type { Tables } from "./wiring.ts";
 
 type Stored = Extract<Operation, { kind: "chunk.stored" }>;
@@ -65,6 +75,7 @@ export class Reports {
   readonly #subjects: Subjects;
   readonly #announce: Announce;
   readonly #rulebook: Rulebook;
+  readonly #roster: Roster;
   readonly #subscriptions: Subscription[] = [];
 
   constructor(options: ReportsOptions) {
@@ -72,6 +83,7 @@ export class Reports {
     this.#subjects = subjectsOf(options.cluster);
     this.#announce = announcer(options.bus, this.#subjects, options.clock);
     this.#rulebook = new Rulebook(options.settings.rules, options.reader);
+    this.#roster = new Roster(options.reader);
   }
 
   /** Begins to answer. */
@@ -80,6 +92,7 @@ export class Reports {
     this.#serve(reportStored, (request, keeper) => this.stored(request, keeper));
     this.#serve(reportLost, (request, keeper) => this.lost(request, keeper));
     this.#serve(reportInventory, (request, keeper) => this.inventory(request, keeper));
+    this.#serve(reportAside, (request, keeper) => this.aside(request, keeper));
   }
 
   /** Takes no more reports, and waits for those it works on. */
@@ -110,7 +123,8 @@ export class Reports {
     const { number } = await journal.submit({ kind: "keeper.join", keeper: facts, atMs });
     tables.keepers.markJoined(number, epoch);
     log.info("A keeper has joined", { keeper: name, number, host, ports, epoch });
-    return { number, masterEpoch, beatMs: BEAT_MS, chunkBytes: settings.chunk_size };
+    const catalog = this.#options.reader.catalogId();
+    return { number, masterEpoch, catalog, beatMs: BEAT_MS, chunkBytes: settings.chunk_size };
   }
 
   /**
@@ -119,6 +133,7 @@ export class Reports {
    */
   async stored(request: StoredRequest, keeper: string): Promise<{ committed?: Committed }> {
     const { clock } = this.#options;
+    await failpoint("master.report.received");
     const ticket = this.#ticketOf(request);
     const known = ticket === undefined ? request.keepers : ticket.hops.map((hop) => hop.keeper);
     if (!request.keepers.includes(keeper) || !request.keepers.every((id) => known.includes(id))) {
@@ -152,16 +167,33 @@ export class Reports {
   async inventory(
     request: InventoryRequest,
     keeper: string,
-  ): Promise<{ unknown: number; missing: number }> {
+  ): Promise<{ unknown: number; missing: number; wrongSize: string[] }> {
     const { journal, clock, log, reader, tables } = this.#options;
     const { after, chunks, last } = request;
     const atMs = clock.wallMs();
     const operation = { kind: "keeper.inventory", keeper, after, chunks, last, atMs } as const;
-    const { unknown, missing } = await journal.submit(operation);
-    if (unknown + missing > 0) log.warn("An inventory differs", { keeper, unknown, missing });
+    const { unknown, missing, wrongSize } = await journal.submit(operation);
+    if (unknown + missing + wrongSize.length > 0) {
+      const counts = { unknown, missing, wrongSize: wrongSize.length };
+      log.warn("An inventory differs", { keeper, ...counts });
+    }
     const record = last ? reader.keepers().find(({ id }) => id === keeper) : undefined;
     if (record !== undefined) tables.keepers.markListed(record.number, record.epoch);
-    return { unknown, missing };
+    return { unknown, missing, wrongSize };
+  }
+
+  /** What a keeper has put aside, and may delete now. */
+  async aside(
+    request: { chunks: AsideChunk[] },
+    keeper: string,
+  ): Promise<{ masterEpoch: number; discard: string[] }> {
+    const { reader, settings, clock, tables, masterEpoch } = this.#options;
+    const picture = pictureOf(this.#roster.all(), tables.keepers, settings, clock.wallMs());
+    const reporter = this.#roster.byId(keeper)?.number;
+    const discard = request.chunks.filter((aside) =>
+      decideDiscard(aside, reporter, reader.chunk(aside.chunk), picture)
+    ).map(({ chunk }) => chunk);
+    return { masterEpoch, discard };
   }
 
   /**
@@ -218,7 +250,8 @@ export class Reports {
       (known.sizeBytes !== sizeBytes || !sameSums(known.sums, sums));
     if (differs) throw new TydfsError("corrupt", `${cannot}: its bytes are not those on record`);
     const chunk = { id, sizeBytes, sums, goal: known?.goal ?? STRAY_GOAL };
-    await journal.submit({ kind: "chunk.stored", chunk, keepers: [keeper], atMs: clock.wallMs() });
+    const atMs = clock.wallMs();
+    await journal.submit({ kind: "chunk.stored", chunk, keepers: [keeper], stray: true, atMs });
     return {};
   }
 

@@ -8,11 +8,11 @@ import type { Log } from "../base/log.ts";
 import type { CatalogReader, KeeperRecord } from "../catalog/reader.ts";
 import type { Settings } from "../config/options.ts";
 import { decideKeeperState } from "../tables/keeper_state.ts";
-import type { KeeperRow } from "../tables/keeper_table.ts";
+import { type KeeperRow, UNKNOWN_SCRUB } from "../tables/keeper_table.ts";
 import type { Bus, Subscription } from "../wire/bus.ts";
 import { call, listen } from "../wire/bus.ts";
 import { commandInventory, commandRegister, commandRetire } from "../wire/command.ts";
-import { Heartbeat } from "../wire/heartbeat.ts";
+import { type DiskFault, Heartbeat } from "../wire/heartbeat.ts";
 import type { Rpc } from "../wire/rpc.ts";
 import type { Subjects } from "../wire/subjects.ts";
 import { subjectsOf } from "../wire/subjects.ts";
@@ -126,16 +126,17 @@ export class Sentinel {
     const { tables, clock } = this.#options;
     const nowMs = clock.monotonicMs();
     const before = tables.keepers.find(keeper.number);
-    const { epoch, freeBytes, totalBytes, chunks, readOnly, leaving } = beat;
+    const { epoch, freeBytes, totalBytes, chunks, readOnly, leaving, fault, aside, scrub } = beat;
     const state = leaving ? "SUSPECT" : "ALIVE";
     this.#mirror.mirror(keeper.number, keeper.ports, beat.ports, nowMs);
     tables.keepers.put(keeper.number, {
-      ...{ state, epoch, freeBytes, totalBytes, chunks, readOnly },
+      ...{ state, epoch, freeBytes, totalBytes, chunks, readOnly, fault, aside, scrub },
       lastBeatMs: nowMs,
       left: leaving,
       deadSinceMs: before?.deadSinceMs ?? 0,
     });
     if (before?.state !== state) this.#announceState(keeper, before?.state, state);
+    if (before?.fault !== fault) this.#noteFault(keeper, fault);
     if (before?.state !== "DEAD" || leaving) return;
     // It may have lost or kept what was decided about it meanwhile.
     if (tables.keepers.hasJoined(keeper.number, epoch)) {
@@ -164,6 +165,12 @@ export class Sentinel {
     tables.keepers.put(keeper.number, { ...row, state, deadSinceMs });
     if (state === "DEAD") this.#mirror.close(keeper.number);
     this.#announceState(keeper, row.state, state);
+  }
+
+  #noteFault({ name }: KeeperRecord, fault: DiskFault | undefined): void {
+    const { log } = this.#options;
+    if (fault === undefined) return log.info("A keeper's disk can be written", { keeper: name });
+    log.warn("A keeper's disk can't be written: it gets no new chunks", { keeper: name, fault });
   }
 
   #announceState(keeper: KeeperRecord, before: string | undefined, state: string): void {
@@ -211,6 +218,9 @@ function unheard(nowMs: number): KeeperRow {
     totalBytes: 0,
     chunks: 0,
     readOnly: false,
+    fault: undefined,
+    aside: 0,
+    scrub: UNKNOWN_SCRUB,
     left: false,
     deadSinceMs: 0,
   };

@@ -1,7 +1,7 @@
 /**
  * Removes what nobody needs: uploads that were left, trash whose time is over, and the replicas of
- * chunks that nothing refers to, after their grace. Each run does a bounded part. Replicas on
- * keepers that are away wait for them.
+ * chunks that nothing refers to, after their grace (those that the catalog never knew have a longer
+ * one). Each run does a bounded part. Replicas on keepers that are away wait for them.
  */
 import type { ChunkRecord, OrphanCursor } from "../catalog/chunk_reader.ts";
 import type { CatalogReader } from "../catalog/reader.ts";
@@ -15,7 +15,7 @@ export interface SweeperOptions extends RemovalOptions {
   settings: Settings;
   reader: Pick<
     CatalogReader,
-    "orphans" | "tombstones" | "trashDue" | "uploadsIdleSince" | "uploadsPausedSince"
+    "orphans" | "strays" | "tombstones" | "trashDue" | "uploadsIdleSince" | "uploadsPausedSince"
   >;
   roster: Roster;
   keepers: KeeperTable;
@@ -35,6 +35,7 @@ export class Sweeper {
   readonly #startWallMs: number;
   readonly #startMs: number;
   #after: OrphanCursor | undefined;
+  #afterStray: OrphanCursor | undefined;
 
   constructor(options: SweeperOptions) {
     this.#options = options;
@@ -76,9 +77,19 @@ export class Sweeper {
     const page = reader.orphans(beforeMs, ORPHANS_MAX, this.#after);
     this.#after = page.length === ORPHANS_MAX ? page.at(-1) : undefined;
     if (page.length > 0) await this.#remove(page, beforeMs);
+    await this.#sweepStrays();
     const chunks = reader.tombstones(beforeMs - TOMBSTONE_MS, ORPHANS_MAX);
     if (chunks.length === 0) return;
     await journal.submit({ kind: "chunk.forget", chunks, beforeMs: beforeMs - TOMBSTONE_MS });
+  }
+
+  /** Chunks that the catalog never knew are kept for longer: it may be the one that is too old. */
+  async #sweepStrays(): Promise<void> {
+    const { reader, settings } = this.#options;
+    const beforeMs = this.#cautiousMs() - settings.unknown_grace;
+    const page = reader.strays(beforeMs, ORPHANS_MAX, this.#afterStray);
+    this.#afterStray = page.length === ORPHANS_MAX ? page.at(-1) : undefined;
+    if (page.length > 0) await this.#remove(page, beforeMs);
   }
 
   /** Condemns chunks first: one that has found a use since it was read is not touched. */

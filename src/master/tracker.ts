@@ -25,7 +25,9 @@ import {
 } from "../wire/file.ts";
 import { eventList } from "../wire/event.ts";
 import type { Rpc } from "../wire/rpc.ts";
+import { fileScrub, keeperScrub } from "../wire/operator.ts";
 import { ruleAdd, ruleApply, ruleList, ruleRemove } from "../wire/rule.ts";
+import { trashEmpty, trashList, trashRestore } from "../wire/trash.ts";
 import type { Subjects } from "../wire/subjects.ts";
 import { subjectsOf, TRACKER_QUEUE } from "../wire/subjects.ts";
 import { uploadAbort, uploadBegin, uploadCommit, uploadExtend } from "../wire/upload.ts";
@@ -41,6 +43,8 @@ import { list, make } from "./rpc/dir.ts";
 import { list as listEvents } from "./rpc/event.ts";
 import { copy, doubt, locate, remove, rename, set, stat } from "./rpc/file.ts";
 import * as rules from "./rpc/rule.ts";
+import * as trash from "./rpc/trash.ts";
+import { scrubFile, scrubKeeper } from "./rpc/scrub.ts";
 import { abort, begin, commit, extend } from "./rpc/upload.ts";
 import { Rulebook } from "./rulebook.ts";
 import { Slots } from "./slots.ts";
@@ -75,6 +79,8 @@ const PROCEDURES = [
   ...[fileLocate, fileStat, fileRemove, fileRename, fileCopy, fileSet, fileDoubt],
   ...[dirList, dirMake, eventList, clusterStatus],
   ...[ruleAdd, ruleRemove, ruleList, ruleApply],
+  ...[trashList, trashRestore, trashEmpty],
+  ...[keeperScrub, fileScrub],
 ] as const;
 
 export class Tracker {
@@ -134,6 +140,11 @@ export class Tracker {
     this.#serve(ruleRemove, (request) => rules.remove(desk, request));
     this.#serve(ruleList, () => rules.list(desk));
     this.#serve(ruleApply, (request) => rules.apply(desk, request));
+    this.#serve(trashList, (request) => trash.list(desk, request));
+    this.#serve(trashRestore, (request) => trash.restore(desk, request));
+    this.#serve(trashEmpty, (request) => trash.empty(desk, request));
+    this.#serve(keeperScrub, (request) => scrubKeeper(desk, request));
+    this.#serve(fileScrub, (request) => scrubFile(desk, request));
     this.#micro.start();
   }
 

@@ -5,6 +5,7 @@
  */
 import { must } from "../base/assert.ts";
 import type { KeeperState } from "../wire/cluster.ts";
+import { DiskFault, type ScrubBeat } from "../wire/heartbeat.ts";
 import { KEEPER_STATES } from "./keeper_state.ts";
 import { KEEPERS_MAX } from "./port_table.ts";
 import { readWide, Rows, writeWide } from "./rows.ts";
@@ -19,7 +20,16 @@ const FLAGS = 10;
 const DEAD_SINCE = 11;
 const JOINED_EPOCH = 13;
 const LISTED_EPOCH = 14;
-const ROW_WORDS = 16;
+const FAULT = 15;
+const ASIDE = 16;
+const SCRUB_DONE = 18;
+const SCRUB_TOTAL = 20;
+const SCRUB_BAD = 22;
+const SCRUB_PASSED = 24;
+const SCRUB_BEGAN = 26;
+const SCRUB_DUE = 28;
+const SCRUB_RUNNING = 30;
+const ROW_WORDS = 32;
 const READ_ONLY = 1;
 const LEFT = 2;
 
@@ -32,6 +42,11 @@ export interface KeeperRow {
   totalBytes: number;
   chunks: number;
   readOnly: boolean;
+  /** Why it is read-only, where that is known. */
+  fault: DiskFault | undefined;
+  /** Bad or unknown chunks that it keeps aside. */
+  aside: number;
+  scrub: ScrubBeat;
   /** It stopped in good order: the maintenance window holds instead of the repair delay. */
   left: boolean;
   /** When it was found dead; meaningful in state DEAD only. */
@@ -62,6 +77,9 @@ export class KeeperTable {
       totalBytes: readWide(this.#rows, number, TOTAL),
       chunks: readWide(this.#rows, number, CHUNKS),
       readOnly: (flags & READ_ONLY) !== 0,
+      fault: DiskFault.options[this.#rows.get(number, FAULT) - 1],
+      aside: readWide(this.#rows, number, ASIDE),
+      scrub: this.#scrub(number),
       left: (flags & LEFT) !== 0,
       deadSinceMs: readWide(this.#rows, number, DEAD_SINCE),
     };
@@ -79,6 +97,9 @@ export class KeeperTable {
     writeWide(this.#rows, number, TOTAL, row.totalBytes);
     writeWide(this.#rows, number, CHUNKS, row.chunks);
     writeWide(this.#rows, number, DEAD_SINCE, Math.floor(row.deadSinceMs));
+    this.#rows.set(number, FAULT, row.fault ? DiskFault.options.indexOf(row.fault) + 1 : 0);
+    writeWide(this.#rows, number, ASIDE, row.aside);
+    this.#putScrub(number, row.scrub);
     this.#rows.set(number, FLAGS, (row.readOnly ? READ_ONLY : 0) | (row.left ? LEFT : 0));
     this.#rows.set(number, EPOCH, row.epoch);
     this.#rows.set(number, STATE, KEEPER_STATES.indexOf(row.state));
@@ -106,4 +127,33 @@ export class KeeperTable {
   hasJoined(number: number, epoch: number): boolean {
     return this.#rows.get(number, JOINED_EPOCH) === epoch + 1;
   }
+
+  #scrub(number: number): ScrubBeat {
+    const read = (word: number) => readWide(this.#rows, number, word);
+    return {
+      running: this.#rows.get(number, SCRUB_RUNNING) === 1,
+      doneBytes: read(SCRUB_DONE),
+      totalBytes: read(SCRUB_TOTAL),
+      bad: read(SCRUB_BAD),
+      passedMs: read(SCRUB_PASSED),
+      beganMs: read(SCRUB_BEGAN),
+      dueMs: read(SCRUB_DUE),
+    };
+  }
+
+  #putScrub(number: number, scrub: ScrubBeat): void {
+    const { running, doneBytes, totalBytes, bad, passedMs, beganMs, dueMs } = scrub;
+    this.#rows.set(number, SCRUB_RUNNING, running ? 1 : 0);
+    writeWide(this.#rows, number, SCRUB_DONE, doneBytes);
+    writeWide(this.#rows, number, SCRUB_TOTAL, totalBytes);
+    writeWide(this.#rows, number, SCRUB_BAD, bad);
+    writeWide(this.#rows, number, SCRUB_PASSED, passedMs);
+    writeWide(this.#rows, number, SCRUB_BEGAN, beganMs);
+    writeWide(this.#rows, number, SCRUB_DUE, dueMs);
+  }
 }
+
+/** What is known of a scrub before the first beat. */
+export const UNKNOWN_SCRUB: ScrubBeat = {
+  ...{ running: false, doneBytes: 0, totalBytes: 0, bad: 0, passedMs: 0, beganMs: 0, dueMs: 0 },
+};

@@ -3,6 +3,7 @@
  * §9).
  */
 import * as v from "valibot";
+import { DiskFault, ScrubBeat } from "./heartbeat.ts";
 import { Natural } from "./ids.ts";
 import { rpc } from "./rpc.ts";
 
@@ -33,6 +34,13 @@ export const KeeperStatus = v.object({
   /** Ms since the last heartbeat; undefined when this master has heard none. */
   lastBeatAgoMs: v.optional(Natural),
   readOnly: v.boolean(),
+  /** Why it is read-only, where that is known. */
+  fault: v.optional(DiskFault),
+  /** Bad or unknown chunks that it keeps aside. */
+  aside: Natural,
+  scrub: ScrubBeat,
+  /** It is being emptied. */
+  drain: v.optional(v.object({ chunksLeft: Natural, safeToRemove: v.boolean() })),
   ports: v.array(PortStatus),
 });
 export type KeeperStatus = v.InferOutput<typeof KeeperStatus>;
@@ -55,7 +63,39 @@ export const ClusterStatus = v.object({
     /** Of those: no keeper that the rules allow can take them now. */
     blocked: v.optional(Natural),
   }),
-  repairs: v.object({ running: Natural, queued: Natural, etaMs: v.optional(Natural) }),
+  repairs: v.object({
+    running: Natural,
+    queued: Natural,
+    etaMs: v.optional(Natural),
+    /** Chunks with one live copy left. */
+    endangered: Natural,
+    /** Chunks whose repair waits, since their keepers may come back; and until when, in ms. */
+    waiting: Natural,
+    waitMs: v.optional(Natural),
+    /** Bytes still to be copied, and the present rate. */
+    queuedBytes: Natural,
+    bytesPerSecond: Natural,
+  }),
+  /** Why nothing is deleted, moved or repaired for now; undefined while everything is. */
+  safeMode: v.optional(v.object({ reason: v.string() })),
+  balance: v.object({
+    running: v.boolean(),
+    /** Largest difference between a keeper's used share and the mean, in percent of a disk. */
+    spreadPercent: v.number(),
+    /** Chunks on their way. */
+    moving: Natural,
+  }),
+  /** How far the catalog is safe on the keepers. */
+  archive: v.object({
+    /** Operations in the catalog, and of these those that keepers have. */
+    sequence: Natural,
+    archived: Natural,
+    /** Keepers that get the journal now. */
+    keepers: Natural,
+    /** Wall time of the latest snapshot in ms, and the keepers that have it; 0 for none. */
+    snapshotMs: Natural,
+    snapshotCopies: Natural,
+  }),
 });
 export type ClusterStatus = v.InferOutput<typeof ClusterStatus>;
 

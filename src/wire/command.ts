@@ -26,6 +26,8 @@ export const commandReplicate = rpc(
     ticket: v.string(),
     /** The chunk's goal, for the sidecar of the new copy. */
     goal: Natural,
+    /** The pace at which it is fetched, at most; undefined: as fast as it goes. */
+    bytesPerSecond: v.optional(v.pipe(Natural, v.minValue(1))),
   }),
   Done,
 );
@@ -61,3 +63,20 @@ export const commandRegister = rpc("register", v.object({ epoch }), Done);
 
 /** `keeper.<id>.retire`: stop when you are this instance: a newer process has your id. */
 export const commandRetire = rpc("retire", v.object({ epoch, keeperEpoch: Natural }), Done);
+
+/** `keeper.<id>.scrub`: read all chunks again, beginning now. */
+export const commandScrub = rpc("scrub", v.object({ epoch }), Done);
+
+/** Chunks in one `check`, at most. */
+export const CHECK_MAX = 1024;
+
+/**
+ * `keeper.<id>.check`: whether these chunks lie on the disk with these sizes (their bytes are not
+ * read). Names those that don't; one without its sidecar counts as of a wrong size: it can't be
+ * served. Errors: `unavailable` (the disk can't tell now).
+ */
+export const commandCheck = rpc(
+  "check",
+  v.object({ epoch, chunks: v.pipe(v.array(v.tuple([Id, Natural])), v.maxLength(CHECK_MAX)) }),
+  v.object({ missing: v.array(Id), wrongSize: v.array(Id) }),
+);

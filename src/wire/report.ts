@@ -27,6 +27,8 @@ export const reportJoined = rpc(
     /** The keeper's number in this cluster: its row in the tables. */
     number: Natural,
     masterEpoch: Natural,
+    /** The catalog's id: a keeper obeys the masters of one catalog only. */
+    catalog: Id,
     beatMs: Natural,
     chunkBytes: Natural,
   }),
@@ -87,9 +89,35 @@ export const reportInventory = rpc(
     ),
     last: v.boolean(),
   }),
-  v.object({ unknown: Natural, missing: Natural }),
+  v.object({
+    unknown: Natural,
+    missing: Natural,
+    /** Chunks of this page that are on record with another size: bad ones. */
+    wrongSize: v.array(Id),
+  }),
 );
 export type InventoryRequest = v.InferOutput<typeof reportInventory.request>;
 
-/** The area of all reports, by name; the master answers each. */
-export const REPORTS = [reportJoined, reportStored, reportLost, reportInventory] as const;
+/** Chunks in one `aside`, at most. */
+export const ASIDE_MAX = 1024;
+
+/** A chunk that lies aside. */
+export const AsideChunk = v.object({
+  chunk: Id,
+  /** How long the newest file of it has lain there. */
+  ageMs: Natural,
+  /** The keeper has a copy in its place, too. */
+  held: v.boolean(),
+});
+export type AsideChunk = v.InferOutput<typeof AsideChunk>;
+
+/**
+ * `report.<keeper>.aside`: what this keeper has put aside. Answers those that are not needed any
+ * more: the chunk is whole elsewhere, or nothing refers to it. A keeper that has heard of a newer
+ * master than `masterEpoch` keeps them.
+ */
+export const reportAside = rpc(
+  "aside",
+  v.object({ chunks: v.pipe(v.array(AsideChunk), v.maxLength(ASIDE_MAX)) }),
+  v.object({ masterEpoch: Natural, discard: v.array(Id) }),
+);

@@ -4,6 +4,7 @@
  */
 import { timingSafeEqual } from "node:crypto";
 import * as v from "valibot";
+import { ArchiveName } from "./archive.ts";
 import { decode, encode } from "./codec.ts";
 import { TydfsError } from "./errors.ts";
 import { Host, Id, Natural, PortNumber } from "./ids.ts";
@@ -32,6 +33,16 @@ export const ChunkOrigin = v.object({
   /** The chunk's place in the file, and where it starts there, in bytes. */
   seq: Natural,
   offset: Natural,
+  /** The whole file's size, mode, time and owner, as far as the upload's beginning told them. */
+  fileBytes: v.optional(Natural),
+  mode: v.optional(Natural),
+  mtimeMs: v.optional(v.pipe(v.number(), v.safeInteger())),
+  owner: v.optional(v.pipe(v.string(), v.maxLength(255))),
+  /**
+   * When the master placed the chunk, in wall ms: all versions of a path are told apart by one
+   * clock, and copies that are made later keep the time.
+   */
+  placedMs: v.optional(Natural),
 });
 export type ChunkOrigin = v.InferOutput<typeof ChunkOrigin>;
 
@@ -69,7 +80,18 @@ export type PutTicket = v.InferOutput<typeof PutTicket>;
 export const GetTicket = v.object({ op: v.literal("get"), chunk: Id, expiresMs: Natural });
 export type GetTicket = v.InferOutput<typeof GetTicket>;
 
-export const Ticket = v.variant("op", [PutTicket, GetTicket]);
+/** Leave to write or read one file of a keeper's archive (see `archive.ts`). */
+export const ArchiveTicket = v.object({
+  op: v.literal("archive"),
+  name: ArchiveName,
+  /** What is written must have this size and checksum; a reader's ticket has 0 and "". */
+  sizeBytes: Natural,
+  checksum: v.string(),
+  expiresMs: Natural,
+});
+export type ArchiveTicket = v.InferOutput<typeof ArchiveTicket>;
+
+export const Ticket = v.variant("op", [PutTicket, GetTicket, ArchiveTicket]);
 export type Ticket = v.InferOutput<typeof Ticket>;
 
 /** Wall clocks of machines may differ by this much. */

@@ -100,10 +100,13 @@ session("an inventory adds what is known, keeps strays aside, and tells what is 
   ["chunk d", "1 refs, 1/3 copies on 1"],
   ["chunk cc", "0 refs, 1/1 copies on 0 orphan since 1008"],
   // k2 has a replica that nobody told of, and one of a wrong length.
-  ["inventory k2 * a=10,b=9 last", "0 unknown, 0 missing"],
+  ["inventory k2 * a=10,b=9 last", "0 unknown, 0 missing, wrong b"],
   ["chunk a", "1 refs, 3/3 copies on 0,1,2"],
   ["chunk b", "1 refs, 1/3 copies on 1"],
-  ["inventory k2 * a=9 last", "0 unknown, 1 missing"],
+  ["inventory k2 * a=9 last", "0 unknown, 0 missing, wrong a"],
+  ["chunk a", "1 refs, 2/3 copies on 0,1"],
+  // It is named until the keeper has put it aside.
+  ["inventory k2 * a=9 last", "0 unknown, 0 missing, wrong a"],
   ["inventory k1 * a=10,b=10,c=10,d=10 last", "0 unknown, 0 missing"],
   [
     "inventory k1 * b=10,a=10",
@@ -120,9 +123,31 @@ session("an inventory adds what is known, keeps strays aside, and tells what is 
     'conflict: Cannot record chunk "63630000000000000000000000000000": it has 5 bytes, not 10',
   ],
   ["inventory k0 d e=10 last", "1 unknown, 0 missing"],
-  ["put /e e", "/e v15, 10 bytes, 2/3"],
+  ["put /e e", "/e v16, 10 bytes, 2/3"],
   ["chunk e", "1 refs, 2/3 copies on 0,1"],
   ["inventory k1 * last", "0 unknown, 5 missing"],
+]);
+
+// A catalog that was restored from a backup does not know the newest chunks.
+session("what keepers alone have told of is a stray until a client's report names it", [
+  ["inventory k0 * s=10,t=10,u=10 last", "3 unknown, 0 missing"],
+  ["stray s", "1"],
+  // Keepers that differ about it are left alone: nobody knows which one is right.
+  ["inventory k1 * s=9 last", "0 unknown, 0 missing"],
+  ["inventory k1 * t=10 last", "0 unknown, 0 missing"],
+  ["chunk t", "0 refs, 2/1 copies on 0,1 orphan since 1003"],
+  ["stray t", "1"],
+  ["copied t 10 k2", "ok"],
+  ["stray t", "1"],
+  ["put /t t", "/t v8, 10 bytes, 3/3"],
+  ["stray t", "0"],
+  // Its upload is gone: nobody needs it, and that is known.
+  ["stored u 10 k0", "ok"],
+  ["stray u", "0"],
+  ["rm /t", "1 files, 0 directories"],
+  ["stray t", "0"],
+  ["copied w 10 k2", "ok"],
+  ["stray w", "1"],
 ]);
 
 test("chunk.stored refuses sums that don't fit the size, and other sums of a known chunk", () => {

@@ -52,6 +52,13 @@ const steps = fc.array(
     }),
     step(4, "commit", { upload, chunks: fc.nat({ max: 3 }) }),
     step(2, "abort", { upload, keep: flag }),
+    step(4, "undelete", { path: anyPath, to: path, replace: flag }),
+    step(3, "undelete", {
+      path: fc.constantFrom("/a", "/a.b"),
+      to: fc.constantFrom("/a", "/a.b"),
+      replace: flag,
+    }),
+    step(1, "empty", { path: anyPath }),
     step(1, "purge", { limit: fc.constant(1000) }),
     step(2, "gone", { keeper, pick: fc.nat({ max: 50 }) }),
     step(2, "forget", { pick: fc.nat({ max: 50 }) }),
@@ -100,6 +107,9 @@ function compare(world: World, model: Model): void {
     expect(size).toBe(entry.chunks.reduce((sum, label) => sum + model.sizeOf(label), 0));
   }
   const files = entries.filter(([, entry]) => entry.kind === "file").length;
+  const trashed = (list: { path: string; replaced: boolean }[]) =>
+    list.map(({ path, replaced }) => `${path} ${replaced}`).sort();
+  expect(trashed(world.reader.trash("/", undefined, 1000))).toEqual(trashed(model.trash));
   expect(world.reader.counts()).toMatchObject({ files, directories: entries.length - files });
   const { events, forgotten, latest } = world.reader.events(0, 1000);
   expect(events.map(({ kind, path, to, entry }) => {

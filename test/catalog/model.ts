@@ -7,6 +7,13 @@ interface ModelFile {
 }
 export type ModelEntry = ModelFile | { kind: "directory" };
 
+/** A file in the trash, with the number of the step that brought it there. */
+interface Trashed extends ModelFile {
+  path: string;
+  step: number;
+  replaced: boolean;
+}
+
 interface ModelUpload {
   path: string;
   exclusive: boolean;
@@ -46,6 +53,8 @@ export type Step =
   | { verb: "commit"; upload: string; chunks: number }
   | { verb: "abort"; upload: string; keep: boolean }
   | { verb: "purge"; limit: number }
+  | { verb: "undelete"; path: string; to: string; replace: boolean }
+  | { verb: "empty"; path: string }
   | { verb: "gone"; keeper: number; pick: number }
   | { verb: "forget"; pick: number }
   | { verb: "relabel"; keeper: number; label: string }
@@ -66,7 +75,7 @@ export class Model {
   readonly chunks = new Map<string, Set<number>>();
   readonly #small = new Set<string>();
   /** The oldest first. */
-  readonly trash: ModelFile[] = [];
+  readonly trash: Trashed[] = [];
   /** Changes of names, as `kind path` or `renamed path → path`; a directory ends in "/". */
   readonly log: string[] = [];
   /** The label of each keeper, and what each chunk requires. */
@@ -109,6 +118,15 @@ export class Model {
       case "purge": {
         this.trash.splice(0, step.limit);
         return { line: `purge ${step.limit}`, verdict: "ok" };
+      }
+      case "undelete": {
+        const line = `undelete ${step.replace ? "" : "-n "}${step.path} ${step.to}`;
+        return { line, verdict: this.#undelete(step.path, step.to, step.replace) };
+      }
+      case "empty": {
+        const stays = this.trash.filter(({ path }) => !isWithin(path, step.path));
+        this.trash.splice(0, Infinity, ...stays);
+        return { line: `empty ${step.path} 999999`, verdict: "ok" };
       }
       default:
         return this.#takeUpload(step);
@@ -302,14 +320,16 @@ export class Model {
 
   #setFile(path: string, chunks: string[]): void {
     this.log.push(`${this.paths.has(path) ? "replaced" : "put"} ${path}`);
-    this.#discard(path);
+    this.#discard(path, true);
     this.#makeParents(path);
     this.paths.set(path, { kind: "file", chunks });
   }
 
-  #discard(path: string): void {
+  #discard(path: string, replaced: boolean): void {
     const entry = this.paths.get(path);
-    if (entry?.kind === "file") this.trash.push(entry);
+    if (entry?.kind === "file") {
+      this.trash.push({ ...entry, path, replaced, step: this.#steps });
+    }
     this.paths.delete(path);
   }
 
@@ -369,7 +389,36 @@ export class Model {
     if (below.length > 0 && !recursive) return "not-empty";
     this.log.push(`removed ${path}${entry.kind === "directory" ? "/" : ""}`);
     // In the order in which the trash is emptied: by time, then by age of the version.
-    for (const other of [path, ...below]) this.#discard(other);
+    for (const other of [path, ...below]) this.#discard(other, false);
+    return "ok";
+  }
+
+  /** The latest version of a path, or all of the latest removal below it. */
+  #undelete(path: string, to: string, replace: boolean): string {
+    const latest = this.trash.findLast((file) => file.path === path);
+    const below = this.trash.filter((file) => file.path !== path && isWithin(file.path, path))
+      .filter(({ replaced }) => !replaced);
+    const step = Math.max(0, ...below.map((file) => file.step));
+    const files = step > (latest?.step ?? 0)
+      ? below.filter((file) => file.step === step)
+      : latest === undefined
+      ? []
+      : [latest];
+    if (files.length === 0) return "not-found";
+    const bytes = ({ path }: Trashed) => Buffer.from(path);
+    files.sort((left, right) => Buffer.compare(bytes(left), bytes(right)));
+    const places = files.map((file) => ({
+      file,
+      place: to + file.path.slice(path === "/" ? 0 : path.length),
+    }));
+    for (const { place } of places) {
+      const refused = this.#refuseFile(place, !replace);
+      if (refused !== undefined) return refused;
+    }
+    for (const { file, place } of places) {
+      this.#setFile(place, file.chunks);
+      this.trash.splice(this.trash.indexOf(file), 1);
+    }
     return "ok";
   }
 
@@ -389,13 +438,17 @@ export class Model {
     const moved = [from, ...this.#below(from)]
       .map((path): [string, ModelEntry | undefined] => [path, this.paths.get(path)]);
     for (const [path] of moved) this.paths.delete(path);
-    this.#discard(to);
+    this.#discard(to, true);
     this.#makeParents(to);
     for (const [path, what] of moved) {
       if (what !== undefined) this.paths.set(to + path.slice(from.length), what);
     }
     return "ok";
   }
+}
+
+function isWithin(path: string, directory: string): boolean {
+  return path === directory || path.startsWith(directory === "/" ? "/" : `${directory}/`);
 }
 
 function labelsOf(upload: ModelUpload): string[] {

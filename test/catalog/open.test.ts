@@ -54,7 +54,7 @@ test("openCatalog names the check that a damaged file failed", () => {
 
   rmSync(path);
   const database = openCatalog(path);
-  database.run(`INSERT INTO trash WITH RECURSIVE n(i) AS (
+  database.run(`INSERT INTO trash (inode, path, removed_ms) WITH RECURSIVE n(i) AS (
     SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) SELECT i, '/path/' || i, i FROM n`);
   database.run("PRAGMA wal_checkpoint(TRUNCATE)");
   database.close();

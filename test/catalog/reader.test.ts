@@ -240,6 +240,13 @@ describe("lists for repair", () => {
     const [first] = reader.orphans(world.nowMs, 1);
     expect(ids(reader.orphans(world.nowMs, 9, first))).toEqual(["s2", "c0"]);
     expect(ids(reader.orphans(world.nowMs - 1, 9))).toEqual(["s1", "s2"]);
+    world.do("copied t1 10 k1");
+    world.do("copied t2 10 k1");
+    const [stray] = reader.strays(world.nowMs, 1);
+    expect(ids(reader.strays(world.nowMs, 9))).toEqual(["t1", "t2"]);
+    expect(ids(reader.strays(world.nowMs, 9, stray))).toEqual(["t2"]);
+    expect(ids(reader.strays(world.nowMs - 1, 9))).toEqual(["t1"]);
+    expect(ids(reader.orphans(world.nowMs, 9))).toEqual(["s1", "s2", "c0"]);
     for (const keeper of ["k0", "k1"]) world.do(`gone ${keeper} c3`);
     expect(reader.counts()).toMatchObject({ files: 4, bytes: 40, chunks: 4, chunksLost: 1 });
     expect(world.check()).toEqual([]);
@@ -287,6 +294,7 @@ describe("lists for repair", () => {
       exclusive: false,
       goal: 3,
       minCopies: 2,
+      sizeBytes: undefined,
       startedMs: 1000,
       touchedMs: 1003,
       paused: false,

@@ -189,10 +189,35 @@ export class World {
         } purged`;
       case "chunk":
         return this.#showChunk(first);
+      case "stray":
+        return String(this.reader.chunk(idOf(first))?.stray);
       case "join":
         return this.#join(first, Number(second), others);
+      case "undelete":
+      case "trash":
+      case "empty":
+        return this.#runTrash(verb, first, second, flags);
       default:
         return this.#runUpload(verb, first, second, others, flags);
+    }
+  }
+
+  #runTrash(verb: string, first: string, second: string, flags: string[]): string {
+    const atMs = this.nowMs;
+    switch (verb) {
+      case "undelete":
+        return this.#undelete(first, second === "" ? first : second, flags);
+      case "trash":
+        return this.reader.trash(first, undefined, 1000)
+          .map(({ path, version, replaced }) => `${path} v${version}${replaced ? "*" : ""}`)
+          .join(" ");
+      case "empty": {
+        const inodes = this.reader.trashUntil(first, Number(second), 1000);
+        const { purged, bytes } = this.apply({ kind: "trash.drop", inodes, atMs });
+        return `${purged} purged, ${bytes} bytes`;
+      }
+      default:
+        throw new Error(`No such line: ${verb}`);
     }
   }
 
@@ -255,6 +280,10 @@ export class World {
         // stored CHUNK SIZE KEEPERS
         this.store(first, Number(second), (others[0] ?? "").split(","), {});
         return "ok";
+      case "copied":
+        // copied CHUNK SIZE KEEPER: the keeper alone says so
+        this.store(first, Number(second), (others[0] ?? "").split(","), { stray: true });
+        return "ok";
       case "gone":
         this.apply({
           kind: "replica.gone",
@@ -289,7 +318,10 @@ export class World {
         const last = others.includes("last");
         const facts = { keeper: idOf(first), after, chunks, last, atMs };
         const found = this.apply({ kind: "keeper.inventory", ...facts });
-        return `${found.unknown} unknown, ${found.missing} missing`;
+        const wrong = found.wrongSize.map((id) => Buffer.from(id, "hex").toString("latin1"))
+          .map((text) => text.replaceAll("\0", "")).join(",");
+        const ending = wrong === "" ? "" : `, wrong ${wrong}`;
+        return `${found.unknown} unknown, ${found.missing} missing${ending}`;
       }
       default:
         return this.#runRule(verb, first, second, others);
@@ -333,13 +365,35 @@ export class World {
     label: string,
     sizeBytes: number,
     keepers: string[],
-    use: Pick<Extract<Operation, { kind: "chunk.stored" }>, "place" | "commit">,
+    use: Pick<Extract<Operation, { kind: "chunk.stored" }>, "place" | "commit" | "stray">,
     policy?: PolicyFacts,
   ): CommittedFile | undefined {
     const sums = sumsFor(label, sizeBytes);
     const chunk = { id: idOf(label), sizeBytes, sums, goal: 3, ...(policy && { policy }) };
     const facts = { chunk, keepers: keepers.map(idOf), ...use, atMs: this.nowMs };
     return this.apply({ kind: "chunk.stored", ...facts }).committed;
+  }
+
+  /** undelete PATH [TO]: -vN a version, -n no file is replaced; a page is of 2 files. */
+  #undelete(path: string, to: string, flags: string[]): string {
+    const number = flags.find((flag) => flag.startsWith("-v"))?.slice(2);
+    const version = number === undefined ? undefined : Number(number);
+    const replace = !flags.includes("-n");
+    const all = this.reader.restorable(path, { version, limit: 1000 }).files;
+    let page = this.reader.restorable(path, { version, limit: 2 });
+    const paged = [...page.files];
+    while (page.next !== undefined) {
+      page = this.reader.restorable(path, { version, after: page.next, limit: 2 });
+      paged.push(...page.files);
+    }
+    if (Bun.deepEquals(all, paged) === false) throw new Error("pages differ from the whole");
+    const files = all.map((file) => ({
+      inode: file.inode,
+      to: to + file.path.slice(path === "/" ? 0 : path.length),
+    }));
+    if (files.length === 0) return "not-found: Nothing in the trash";
+    const { events } = this.apply({ kind: "trash.restore", files, replace, atMs: this.nowMs });
+    return events.map((event) => `${event.kind} ${event.path} v${event.version}`).join(", ");
   }
 
   #put(path: string, label: string, exclusive: boolean, require?: string): string {

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { MIB } from "../../src/base/bytes.ts";
+import { GIB, MIB } from "../../src/base/bytes.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { chunkPath } from "../../src/chunks/places.ts";
 import type { ErrorCode } from "../../src/wire/errors.ts";
@@ -124,6 +124,37 @@ describe("a failing disk", () => {
     expect(readdirSync(join(world.directory, "tmp"))).toEqual([]);
   });
 
+  // Three times too many open files had made a good disk read-only until the next start.
+  test("is not one that lacks files, memory or patience for a moment", async () => {
+    for (const code of ["EMFILE", "ENFILE", "ENOMEM", "EINTR", "EAGAIN"]) {
+      let isShort = true;
+      using world = await openWorld((disk) => ({
+        syncDirectory: (path) =>
+          isShort && path !== "." ? Promise.reject(fault(code)) : disk.syncDirectory(path),
+      }));
+      const { store, disk } = world;
+      const { facts, bytes } = makeChunk(10);
+      for (let attempt = 0; attempt < 5; attempt++) {
+        expect(await codeOf(landBytes(store, disk, facts, bytes))).toBe("unavailable");
+      }
+      expect([code, store.writable, store.fault]).toEqual([code, true, undefined]);
+      isShort = false;
+      expect(await codeOf(landBytes(store, disk, facts, bytes))).toBe("ok");
+    }
+  });
+
+  test("says why it takes nothing, in all threads", async () => {
+    for (const [code, expected] of [["EIO", "broken"], ["EROFS", "read-only"]] as const) {
+      using world = await openWorld(() => ({ write: () => Promise.reject(fault(code)) }));
+      const { store, sibling, disk } = world;
+      for (let attempt = 0; attempt < 3; attempt++) {
+        const { facts, bytes } = makeChunk(10);
+        expect(await codeOf(landBytes(store, disk, facts, bytes))).toBe("unavailable");
+      }
+      expect([store.fault, sibling.fault]).toEqual([expected, expected]);
+    }
+  });
+
   test("whose directory can't be synced keeps no chunk that may be lost", async () => {
     let isBroken = false;
     using world = await openWorld((disk) => ({
@@ -203,8 +234,24 @@ describe("a failing disk", () => {
     expect(store.writable).toBe(false);
     expect(await codeOf(landBytes(store, disk, small.facts, small.bytes))).toBe("no-space");
     isFull = false;
+    expect([store.fault, world.sibling.fault]).toEqual(["full", "full"]);
     freeBytes = 20 * MIB;
     expect(await codeOf(landBytes(world.sibling, disk, small.facts, small.bytes))).toBe("ok");
     expect(world.share.full).toBe(false);
+  });
+
+  test("keeps 1 GiB or 1 % of the disk free where nothing is said of a reserve", async () => {
+    const table: [totalBytes: number, freeBytes: number, roomBytes: number][] = [
+      [10 * GIB, 3 * GIB, 2 * GIB],
+      [400 * GIB, 9 * GIB, 5 * GIB],
+      [400 * GIB, 4 * GIB, 0],
+      [GIB, GIB, 0],
+    ];
+    for (const [totalBytes, freeBytes, roomBytes] of table) {
+      const space = () => Promise.resolve({ totalBytes, freeBytes });
+      using world = await openWorld(() => ({ space }), "default");
+      expect(await world.store.space()).toEqual({ totalBytes, freeBytes: roomBytes });
+      expect(world.store.fault).toBe(roomBytes > 0 ? undefined : "full");
+    }
   });
 });

@@ -29,7 +29,8 @@ describe("land", () => {
     const path = join(world.directory, chunkPath(facts.chunk));
     expect(readFileSync(path).equals(bytes)).toBe(true);
     const sidecar = readFileSync(join(world.directory, sidecarPath(facts.chunk)));
-    expect(parseSidecar(facts.chunk, sidecar)).toEqual(facts);
+    const landedMs = expect.any(Number);
+    expect(parseSidecar(facts.chunk, sidecar)).toEqual({ ...facts, landedMs });
     expect(readdirSync(join(world.directory, "tmp"))).toEqual([]);
     expect(world.store.chunks).toBe(1);
     expect(await world.store.find(facts.chunk)).toMatchObject({

@@ -26,13 +26,14 @@ export interface StoreWorld {
 /** Opens a store; `change` may put faults into its disk. */
 export async function openWorld(
   change: (disk: Disk) => Partial<Disk> = () => ({}),
-  reserveBytes = 0,
+  reserveBytes: number | "default" = 0,
 ): Promise<StoreWorld> {
   const directory = mkdtempSync(join(tmpdir(), "tydfs-chunks-"));
   const plain = systemDisk(directory);
   const disk: Disk = { ...plain, ...change(plain) };
   const share = new StoreShare();
-  const options = { disk, share, reserveBytes, clock: systemClock, random };
+  const reserve = reserveBytes === "default" ? undefined : reserveBytes;
+  const options = { disk, share, reserveBytes: reserve, clock: systemClock, random };
   const store = new ChunkStore(options);
   await store.prepare();
   return {

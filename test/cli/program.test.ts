@@ -20,12 +20,16 @@ const COMMANDS = [
   "cp",
   "mv",
   "rm",
+  "undelete",
   "mkdir",
   "watch",
   "events",
   "on",
   "status",
+  "scrub",
   "top",
+  "fsck",
+  "rescue",
   "bench",
   "service",
   "version",
@@ -55,11 +59,18 @@ const WRONG: [string, RegExp][] = [
   ["du --depth x", /^tydfs: Cannot use "x" for --depth: no whole number/],
   ["find / --type x", /^tydfs: Cannot use "x" for --type: it is not f, d or l/],
   ["find / -name x", /^tydfs: Unknown option '-name' \(Did you mean --name\?\)/],
+  ["undelete", /^tydfs: Missing required argument 'PATH'/],
+  ["undelete /a --version x", /^tydfs: Cannot use "x" for --version: no whole number/],
+  ["undelete /a /b --version 3", /^tydfs: Cannot use --version with several paths/],
+  ["undelete '/a*' --version 3", /^tydfs: Cannot use --version with a pattern/],
+  ["trash empt", /^tydfs: Unknown command 'empt' \(Did you mean empty\?\)/],
   ["cat --json /a", /^tydfs: Unknown option '--json'/],
   ["head -5", /^tydfs: Missing required argument 'PATH'/],
   ["tail -5 -c 1 /a", /^tydfs: Cannot use --bytes and --lines together/],
   ["find / --size big", /^tydfs: Cannot use "big" for --size: it is no size/],
   ["find / --newer soon", /^tydfs: Cannot use "soon" for --newer: it is no age/],
+  ["rescue /x", /^tydfs: Cannot rescue: say where to \(--to DIR\), or only --list/],
+  ["rescue /x --to /x/y", /^tydfs: Cannot write to "\/x\/y": nothing is written into a keeper/],
   ["status /a b", /^tydfs: Too many arguments/],
   ["version --wait 3s", /^tydfs: Unknown option '--wait'/],
   ["master --parallel 3", /^tydfs: Unknown option '--parallel'/],
@@ -111,7 +122,7 @@ for (const command of COMMANDS) {
     const examples = lines.slice(lines.indexOf("Examples:"));
     expect(examples.match(new RegExp(`tydfs ${command}`, "g"))?.length).toBeGreaterThanOrEqual(2);
     const user = command === "master" || command === "keeper" ? command : "client";
-    if (command === "version" || command === "service") return;
+    if (["version", "service", "rescue"].includes(command)) return;
     for (const [key, { for: users }] of Object.entries(OPTIONS)) {
       const flag = flagName(key as keyof typeof OPTIONS);
       if ((users as readonly string[]).includes(user)) expect(lines).toContain(flag);

@@ -6,6 +6,7 @@ import { formatStatus } from "../../src/cli/format/status.ts";
 import { runCli } from "../../src/cli/program.ts";
 import type { ClusterStatus, Rule } from "../../src/client/client.ts";
 import { FakeOutput } from "./fake_output.ts";
+import { QUIET_PARTS, QUIET_REPAIRS } from "../quiet_status.ts";
 
 const RULES: Rule[] = [
   { id: 0, pattern: "*.mp4", require: { kind: "video" }, prefer: {}, copies: 2, source: "file" },
@@ -66,15 +67,18 @@ test("formatStatus has a line of what rules are to move, while there is any", ()
     ...{ cluster: "main", minCopies: 2, replicas: 3, keepers: [], files: 1, bytes: 1 },
     master: { version: "1", nats: "2", uptimeMs: 1 },
     chunks: { total: 9, atGoal: 9, under: 0, lost: 0, misplaced: 4 },
-    repairs: { running: 0, queued: 0 },
+    repairs: QUIET_REPAIRS,
+    ...QUIET_PARTS,
   };
-  expect(formatStatus(status)).toContain("4 chunks are to be moved by placement rules");
+  expect(formatStatus(status, { nowMs: 0 })).toContain(
+    "4 chunks are to be moved by placement rules",
+  );
   const blocked = { ...status.chunks, blocked: 3 };
-  expect(formatStatus({ ...status, chunks: blocked })).toContain(
+  expect(formatStatus({ ...status, chunks: blocked }, { nowMs: 0 })).toContain(
     "4 chunks are to be moved by placement rules; 3 wait for one more keeper with the labels and room",
   );
   const { misplaced: _misplaced, ...chunks } = status.chunks;
-  expect(formatStatus({ ...status, chunks }).join()).not.toContain("placement rules");
+  expect(formatStatus({ ...status, chunks }, { nowMs: 0 }).join()).not.toContain("placement rules");
 });
 
 const WRONG: [string, RegExp][] = [

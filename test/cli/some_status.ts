@@ -1,5 +1,6 @@
 /** The state of a cluster in trouble, and one of a dozen keepers, as tests show them. */
 import type { ClusterStatus, KeeperStatus } from "../../src/client/client.ts";
+import { QUIET_PARTS, QUIET_REPAIRS, QUIET_SCRUB } from "../quiet_status.ts";
 
 export const STATUS: ClusterStatus = {
   cluster: "main",
@@ -18,6 +19,8 @@ export const STATUS: ClusterStatus = {
       chunks: 1200,
       lastBeatAgoMs: 300,
       readOnly: false,
+      aside: 0,
+      scrub: QUIET_SCRUB,
       ports: [
         { port: 7000, state: "FREE", slots: 8, inUse: 0, bytesIn: 0, bytesOut: 0 },
         { port: 7001, state: "BUSY", slots: 8, inUse: 8, bytesIn: 0, bytesOut: 0 },
@@ -33,13 +36,16 @@ export const STATUS: ClusterStatus = {
       freeBytes: 17,
       chunks: 3,
       readOnly: true,
+      aside: 0,
+      scrub: QUIET_SCRUB,
       ports: [{ port: 7000, state: "OFFLINE", slots: 8, inUse: 0, bytesIn: 0, bytesOut: 0 }],
     },
   ],
   files: 1,
   bytes: 3 * 2 ** 30,
   chunks: { total: 48, atGoal: 45, under: 2, lost: 1 },
-  repairs: { running: 1, queued: 1, etaMs: 3000 },
+  repairs: { ...QUIET_REPAIRS, running: 1, queued: 1, etaMs: 3000 },
+  ...QUIET_PARTS,
 };
 
 /** A healthy cluster of `count` keepers in three zones, each busy in its own way. */
@@ -55,6 +61,8 @@ export function largeStatus(count: number): ClusterStatus {
     chunks: 10_000 + index,
     lastBeatAgoMs: 100 * index,
     readOnly: false,
+    aside: 0,
+    scrub: QUIET_SCRUB,
     ports: [7000, 7001].map((port) => {
       return { port, state: "FREE", slots: 8, inUse: index % 8, bytesIn: 0, bytesOut: 0 };
     }),
@@ -63,6 +71,7 @@ export function largeStatus(count: number): ClusterStatus {
     ...STATUS,
     keepers,
     chunks: { total: 48, atGoal: 48, under: 0, lost: 0 },
-    repairs: { running: 0, queued: 0 },
+    repairs: QUIET_REPAIRS,
+    ...QUIET_PARTS,
   };
 }

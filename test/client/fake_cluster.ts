@@ -14,6 +14,9 @@ import type {
   PutAnswer,
   PutChunkRequest,
 } from "../../src/wire/chunk_http.ts";
+import type { RiskPage } from "../../src/wire/audit.ts";
+import { auditRisk } from "../../src/wire/audit.ts";
+import type { ClusterStatus } from "../../src/wire/cluster.ts";
 import { clusterStatus } from "../../src/wire/cluster.ts";
 import { dirList, dirMake } from "../../src/wire/dir.ts";
 import { TydfsError } from "../../src/wire/errors.ts";
@@ -113,6 +116,10 @@ export class FakeCluster {
   /** Lengths of the ranges that keepers were asked for. */
   readonly served: number[] = [];
   readonly client: TydfsClient;
+  /** What `cluster.status` answers; it fails while that is undefined. */
+  status: ClusterStatus | undefined;
+  /** Answers `audit.risk`. */
+  risks: (without: readonly string[], after: number) => RiskPage = () => ({ files: [], chunks: 0 });
   /** Called before each remote call; what it throws is answered. */
   before: (name: string) => void = () => {};
   /** Questions how far a PUT is. */
@@ -429,8 +436,10 @@ export class FakeCluster {
       return at + 1 < all.length ? { entries, next: String(at + 1) } : { entries };
     });
     this.#serve(subject, clusterStatus, () => {
-      throw new TydfsError("unavailable", "Not in this fake");
+      if (this.status === undefined) throw new TydfsError("unavailable", "Not in this fake");
+      return this.status;
     });
+    this.#serve(subject, auditRisk, ({ without, after }) => this.risks(without, after));
   }
 
   /** Entries below a directory, in the order of the catalog: a directory sorts as `name/`. */

@@ -64,7 +64,19 @@ async function notRefused(
 
 const COMMANDS = [
   ...["put", "get", "sync", "cat", "head", "tail", "ls", "find", "du", "stat", "cp", "mv", "rm"],
-  ...["mkdir", "status", "top", "rule", "bench", "service", "login", "logout", "config", "shell"],
+  ...[
+    "mkdir",
+    "status",
+    "scrub",
+    "top",
+    "rule",
+    "bench",
+    "service",
+    "login",
+    "logout",
+    "config",
+    "shell",
+  ],
   ...["completion", "master", "keeper", "version", "help"],
 ];
 
@@ -100,7 +112,16 @@ test("what is missing is named", async () => {
 }, 60_000);
 
 const SURPLUS = [
-  ...["sync a :b c", "status x", "top x", "version x", "completion bash x", "shell x", "master x"],
+  ...[
+    "sync a :b c",
+    "status x",
+    "scrub a b",
+    "top x",
+    "version x",
+    "completion bash x",
+    "shell x",
+    "master x",
+  ],
   ...["keeper x", "service master x", "rule add a b --copies 2", "login x y"],
 ];
 
@@ -115,6 +136,9 @@ test("what is too much is counted, however much it is", async () => {
 }, 60_000);
 
 const MALFORMED: [string, RegExp][] = [
+  ["scrub --detach", /--detach here: only keepers scrub in the background/],
+  ["scrub /a --now --detach", /--detach here: only keepers scrub in the background/],
+  ["scrub keeper-1 -r", /--recursive here: only a path can be a directory/],
   ["upload", /Unknown command 'upload'/],
   ["stauts", /Did you mean status\?/],
   ["help nope", /there is no such command/],

@@ -275,7 +275,8 @@ test("two keepers: everything works, and says 2 of 3 copies", async () => {
   const source = c.file("a.bin", 5 * MIB);
   const outcome = await c.run(["put", source, "/a"]);
   expect(outcome.exit).toBe(0);
-  expect(outcome.stdout + outcome.stderr).toContain("2 of 3");
+  expect(outcome.stdout).toContain("2/3 copies: 2 keepers are known, a third would complete it");
+  expect(await c.ok("status")).toContain("Every file has 2 of 3 copies: one more keeper is needed");
   await c.ok("get", "/a", join(c.dir, "back"));
 }, 60_000);
 

@@ -282,7 +282,7 @@ test("row 19: put says how many copies are durable, and the checksum", async () 
   const source = cluster.file("told.bin", 3 * MIB);
   const told = await cluster.ok("put", "--min-copies", "3", source, "/told");
   expect(told).toMatch(
-    /^put "\/told" · 3 MiB in [\d.]+ m?s .*· 3 of 3 copies durable · xxh3 [0-9a-f]{16}\n$/,
+    /^put "\/told" · 3 MiB in [\d.]+ m?s .*· 3\/3 copies, synced, xxh3 [0-9a-f]{16}\n$/,
   );
   const checksum = /xxh3 ([0-9a-f]{16})/.exec(told)?.[1];
   expect((await json<{ checksum: string }>("stat", "--json", "/told")).checksum).toBe(

@@ -153,6 +153,21 @@ export class TestCluster {
     return exit;
   }
 
+  /** Sends a signal to the master without waiting for its end. */
+  signalMaster(signal: NodeJS.Signals): void {
+    this.#master?.kill(signal);
+  }
+
+  /** Resolves with the exit status when the master has ended, by itself or not. */
+  async masterEnd(): Promise<number> {
+    return await this.#master?.exited ?? 0;
+  }
+
+  /** Resolves with the exit status when keeper `k` has ended, by itself or not. */
+  async keeperEnd(k: number): Promise<number> {
+    return await this.#keepers.get(k)?.exited ?? 0;
+  }
+
   /** Sends a signal to keeper `k` without waiting for its end (SIGSTOP, SIGCONT). */
   signalKeeper(k: number, signal: NodeJS.Signals): void {
     this.#keepers.get(k)?.kill(signal);

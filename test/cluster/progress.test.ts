@@ -7,7 +7,7 @@ import { MIB, TestCluster } from "./harness.ts";
 let cluster: TestCluster;
 beforeAll(async () => {
   // A keeper has all bytes of a chunk, and takes its time with the rest.
-  const env = { TYDFS_FAILPOINTS: "keeper.put.received=delay:2500" };
+  const env = { TYDFS_FAILPOINTS: "keeper.put.written=delay:2500" };
   cluster = await TestCluster.start({ keepers: 2, env });
 }, 60_000);
 afterAll(() => cluster.stop());

@@ -5,6 +5,8 @@
  */
 import { expect, test } from "bun:test";
 import { encode } from "../../src/wire/codec.ts";
+import * as archive from "../../src/wire/archive.ts";
+import * as audit from "../../src/wire/audit.ts";
 import * as cluster from "../../src/wire/cluster.ts";
 import * as command from "../../src/wire/command.ts";
 import * as dir from "../../src/wire/dir.ts";
@@ -12,14 +14,18 @@ import * as event from "../../src/wire/event.ts";
 import * as file from "../../src/wire/file.ts";
 import * as heartbeat from "../../src/wire/heartbeat.ts";
 import * as http from "../../src/wire/chunk_http.ts";
+import * as operator from "../../src/wire/operator.ts";
 import * as report from "../../src/wire/report.ts";
 import * as rule from "../../src/wire/rule.ts";
 import * as ticket from "../../src/wire/ticket.ts";
+import * as trash from "../../src/wire/trash.ts";
 import * as upload from "../../src/wire/upload.ts";
 import { PROTOCOL_VERSION } from "../../src/wire/version.ts";
 import golden from "./golden.json" with { type: "json" };
 
 const FAMILIES = {
+  archive,
+  audit,
   cluster,
   command,
   dir,
@@ -27,9 +33,11 @@ const FAMILIES = {
   file,
   heartbeat,
   http,
+  operator,
   report,
   rule,
   ticket,
+  trash,
   upload,
 };
 const ID = "00112233445566778899aabbccddeeff";
@@ -45,6 +53,16 @@ const MESSAGES: Record<string, unknown> = {
     chunks: 12,
     readOnly: false,
     leaving: false,
+    aside: 1,
+    scrub: {
+      running: true,
+      doneBytes: 2 ** 33,
+      totalBytes: 2 ** 34,
+      bad: 0,
+      passedMs: 1_700_000_000_000,
+      beganMs: 1_700_000_000_001,
+      dueMs: 1_700_604_800_001,
+    },
   },
   getTicket: { op: "get", chunk: ID, expiresMs: 1_700_000_000_000 },
   commit: { upload: ID, sizeBytes: 2 ** 30, chunks: 16, checksum: "0123456789abcdef" },

@@ -1,12 +1,13 @@
 /** What the master commands: copies made and verified, chunks removed, stale masters refused. */
 import { expect, test } from "bun:test";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { MIB } from "../../src/base/bytes.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { chunkPath, sidecarPath } from "../../src/chunks/places.ts";
 import { call } from "../../src/wire/bus.ts";
 import {
+  commandCheck,
   commandDelete,
   commandInventory,
   commandReplicate,
@@ -63,7 +64,7 @@ test("replicate copies a chunk, sidecar and all, and reports it", async () => {
   expect(await to.store.verify(ticket.chunk)).toBe("good");
   expect(world.stored.at(-1)).toMatchObject({ keepers: [to.id], head: false });
   const sidecar = readFileSync(join(to.directory, sidecarPath(ticket.chunk)), "utf8");
-  expect(JSON.parse(sidecar)).toMatchObject({ path: "/x", goal: 3, upload: ticket.origin.upload });
+  expect(JSON.parse(sidecar)).toMatchObject({ ...ticket.origin, path: "/x", goal: 3 });
 });
 
 test("replicate falls over from a corrupt and a missing source to a good one", async () => {
@@ -129,8 +130,12 @@ test("verify tells good, corrupt and missing; a corrupt copy is put aside and re
   writeFileSync(join(keeper.directory, chunkPath(chunk)), BYTES.with(3, 1));
   expect(await verify()).toBe("corrupt");
   expect(await verify()).toBe("missing");
-  await world.until(() => world.lost.length === 1);
-  expect(world.lost).toEqual([{ keeper: keeper.id, chunks: [chunk], reason: "corrupt" }]);
+  // What is missing is told, too: the master has it on record, else it had not asked.
+  await world.until(() => world.lost.length === 2);
+  expect(world.lost).toEqual([
+    { keeper: keeper.id, chunks: [chunk], reason: "corrupt" },
+    { keeper: keeper.id, chunks: [chunk], reason: "missing" },
+  ]);
 });
 
 test("verify that can't read now says so, and puts nothing aside", async () => {
@@ -178,4 +183,35 @@ test("a master that is not the newest is refused, in every thread", async () => 
   expect(await verify(4)).toBe("stale-epoch");
   expect(await verify(5)).toBe("ok");
   await expect(keeper.masterEpoch.check(4)).rejects.toThrow("is over");
+});
+
+test("check names chunks that are missing, of another size, or without a sidecar", async () => {
+  await using world = new World();
+  const keeper = await world.keeper();
+  const tickets = [await stored(keeper), await stored(keeper), await stored(keeper)];
+  const [good, short, bare] = tickets.map(({ chunk }) => chunk);
+  writeFileSync(join(keeper.directory, chunkPath(short ?? "")), BYTES.subarray(1));
+  rmSync(join(keeper.directory, sidecarPath(bare ?? "")));
+  const missing = makeId(random);
+  const chunks = [good, short, bare, missing]
+    .map((chunk): [string, number] => [chunk ?? "", BYTES.length]);
+  const subject = subjects.command(keeper.id, "check");
+  expect(await call(world.bus, subject, commandCheck, { epoch: 1, chunks }, WITHIN))
+    .toEqual({ missing: [missing], wrongSize: [short ?? "", bare ?? ""] });
+});
+
+test("check does not take the chunks of a disk that is gone for missing", async () => {
+  await using world = new World();
+  const keeper = await world.keeper();
+  const { chunk } = await stored(keeper);
+  rmSync(join(keeper.directory, "chunks"), { recursive: true });
+  const request = { epoch: 1, chunks: [[chunk, BYTES.length] as [string, number]] };
+  const asked = call(
+    world.bus,
+    subjects.command(keeper.id, "check"),
+    commandCheck,
+    request,
+    WITHIN,
+  );
+  expect(await codeOf(asked)).toBe("unavailable");
 });

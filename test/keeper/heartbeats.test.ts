@@ -9,6 +9,7 @@ import { Heartbeats } from "../../src/keeper/heartbeats.ts";
 import { MasterEpoch } from "../../src/keeper/master_epoch.ts";
 import { Membership } from "../../src/keeper/membership.ts";
 import { Reporter } from "../../src/keeper/reporter.ts";
+import { ScrubShare } from "../../src/keeper/scrub_share.ts";
 import { PortTable } from "../../src/tables/port_table.ts";
 import { serve } from "../../src/wire/bus.ts";
 import { decode } from "../../src/wire/codec.ts";
@@ -19,6 +20,8 @@ import { reportInventory, reportJoined } from "../../src/wire/report.ts";
 import { ManualClock } from "../manual_clock.ts";
 import { MemoryBus } from "./memory_bus.ts";
 import { random, subjects } from "./world.ts";
+import { QUIET_SCRUB } from "../quiet_status.ts";
+import { PROTOCOL_VERSION } from "../../src/wire/version.ts";
 
 function makeWorld(change: Partial<Disk> = {}) {
   const clock = new ManualClock();
@@ -32,12 +35,13 @@ function makeWorld(change: Partial<Disk> = {}) {
   ports.open(0, 7000, 8);
   ports.open(1, 7001, 8);
   const hung: number[] = [];
+  const scrub = new ScrubShare();
   const heartbeats = new Heartbeats({
-    ...{ keeperId, epoch: 3, bus, subjects, ports, streamers: 2, store, clock },
+    ...{ scrub, keeperId, epoch: 3, bus, subjects, ports, streamers: 2, store, clock },
     onHung: (row) => hung.push(row),
   });
   const beats = () => bus.published.map(({ payload }) => decode(Heartbeat, payload, "a heartbeat"));
-  return { clock, bus, keeperId, store, disk, share, ports, hung, heartbeats, beats };
+  return { clock, bus, keeperId, store, disk, share, scrub, ports, hung, heartbeats, beats };
 }
 
 test("heartbeats tell ports, grants and disk, numbered, at their pace", async () => {
@@ -49,7 +53,7 @@ test("heartbeats tell ports, grants and disk, numbered, at their pace", async ()
   expect(world.beats().map(({ beat }) => beat)).toEqual([1, 2, 3, 4]);
   expect(world.beats()[3]).toEqual({
     ...{ keeper: world.keeperId, epoch: 3, beat: 4, chunks: 0, readOnly: false, leaving: false },
-    ...{ totalBytes: 1000, freeBytes: 500 },
+    ...{ totalBytes: 1000, freeBytes: 500, aside: 0, scrub: QUIET_SCRUB },
     ports: [
       { port: 7000, slots: 8, inUse: 0, bytesIn: 0, bytesOut: 0, grants: [] },
       { port: 7001, slots: 8, inUse: 2, bytesIn: 0, bytesOut: 0, grants: [77] },
@@ -97,7 +101,13 @@ test("membership goes on until the master answers, and again when it is asked to
   const refused: unknown[] = [];
   const membership = new Membership({
     introduction: {
-      ...{ keeper: keeperId, name: "k", epoch: 3, instance: makeId(random), protocol: 1 },
+      ...{
+        keeper: keeperId,
+        name: "k",
+        epoch: 3,
+        instance: makeId(random),
+        protocol: PROTOCOL_VERSION,
+      },
       ...{ version: "1", host: "127.0.0.1", ports: [7000], slots: 8, labels: {} },
     },
     ...{ bus, subjects, store, clock, random, log, signal: new AbortController().signal },
@@ -110,11 +120,17 @@ test("membership goes on until the master answers, and again when it is asked to
   await clock.advance(10_000);
   expect(joins).toBe(0);
   const on = { onFailure: () => {} };
-  let answer = () => ({ number: 0, masterEpoch: 1, beatMs: 1000, chunkBytes: 1 });
+  let answer = () => ({
+    number: 0,
+    masterEpoch: 1,
+    catalog: keeperId,
+    beatMs: 1000,
+    chunkBytes: 1,
+  });
   serve(bus, subjects.report(keeperId, "joined"), reportJoined, on, () => answer());
   serve(bus, subjects.report(keeperId, "inventory"), reportInventory, on, () => {
     inventories++;
-    return { unknown: 0, missing: 0 };
+    return { unknown: 0, missing: 0, wrongSize: [] };
   });
   await clock.runUntil(joining);
   expect([joins, inventories]).toEqual([1, 1]);

@@ -14,6 +14,7 @@ import { call, serve } from "../../src/wire/bus.ts";
 import { commandInventory } from "../../src/wire/command.ts";
 import { reportJoined } from "../../src/wire/report.ts";
 import { get, put, putTicket, random, subjects, World } from "./world.ts";
+import { PROTOCOL_VERSION } from "../../src/wire/version.ts";
 
 function scratch(change: Partial<Disk> = {}) {
   const directory = mkdtempSync(join(tmpdir(), "tydfs-epoch-"));
@@ -92,7 +93,7 @@ test("a master on an older catalog: no inventory, no obedience, a way out; reads
   const membership = new Membership({
     ...{ ...parts, store, masterEpoch, signal: new AbortController().signal },
     introduction: {
-      ...{ keeper: keeperId, name: "k", epoch: 3, instance: keeperId, protocol: 1 },
+      ...{ keeper: keeperId, name: "k", epoch: 3, instance: keeperId, protocol: PROTOCOL_VERSION },
       ...{ version: "1", host: "127.0.0.1", ports: [7000], slots: 8, labels: {} },
     },
     reporter: new Reporter({ ...parts, keeperId }),
@@ -104,7 +105,7 @@ test("a master on an older catalog: no inventory, no obedience, a way out; reads
   let epoch = 4;
   serve(world.bus, subjects.report(keeperId, "joined"), reportJoined, {
     onFailure: () => {},
-  }, () => ({ number: 0, masterEpoch: epoch, beatMs: 1000, chunkBytes: 1 }));
+  }, () => ({ number: 0, masterEpoch: epoch, catalog: keeperId, beatMs: 1000, chunkBytes: 1 }));
 
   await membership.join();
   expect(joined).toEqual([false]);

@@ -135,7 +135,7 @@ export class World {
     });
     serve(this.bus, subjects.report(id, "inventory"), reportInventory, on, (page) => {
       this.inventories.push(page);
-      return { unknown: 0, missing: 0 };
+      return { unknown: 0, missing: 0, wrongSize: [] };
     });
   }
 }
@@ -151,7 +151,10 @@ export function putTicket(
     chunk: randomHex(random, 16),
     sizeBytes: bytes.length,
     sums: sumsOf(bytes),
-    origin: { path: "/x", upload: randomHex(random, 16), seq: 0, offset: 0 },
+    origin: {
+      ...{ path: "/x", upload: randomHex(random, 16), seq: 0, offset: 0 },
+      ...{ fileBytes: bytes.length, mode: 0o600, mtimeMs: -5, owner: "ann", placedMs: 7 },
+    },
     hops,
     minCopies: hops.length,
     goal: 3,

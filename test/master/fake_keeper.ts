@@ -6,11 +6,13 @@ import { GIB } from "../../src/base/bytes.ts";
 import { call, serve } from "../../src/wire/bus.ts";
 import { encode } from "../../src/wire/codec.ts";
 import {
+  commandCheck,
   commandDelete,
   commandInventory,
   commandRegister,
   commandReplicate,
   commandRetire,
+  commandScrub,
   commandVerify,
 } from "../../src/wire/command.ts";
 import { TydfsError } from "../../src/wire/errors.ts";
@@ -21,6 +23,8 @@ import type { Rpc } from "../../src/wire/rpc.ts";
 import { subjectsOf } from "../../src/wire/subjects.ts";
 import type { Committed } from "../../src/wire/upload.ts";
 import type { FakeBus } from "./fake_bus.ts";
+import { QUIET_SCRUB } from "../quiet_status.ts";
+import { PROTOCOL_VERSION } from "../../src/wire/version.ts";
 
 const subjects = subjectsOf("main");
 const within = { timeoutMs: 5_000 };
@@ -40,6 +44,8 @@ export class FakeKeeper {
   obeysRegister = false;
   /** Sizes by id. */
   readonly chunks = new Map<string, number>();
+  /** What it answers when it is to read these chunks again. */
+  readonly bad = new Map<string, "corrupt" | "missing">();
   /** Commands as they came: `replicate <chunk>`, `delete <chunk>,…`, `register`, … */
   readonly commands: string[] = [];
   epoch = 1;
@@ -74,7 +80,7 @@ export class FakeKeeper {
       name: this.name,
       epoch: this.epoch,
       instance: this.epoch.toString(16).padStart(32, "0"),
-      protocol: 1,
+      protocol: PROTOCOL_VERSION,
       version: "0.0.0",
       host: "127.0.0.1",
       ports: this.ports,
@@ -118,6 +124,8 @@ export class FakeKeeper {
       chunks: this.chunks.size,
       readOnly: this.readOnly,
       leaving: false,
+      aside: 0,
+      scrub: QUIET_SCRUB,
       ...fields,
     };
     this.#bus.publish(subjects.heartbeat(this.id), encode(beat));
@@ -149,7 +157,13 @@ export class FakeKeeper {
     });
     this.#on(commandVerify, ({ chunk }) => {
       this.commands.push(`verify ${chunk}`);
-      return { state: "good" as const };
+      return { state: this.bad.get(chunk) ?? "good" };
+    });
+    this.#on(commandCheck, ({ chunks }) => {
+      const missing = chunks.filter(([id]) => !this.chunks.has(id)).map(([id]) => id);
+      const wrongSize = chunks.filter(([id, size]) => (this.chunks.get(id) ?? size) !== size)
+        .map(([id]) => id);
+      return { missing, wrongSize };
     });
     this.#on(commandRegister, () => {
       this.commands.push(commandRegister.name);
@@ -157,7 +171,7 @@ export class FakeKeeper {
       if (this.obeysRegister) queueMicrotask(() => void this.join().catch(() => {}));
       return {};
     });
-    const simple = [commandInventory, commandRetire] as const;
+    const simple = [commandInventory, commandRetire, commandScrub] as const;
     for (const command of simple) {
       this.#on(command as Rpc<unknown, Record<string, never>>, () => {
         this.commands.push(command.name);

@@ -8,6 +8,7 @@ import { clusterStatus } from "../../src/wire/cluster.ts";
 import { commandReplicate } from "../../src/wire/command.ts";
 import { FakeKeeper } from "./fake_keeper.ts";
 import { World } from "./world.ts";
+import { QUIET_REPAIRS } from "../quiet_status.ts";
 
 let world: World;
 afterEach(() => world.stop());
@@ -58,7 +59,7 @@ test("A chunk of a dead keeper is copied to another after the delay, and not bef
     misplaced: 0,
     blocked: 0,
   });
-  expect(whole.repairs).toEqual({ running: 0, queued: 0 });
+  expect(whole.repairs).toEqual(QUIET_REPAIRS);
   expect(world.events("repaired")).toMatchObject([{ chunk, keeper: others[0]?.name }]);
 });
 
@@ -110,7 +111,7 @@ test("Without another keeper a short chunk counts as under, and nothing is queue
     misplaced: 0,
     blocked: 0,
   });
-  expect(status.repairs).toEqual({ running: 0, queued: 0 });
+  expect(status.repairs).toEqual(QUIET_REPAIRS);
   await world.addKeepers(["c"]);
   await world.live(4_000);
   expect(world.commands("replicate")).toHaveLength(1);

@@ -14,6 +14,7 @@ import { fileChecksum, sumsOf } from "../../src/wire/sums.ts";
 import { uploadBegin, uploadCommit, uploadExtend } from "../../src/wire/upload.ts";
 import type { FakeKeeper } from "./fake_keeper.ts";
 import { beginRequest, codeOf, failureOf, offerOf, World } from "./world.ts";
+import { QUIET_REPAIRS } from "../quiet_status.ts";
 
 let world: World;
 afterEach(() => world.stop());
@@ -205,7 +206,7 @@ test("With too few right keepers a chunk keeps wrong copies up to its goal", asy
   const status = await world.ask(clusterStatus, {});
   const whole = { total: 1, atGoal: 1, under: 0, lost: 0 };
   expect(status.chunks).toEqual({ ...whole, misplaced: 1, blocked: 1 });
-  expect(status.repairs).toEqual({ running: 0, queued: 0 });
+  expect(status.repairs).toEqual(QUIET_REPAIRS);
   await world.addKeepers(["v3"], VIDEO);
   await world.live(20_000);
   expect(world.holders(chunk).sort()).toEqual(["v1", "v2", "v3"]);

@@ -57,6 +57,25 @@ test("A file of several chunks appears with its commit, and not before", async (
   expect(world.inUse()).toBe(0);
 });
 
+test("A ticket tells what its chunk's sidecar is to know of the file", async () => {
+  world = await World.start();
+  await world.addKeepers(["a", "b", "c"]);
+  const file = { mode: 0o644, mtimeMs: 7, owner: "ann" };
+  const { origin } = world.open(await world.beginOnly("/one", small));
+  const placedMs = world.clock.wallMs();
+  expect(origin).toMatchObject({ ...file, path: "/one", fileBytes: 100, placedMs });
+  const begin = async (sizeBytes?: number) => {
+    const { sizeBytes: _size, ...request } = beginRequest("/two", 0);
+    const known = sizeBytes === undefined ? {} : { sizeBytes };
+    const { upload } = await world.ask(uploadBegin, { ...request, ...known });
+    const { placement } = await world.ask(uploadExtend, { upload, offer: offerOf(large) });
+    if (placement === undefined) throw new Error("The chunk was not placed");
+    return world.open(placement).origin;
+  };
+  expect(await begin(5 * MIB)).toMatchObject({ ...file, fileBytes: 5 * MIB });
+  expect((await begin()).fileBytes).toBeUndefined();
+});
+
 test("A repeated report answers the same and makes no second version", async () => {
   world = await World.start();
   await world.addKeepers(["a", "b", "c"]);

@@ -59,6 +59,11 @@ export class World {
   readonly #directory = mkdtempSync(join(tmpdir(), "tydfs-master-"));
   readonly #path = join(this.#directory, "catalog.db");
 
+  /** The catalog's file. */
+  get catalogPath(): string {
+    return this.#path;
+  }
+
   private constructor(flags: Record<string, string>) {
     this.settings = loadConfig({ flags, env: {} }).settings;
     const onFatal = (error: unknown) => {

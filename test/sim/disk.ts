@@ -87,6 +87,7 @@ export class SimDisk implements Disk {
           return copyTo(buffer, inode.bytes, position);
         }),
       datasync: () => this.#sync(inode),
+      forget: () => {},
       close: () => this.#call(0, () => {}),
     };
   }

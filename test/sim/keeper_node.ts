@@ -5,6 +5,7 @@
  */
 import { ChunkStore } from "../../src/chunks/chunk_store.ts";
 import { StoreShare } from "../../src/chunks/store_share.ts";
+import { ScrubShare } from "../../src/keeper/scrub_share.ts";
 import { logFailure, serveCommands } from "../../src/keeper/commands.ts";
 import { Heartbeats } from "../../src/keeper/heartbeats.ts";
 import { openIdentity } from "../../src/keeper/identity.ts";
@@ -175,6 +176,7 @@ export class KeeperNode {
     const end = () => this.kill(false);
     const heartbeats = new Heartbeats({
       ...{ ...parts, ...effects, keeperId, epoch, streamers: ports.length },
+      scrub: new ScrubShare(),
       onHung: () => this.#cluster.violate(`${this.name}: a streamer stands still`),
     });
     const membership = new Membership({

@@ -14,6 +14,12 @@ const ROW: KeeperRow = {
   totalBytes: 2 ** 52,
   chunks: 5_000_000_000,
   readOnly: false,
+  fault: undefined,
+  aside: 2 ** 33,
+  scrub: {
+    ...{ running: true, doneBytes: 2 ** 40 + 1, totalBytes: 2 ** 41, bad: 7 },
+    ...{ passedMs: 1_700_000_000_789, beganMs: 1_700_000_000_999, dueMs: 9 },
+  },
   left: false,
   deadSinceMs: 1_700_000_000_456,
 };
@@ -23,7 +29,10 @@ test("KeeperTable gives back what was put, in every thread that joins it", () =>
   const other = new KeeperTable(table.buffer);
   expect(other.find(7)).toBeUndefined();
   for (const state of ["JOINING", "ALIVE", "SUSPECT", "DEAD", "DRAINING"] as const) {
-    for (const flags of [{ readOnly: true, left: false }, { readOnly: false, left: true }]) {
+    const faults = [{ readOnly: true, left: false, fault: "full" as const }, {
+      ...{ readOnly: false, left: true, fault: undefined },
+    }];
+    for (const flags of faults) {
       const row = { ...ROW, ...flags, state };
       table.put(7, row);
       expect(other.find(7)).toEqual(row);

@@ -9,15 +9,13 @@ import { quotePath } from "../../wire/names.ts";
 import type { Paint } from "../color.ts";
 import { plain } from "../color.ts";
 import { printable } from "../output.ts";
+import type { Explanation } from "../transfer/receipt.ts";
+import { formatReceipt, receiptJson } from "../transfer/receipt.ts";
 
-/** The line of a put that is done; says so when copies are still to be made. */
-export function formatPut(result: PutResult): string {
-  const { path, copies, goal, checksum } = result;
-  const durable = copies >= goal
-    ? `${copies} of ${goal} copies durable`
-    : `${copies} of ${goal} copies durable so far; ${missing(goal - copies)} being made`;
-  return `put ${quotePath(path)} · ${formatTransfer(result)} · ${durable} · ` +
-    `xxh3 ${checksum}`;
+/** The line of a put that is done, with its receipt; `why` there are fewer copies than wanted. */
+export function formatPut(result: PutResult, why?: Explanation): string {
+  const receipt = formatReceipt(result, why);
+  return `put ${quotePath(result.path)} · ${formatTransfer(result)} · ${receipt}`;
 }
 
 /** The line of a get that is done. */
@@ -28,10 +26,10 @@ export function formatGet(result: GetResult): string {
 }
 
 /** What `put --json` prints; scripts rely on it. */
-export function putJson(result: PutResult): Record<string, unknown> {
-  const { path, sizeBytes: size, version, checksum, copies, goal: replicas } = result;
-  const { resumedBytes, elapsedMs } = result;
-  return { path, size, version, checksum, copies, replicas, resumedBytes, elapsedMs };
+export function putJson(result: PutResult, why?: Explanation): Record<string, unknown> {
+  const { path, sizeBytes: size, version, checksum, resumedBytes, elapsedMs } = result;
+  const receipt = receiptJson(result, why);
+  return { path, size, version, checksum, ...receipt, resumedBytes, elapsedMs };
 }
 
 /** What `get --json` prints; scripts rely on it. */
@@ -140,11 +138,17 @@ export function hasTime({ path }: Entry): boolean {
 /** When an entry was modified, in local time, as precisely as is asked for. */
 export function formatTime(entry: Entry, precision: "minutes" | "seconds"): string {
   if (!hasTime(entry)) return "-";
-  const date = new Date(entry.mtimeMs);
+  const minutes = formatMoment(entry.mtimeMs);
+  if (precision === "minutes") return minutes;
+  return `${minutes}:${String(new Date(entry.mtimeMs).getSeconds()).padStart(2, "0")}`;
+}
+
+/** A moment in local time, up to the minute. */
+export function formatMoment(atMs: number): string {
+  const date = new Date(atMs);
   const two = (value: number) => String(value).padStart(2, "0");
   const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
-  const minutes = `${day} ${two(date.getHours())}:${two(date.getMinutes())}`;
-  return precision === "minutes" ? minutes : `${minutes}:${two(date.getSeconds())}`;
+  return `${day} ${two(date.getHours())}:${two(date.getMinutes())}`;
 }
 
 /** Pads all columns but the last; those in `right` to the right. */
@@ -183,10 +187,6 @@ function formatTransfer({ sizeBytes, resumedBytes, elapsedMs }: Transfer): strin
     ? " · all of it was there already"
     : ` · ${formatSize(resumedBytes)} of it were there already`;
   return `${formatSize(sizeBytes)} in ${seconds} (${rate}/s)${there}`;
-}
-
-function missing(count: number): string {
-  return count === 1 ? "the last one is" : `${count} more are`;
 }
 
 function nameOf(entry: Entry, directory: string | undefined): string {

@@ -1,9 +1,10 @@
-/** The state of the cluster as people read it. */
+/** The state of the cluster as people read it: a table of keepers, and plain words. */
 import { formatDuration, formatSize } from "../../base/bytes.ts";
 import type { ClusterStatus, KeeperStatus } from "../../client/client.ts";
 import type { Paint, Tone } from "../color.ts";
 import { plain } from "../color.ts";
 import { alignColumns, formatCount } from "./format.ts";
+import { healthLines } from "./health.ts";
 import { printable } from "../output.ts";
 
 const HEADINGS = ["KEEPER", "STATE", "FREE", "TOTAL", "CHUNKS", "ZONE", "PORTS IN USE"];
@@ -14,11 +15,21 @@ const COLUMNS = 80;
 /** What a keeper's state says; the others are said without colour. */
 const TONES: Readonly<Record<string, Tone>> = { ALIVE: "good", SUSPECT: "doubtful", DEAD: "bad" };
 
+export interface StatusFormat {
+  /** Wall time, for what is told as so long ago. */
+  nowMs: number;
+  paint?: Paint;
+}
+
 /**
- * What `status` prints: the master, a table of keepers, and the files and repairs in plain words.
+ * What `status` prints: the master, a table of keepers, and in plain words how the files fare.
  */
-export function formatStatus(status: ClusterStatus, paint: Paint = plain): string[] {
+export function formatStatus(
+  status: ClusterStatus,
+  { nowMs, paint = plain }: StatusFormat,
+): string[] {
   const { cluster, master, keepers } = status;
+  const health = healthLines(status, nowMs);
   return [
     `Cluster ${cluster} · master ${master.version} · NATS ${master.nats} · ` +
     `up ${formatDuration(master.uptimeMs)}`,
@@ -26,10 +37,12 @@ export function formatStatus(status: ClusterStatus, paint: Paint = plain): strin
     ...(keepers.length === 0 ? ["No keeper has joined yet"] : keeperLines(keepers, paint)),
     "",
     ...fileLines(status),
-    ...warnings(status).map((line) => paint("doubtful", line)),
-    repairsLine(status),
+    ...health.map(({ tone, text }) => tone === undefined ? text : paint(tone, text)),
   ];
 }
+
+/** Why a keeper takes nothing, beside its state. */
+const FAULTS = { full: "full", "read-only": "read-only", broken: "broken" } as const;
 
 /** The state of a keeper in its colour. */
 export function paintState(state: string, paint: Paint): string {
@@ -71,13 +84,14 @@ function wrapPorts(line: string): string[] {
 }
 
 function keeperRow(keeper: KeeperStatus, paint: Paint): string[] {
-  const { name, state, freeBytes, totalBytes, chunks, readOnly, host, labels, ports } = keeper;
+  const { name, state, freeBytes, totalBytes, chunks, readOnly, fault, host, labels, ports } =
+    keeper;
   const inUse = ports.map(({ port, state, slots, inUse }) =>
     state === "OFFLINE" ? `${port} offline` : `${port} ${inUse}/${slots}`
   );
   return [
     printable(name),
-    paintState(state, paint) + (readOnly ? " read-only" : ""),
+    paintState(state, paint) + (readOnly ? ` ${FAULTS[fault ?? "read-only"]}` : ""),
     formatSize(freeBytes),
     formatSize(totalBytes),
     String(chunks),
@@ -93,27 +107,4 @@ function fileLines({ files, bytes, chunks, replicas, minCopies }: ClusterStatus)
     `Copies: ${replicas} of each chunk unless a file has its own number; ` +
     `a put waits for ${minCopies}`,
   ];
-}
-
-function warnings({ chunks }: ClusterStatus): string[] {
-  const lines: string[] = [];
-  if (chunks.under > 0) lines.push(`${formatCount(chunks.under, "chunk")} short of copies`);
-  const { misplaced = 0, blocked = 0 } = chunks;
-  if (misplaced > 0) {
-    const waiting = blocked === 0
-      ? ""
-      : `; ${blocked} wait for one more keeper with the labels and room`;
-    const moves = formatCount(misplaced, "chunk is", "chunks are");
-    lines.push(`${moves} to be moved by placement rules${waiting}`);
-  }
-  if (chunks.lost > 0) lines.push(`${formatCount(chunks.lost, "chunk")} with no copy in reach`);
-  return lines;
-}
-
-/** The repairs in plain words. */
-export function repairsLine({ repairs }: ClusterStatus): string {
-  const { running, queued, etaMs } = repairs;
-  if (running + queued === 0) return "No repairs are due";
-  const eta = etaMs === undefined ? "" : `, done in about ${formatDuration(etaMs)}`;
-  return `Repairs: ${running} running, ${queued} waiting${eta}`;
 }

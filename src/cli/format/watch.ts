@@ -18,7 +18,7 @@ export function formatWatchEvent(event: WatchEvent, directory: string): WatchLin
     case "sent": {
       const { path, sizeBytes, elapsedMs, copies, goal } = event;
       const facts = `${formatSize(sizeBytes)} in ${formatDuration(elapsedMs)}`;
-      return result(`sent ${quotePath(path)} · ${facts} · ${copies} of ${goal} copies durable`);
+      return result(`sent ${quotePath(path)} · ${facts} · ${copies}/${goal} copies, synced`);
     }
     case "renamed":
       return result(`renamed ${quotePath(event.from)} to ${quotePath(event.path)}`);

@@ -115,8 +115,13 @@ function chooseColumns(
   return widths;
 }
 
-function stateWords({ state, readOnly }: KeeperStatus): string {
-  return readOnly && state === "ALIVE" ? "READ-ONLY" : state;
+/** A keeper that can be asked, but takes nothing, is not simply alive. */
+function stateWords({ state, readOnly, fault, drain }: KeeperStatus): string {
+  if (state === "DRAINING" && drain !== undefined) {
+    return drain.safeToRemove ? "EMPTIED" : `DRAINING ${drain.chunksLeft}`;
+  }
+  if (!readOnly || state !== "ALIVE") return state;
+  return fault === "full" ? "FULL" : fault === "broken" ? "BROKEN" : "READ-ONLY";
 }
 
 function stateTone({ state, readOnly }: KeeperStatus): Tone {

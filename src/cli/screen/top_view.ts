@@ -5,7 +5,7 @@
 import { formatDuration, formatSize } from "../../base/bytes.ts";
 import type { ClusterStatus, KeeperStatus } from "../../client/client.ts";
 import { formatCount } from "../format/format.ts";
-import { repairsLine } from "../format/status.ts";
+import { repairsLine, safeModeWords } from "../format/health.ts";
 import { cut, keeperTable } from "./keeper_columns.ts";
 import { printable } from "../output.ts";
 import type { Paint } from "../color.ts";
@@ -54,7 +54,7 @@ export function renderTop(state: TopState, { columns, rows, paint }: ViewOptions
   const lines = [
     paint("heading", cut(titleLine(status), columns)),
     paint(healthTone(status), cut(healthLine(status), columns)),
-    cut(repairsLine(status), columns),
+    cut([repairsLine(status), ...balanceWords(status)].join(" · "), columns),
     cut(trafficLine(state), columns),
     paint("bad", cut(warningLine(state), columns)),
     ...body,
@@ -102,19 +102,24 @@ function titleLine({ cluster, master }: ClusterStatus): string {
     `master ${printable(master.version)} · NATS ${printable(master.nats)}`;
 }
 
-function healthTone({ chunks }: ClusterStatus): "good" | "doubtful" | "bad" {
-  if (chunks.lost > 0) return "bad";
+function healthTone({ chunks, repairs }: ClusterStatus): "good" | "doubtful" | "bad" {
+  if (chunks.lost + repairs.endangered > 0) return "bad";
   return chunks.under > 0 ? "doubtful" : "good";
 }
 
-function healthLine({ files, bytes, chunks }: ClusterStatus): string {
+function healthLine({ files, bytes, chunks, repairs }: ClusterStatus): string {
   const stored = `${formatCount(files, "file")}, ${formatSize(bytes)} in ` +
     formatCount(chunks.total, "chunk");
   if (chunks.under + chunks.lost === 0) return `${stored} · all copies there`;
   const parts = [`${chunks.atGoal} with all copies`];
-  if (chunks.under > 0) parts.push(`${chunks.under} short`);
+  const last = repairs.endangered > 0 ? ` (${repairs.endangered} with one copy left)` : "";
+  if (chunks.under > 0) parts.push(`${chunks.under} short${last}`);
   if (chunks.lost > 0) parts.push(`${chunks.lost} out of reach`);
   return `${stored} · ${parts.join(", ")}`;
+}
+
+function balanceWords({ balance }: ClusterStatus): string[] {
+  return balance.running ? [`balancing, ${formatCount(balance.moving, "chunk")} on the way`] : [];
 }
 
 function trafficLine({ status: { keepers }, rates }: TopState): string {
@@ -133,11 +138,15 @@ function trafficLine({ status: { keepers }, rates }: TopState): string {
     `${rate} · ${formatSize(free)} free`;
 }
 
-function warningLine({ silentMs, paused }: TopState): string {
+function warningLine({ status, silentMs, paused }: TopState): string {
   if (silentMs !== undefined) {
     return `No answer from the master for ${formatDuration(silentMs)}: this is the last picture`;
   }
-  return paused ? "Paused: p goes on" : "";
+  const words = [
+    ...(paused ? ["Paused: p goes on"] : []),
+    ...(status.safeMode === undefined ? [] : [safeModeWords(status.safeMode.reason)]),
+  ];
+  return words.join(" · ");
 }
 
 function keysLine(

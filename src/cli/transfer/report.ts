@@ -4,7 +4,7 @@
  */
 import { formatDuration, formatSize } from "../../base/bytes.ts";
 import type { Clock, Timer } from "../../base/clock.ts";
-import type { Progress } from "../../client/client.ts";
+import type { ClusterStatus, Progress } from "../../client/client.ts";
 import type { Job, JobKind, JobListener } from "../../client/trees/job_runner.ts";
 import type { TydfsError } from "../../wire/errors.ts";
 import { quotePath } from "../../wire/names.ts";
@@ -12,6 +12,8 @@ import { collecting, collectingByCount, TREE_COLLECT_BYTES } from "./collect.ts"
 import type { Output } from "../output.ts";
 import { printable } from "../output.ts";
 import { formatBoard, formatTotal, grouped } from "./progress_board.ts";
+import type { Copies } from "./receipt.ts";
+import { ReceiptBook } from "./receipt.ts";
 import type { Listed } from "./tally.ts";
 import { Tally } from "./tally.ts";
 
@@ -35,8 +37,15 @@ export interface ReportOptions {
   onDone?: (job: Job, told: unknown) => void;
 }
 
+export interface SummaryNotes {
+  interrupted?: boolean;
+  removalsLeftOut?: number;
+  state?: ClusterStatus | undefined;
+}
+
 export class TreeReport implements JobListener {
   readonly tally: Tally;
+  readonly receipts = new ReceiptBook();
   readonly #options: ReportOptions;
   readonly #timers: Timer[] = [];
   /** More often than for one file: several are under way. */
@@ -88,6 +97,8 @@ export class TreeReport implements JobListener {
     this.tally.done(job, done, entries, this.#nowMs());
     const { onDone, dryRun, verbose, quiet, json, output } = this.#options;
     if (onDone !== undefined) return onDone(done, told);
+    const copies = copiesOf(told);
+    if (copies !== undefined) this.receipts.add(copies);
     if (done.kind === "remove" && told === 0) return;
     this.#event({ event: dryRun ? "would" : "done", ...jobJson(done), ...resultJson(told) });
     const shown = verbose || dryRun && done.kind !== "directory";
@@ -126,8 +137,11 @@ export class TreeReport implements JobListener {
     this.#list(failures, failed, "failed");
   }
 
-  /** The summary, as a line or an event; `notes` are parts of the line. */
-  summary(notes: { interrupted?: boolean; removalsLeftOut?: number } = {}): void {
+  /**
+   * The summary, as a line or an event; `notes` are parts of the line. `state` tells why copies are
+   * missing.
+   */
+  summary(notes: SummaryNotes = {}): void {
     const { output, json, quiet } = this.#options;
     const { tally } = this;
     this.#event({
@@ -145,9 +159,10 @@ export class TreeReport implements JobListener {
       dryRun: this.#options.dryRun,
       interrupted: notes.interrupted === true,
       ...(notes.removalsLeftOut ? { removalsLeftOut: notes.removalsLeftOut } : {}),
+      ...this.receipts.json(notes.state),
     });
     if (json || quiet) return;
-    const line = this.#summaryLine();
+    const line = this.#summaryLine(notes);
     if (notes.interrupted === true) output.message(`tydfs: Until then: ${line}`);
     else output.line(line);
     if (notes.removalsLeftOut) {
@@ -158,7 +173,7 @@ export class TreeReport implements JobListener {
     }
   }
 
-  #summaryLine(): string {
+  #summaryLine({ interrupted, state }: SummaryNotes): string {
     const { words, dryRun } = this.#options;
     const { tally } = this;
     const bytes = tally.bytesWhole;
@@ -174,9 +189,12 @@ export class TreeReport implements JobListener {
         ` (${rate}/s)`;
     const would = dryRun ? "would " : "";
     const part = (count: number, text: string) => count > 0 ? [text] : [];
+    // One that was interrupted has other worries, and nobody was asked.
+    const receipt = interrupted === true ? undefined : this.receipts.words(state);
     return [
       `${would}${dryRun ? words.will : words.done} ${countOf(files, "file", "files")}, ` +
       `${formatSize(bytes)}${time}`,
+      ...(receipt === undefined ? [] : [receipt]),
       ...part(tally.links, countOf(tally.links, "link", "links")),
       ...part(tally.directories, countOf(tally.directories, "directory", "directories")),
       ...part(tally.same, `${grouped(tally.same)} the same`),
@@ -258,8 +276,16 @@ function jobJson({ kind, path, from, sizeBytes }: Job): Record<string, unknown> 
 /** What a put or a get has told of a file. */
 function resultJson(told: unknown): Record<string, unknown> {
   if (typeof told !== "object" || told === null) return {};
-  const { version, checksum, copies, goal, target } = told as Record<string, unknown>;
+  const { version, checksum, target } = told as Record<string, unknown>;
+  const { copies, goal } = copiesOf(told) ?? {};
   return { version, checksum, copies, replicas: goal, target };
+}
+
+/** The receipt in what a put has told; a get has none. */
+function copiesOf(told: unknown): Copies | undefined {
+  if (typeof told !== "object" || told === null) return undefined;
+  const { copies, goal } = told as Record<string, unknown>;
+  return typeof copies === "number" && typeof goal === "number" ? { copies, goal } : undefined;
 }
 
 function countOf(count: number, one: string, many: string): string {

@@ -5,6 +5,7 @@ import type { RunOptions } from "../../client/trees/job_runner.ts";
 import { exitStatusOf } from "../exit.ts";
 import type { ClientSession, Session } from "../session.ts";
 import type { TreeFlags } from "./flags.ts";
+import { askState } from "./receipt.ts";
 import type { ReportOptions } from "./report.ts";
 import { TreeReport } from "./report.ts";
 
@@ -37,7 +38,10 @@ export async function runTree(options: TreeRun): Promise<void> {
   try {
     const notes = await work(report, run) ?? {};
     report.end();
-    if (sums) report.summary(notes);
+    const { worst } = report.receipts;
+    const short = sums && worst !== undefined && (json || !quiet);
+    const state = short ? await askState(connected.client, signal) : undefined;
+    if (sums) report.summary({ ...notes, state });
   } catch (error) {
     report.end();
     // Stopped in the middle: by the user, or since nothing gets through any more.

@@ -1,5 +1,6 @@
 /** `cluster.status`: the tables and counters as people and scripts see them. */
 import type { KeeperRecord } from "../../catalog/reader.ts";
+import { UNKNOWN_SCRUB } from "../../tables/keeper_table.ts";
 import { portRow } from "../../tables/port_table.ts";
 import type { ClusterStatus, KeeperStatus } from "../../wire/cluster.ts";
 import type { Desk } from "./desk.ts";
@@ -27,7 +28,12 @@ export function status(desk: Desk): ClusterStatus {
       misplaced,
       blocked: Math.min(blocked, misplaced),
     },
-    repairs: { running, queued, ...(etaMs === undefined ? {} : { etaMs }) },
+    repairs: {
+      ...{ running, queued, endangered: 0, waiting: 0, queuedBytes: 0, bytesPerSecond: 0 },
+      ...(etaMs === undefined ? {} : { etaMs }),
+    },
+    balance: { running: false, spreadPercent: 0, moving: 0 },
+    archive: { sequence: 0, archived: 0, keepers: 0, snapshotMs: 0, snapshotCopies: 0 },
   };
 }
 
@@ -70,6 +76,9 @@ function keeperStatus(desk: Desk, keeper: KeeperRecord): KeeperStatus {
     chunks: row?.chunks ?? 0,
     ...(heard ? { lastBeatAgoMs: Math.max(0, Math.round(nowMs - row.lastBeatMs)) } : {}),
     readOnly: row?.readOnly ?? false,
+    ...(row?.fault === undefined ? {} : { fault: row.fault }),
+    aside: row?.aside ?? 0,
+    scrub: row?.scrub ?? UNKNOWN_SCRUB,
     ports: keeper.ports.map((port, index) => {
       const at = portRow(number, index);
       const { bytesIn, bytesOut } = tables.ports.counts(at);

@@ -2,6 +2,7 @@
  * `file.*`: where a file's bytes lie, what is known of it, its removal, renaming and copying, facts
  * that are set, doubts about a replica.
  */
+import { failpoint } from "../../base/failpoint.ts";
 import type { ExtentFacts, KeeperRecord } from "../../catalog/reader.ts";
 import { call } from "../../wire/bus.ts";
 import { commandVerify } from "../../wire/command.ts";
@@ -90,6 +91,7 @@ export async function remove(
   const atMs = desk.clock.wallMs();
   const operation = { kind: "file.remove", ...request, atMs } as const;
   const { event, ...removed } = await desk.journal.submit(operation);
+  await failpoint("master.remove.committed");
   announceChange(desk.announce, event);
   return removed;
 }

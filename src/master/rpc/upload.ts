@@ -4,6 +4,7 @@
  * needs undoing when a client vanishes.
  */
 import { formatSize, MIB } from "../../base/bytes.ts";
+import { failpoint } from "../../base/failpoint.ts";
 import type { FileFacts } from "../../catalog/operation.ts";
 import type { UploadRecord } from "../../catalog/upload_reader.ts";
 import { formatLabels } from "../../wire/labels.ts";
@@ -12,7 +13,7 @@ import { makeId } from "../../wire/ids.ts";
 import { quotePath } from "../../wire/names.ts";
 import type { Rule } from "../../wire/rule.ts";
 import { blockCount, sameSums, SUM_BYTES } from "../../wire/sums.ts";
-import type { CommitOrder } from "../../wire/ticket.ts";
+import type { ChunkOrigin, CommitOrder } from "../../wire/ticket.ts";
 import { signTicket } from "../../wire/ticket.ts";
 import type {
   ChunkOffer,
@@ -46,6 +47,8 @@ interface UploadTerms {
   /** The keepers that can be written now, as far as the rule allows. */
   candidates: readonly Candidate[];
   commit?: CommitOrder;
+  /** What the sidecars of its chunks tell of the file. */
+  described: Pick<ChunkOrigin, "fileBytes" | "mode" | "mtimeMs" | "owner">;
 }
 
 /** `upload.begin`. */
@@ -71,7 +74,8 @@ export async function begin(desk: Desk, request: UploadBeginRequest): Promise<Up
   const { replicas } = request;
   const asked = replicas === undefined ? {} : { replicas };
   const file: FileFacts = { path, mode, mtimeMs, owner, exclusive, ...asked };
-  const terms: UploadTerms = { upload, path, goal, minCopies, rule, candidates };
+  const described = { mode, mtimeMs, owner, fileBytes: only?.sizeBytes };
+  const terms: UploadTerms = { upload, path, goal, minCopies, rule, candidates, described };
   const reply = {
     upload,
     chunkBytes: settings.chunk_size,
@@ -79,13 +83,16 @@ export async function begin(desk: Desk, request: UploadBeginRequest): Promise<Up
     resumedBytes: 0,
   };
   const atMs = desk.clock.wallMs();
-  const operation = { kind: "upload.begin", upload, file, goal, minCopies, atMs } as const;
+  const told = request.sizeBytes === undefined ? {} : { sizeBytes: request.sizeBytes };
+  const begun = { upload, file, goal, minCopies, ...told, atMs };
+  const operation = { kind: "upload.begin", ...begun } as const;
   if (only === undefined) {
     const idleBeforeMs = atMs - settings.upload_lease;
     const policy = policyOf(rule);
     const wished = policy === undefined ? {} : { policy };
     const takingOver = resume ? { resume: { idleBeforeMs, ...wished } } : {};
     const { resumedBytes } = await desk.journal.submit({ ...operation, ...takingOver });
+    await failpoint("master.begin.opened");
     return { ...reply, resumedBytes: Math.min(resumedBytes, request.sizeBytes ?? Infinity) };
   }
   const order: CommitOrder = { mode, mtimeMs, owner, exclusive, ...asked };
@@ -98,6 +105,7 @@ export async function begin(desk: Desk, request: UploadBeginRequest): Promise<Up
       throw error;
     }
   }
+  await failpoint("master.begin.opened");
   return { ...reply, placement };
 }
 
@@ -118,12 +126,13 @@ export async function extend(
   const old = Math.abs(atMs - record.touchedMs) > settings.upload_lease / 4;
   if (old || record.paused) await journal.submit({ kind: "upload.touch", upload, atMs });
   if (offer === undefined) return {};
-  const { path, goal, minCopies } = record;
+  const { path, goal, minCopies, mode, mtimeMs, owner, sizeBytes: fileBytes } = record;
   checkOffer(path, offer, settings.chunk_size);
   if (isStored(desk, record, offer)) return { stored: true };
   const rule = desk.rulebook.find(path);
   const candidates = checkRoom(desk, { path, sizeBytes: offer.sizeBytes, minCopies, rule });
-  const terms: UploadTerms = { upload, path, goal, minCopies, rule, candidates };
+  const described = { mode, mtimeMs, owner, fileBytes };
+  const terms: UploadTerms = { upload, path, goal, minCopies, rule, candidates, described };
   return { placement: place(desk, terms, offer).placement };
 }
 
@@ -215,9 +224,22 @@ interface RoomRequest {
 function checkRoom(desk: Desk, request: RoomRequest): readonly Candidate[] {
   const { sizeBytes, minCopies, rule } = request;
   const candidates = allowedBy(policyOf(rule), desk.slots.candidates());
-  if (candidates.length < minCopies) throw tooFew(request, candidates.length, minCopies);
+  if (candidates.length < minCopies) {
+    // A full keeper takes part again as soon as it has room: the lack is of space.
+    const full = allowedBy(policyOf(rule), fullKeepers(desk)).length;
+    if (candidates.length + full >= minCopies) throw noSpace(request, minCopies);
+    throw tooFew(request, candidates.length, minCopies);
+  }
   if (!fits(candidates, minCopies, sizeBytes)) throw noSpace(request, minCopies);
   return candidates;
+}
+
+/** The keepers that are there and would take chunks, had they room. */
+function fullKeepers({ roster, tables, slots }: Desk): Candidate[] {
+  return roster.all().filter(({ number }) => {
+    const row = tables.keepers.find(number);
+    return row?.state === "ALIVE" && row.fault === "full";
+  }).map((keeper) => slots.candidateOf(keeper));
 }
 
 /** Takes slots for a chunk and signs its ticket. Throws `busy`, `no-keepers`, `no-space`. */
@@ -227,7 +249,7 @@ function place(
   offer: ChunkOffer,
 ): { placement: ChunkPlacement; release: () => void } {
   const { slots, clock, random, roster, ticketKey } = desk;
-  const { upload, path, goal, minCopies, rule, candidates, commit } = terms;
+  const { upload, path, goal, minCopies, rule, candidates, commit, described } = terms;
   const { seq, offset, sizeBytes, sums } = offer;
   const avoid = new Set(offer.avoid.flatMap((id) => roster.byId(id)?.number ?? []));
   const policy = policyOf(rule);
@@ -235,17 +257,18 @@ function place(
   if (chain.kind !== "chain") throw chainRefusal(chain, { path, sizeBytes, minCopies, rule });
   const { hops } = chain;
   const chunk = makeId(random);
+  const nowMs = clock.wallMs();
   const ticket = signTicket(ticketKey, {
     op: "put",
     chunk,
     sizeBytes,
     sums,
-    origin: { path, upload, seq, offset },
+    origin: { path, upload, seq, offset, ...described, placedMs: nowMs },
     hops,
     minCopies,
     goal,
     ...(commit === undefined ? {} : { commit }),
-    expiresMs: clock.wallMs() + PUT_TICKET_MS,
+    expiresMs: nowMs + PUT_TICKET_MS,
   });
   const shown = hops.map(({ keeper, host, port }) => ({ keeper, host, port }));
   return { placement: { chunk, ticket, hops: shown }, release: () => slots.release(hops) };
@@ -285,8 +308,9 @@ function noSpace({ path, sizeBytes, rule }: RoomRequest, needed: number): TydfsE
   const keepers = needed === 1
     ? `no keeper${wanted(rule)} has`
     : `no ${needed} keepers${wanted(rule)} have`;
-  const state = `${keepers} room for ${formatSize(sizeBytes)}`;
-  return new TydfsError("no-space", `Cannot upload ${quotePath(path)}: ${state}${because(rule)}`, {
+  const state = `${keepers} room for ${formatSize(sizeBytes)}${because(rule)}`;
+  const advice = "add a keeper, or remove files (their space comes back when the trash lets go)";
+  return new TydfsError("no-space", `Cannot upload ${quotePath(path)}: ${state}; ${advice}`, {
     data: { sizeBytes, needed },
   });
 }

@@ -149,20 +149,20 @@ const PUT = {
   elapsedMs: 2100,
 };
 
-test("formatPut tells how many copies are durable, and which are not yet made", () => {
+test("formatPut ends with the receipt, or says why there are fewer copies", () => {
   expect(formatPut(PUT)).toBe(
-    'put "/videos/a.mp4" · 1 GiB in 2.1 s (488 MiB/s) · 3 of 3 copies durable · ' +
+    'put "/videos/a.mp4" · 1 GiB in 2.1 s (488 MiB/s) · 3/3 copies, synced, ' +
       "xxh3 0123456789abcdef",
   );
-  expect(formatPut({ ...PUT, copies: 2 })).toContain(
-    "2 of 3 copies durable so far; the last one is being made",
+  const why = { reason: "keepers-away", words: "k2 is down", missing: [] } as const;
+  expect(formatPut({ ...PUT, copies: 2 }, { ...why, missing: [] })).toEndWith(
+    " · 2/3 copies: k2 is down · synced, xxh3 0123456789abcdef",
   );
-  expect(formatPut({ ...PUT, copies: 2, goal: 4 })).toContain("2 more are being made");
 });
 
 test("formatPut tells what was there already, and the rate of the rest", () => {
   expect(formatPut({ ...PUT, resumedBytes: 2 ** 29 })).toStartWith(
-    'put "/videos/a.mp4" · 1 GiB in 2.1 s (244 MiB/s) · 512 MiB of it were there already · 3 of 3',
+    'put "/videos/a.mp4" · 1 GiB in 2.1 s (244 MiB/s) · 512 MiB of it were there already · 3/3',
   );
   expect(formatPut({ ...PUT, resumedBytes: 2 ** 30 })).toContain(" · all of it was there already");
 });

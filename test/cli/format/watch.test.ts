@@ -11,7 +11,7 @@ const sent: WatchEvent = {
 const error = new TydfsError("no-space", "Cannot put: no room");
 
 const LINES: [WatchEvent, string, string][] = [
-  [sent, "result", 'sent "/w/a" · 1 KiB in 2 s · 2 of 3 copies durable'],
+  [sent, "result", 'sent "/w/a" · 1 KiB in 2 s · 2/3 copies, synced'],
   [
     { kind: "renamed", path: "/w/b", from: "/w/a", entry: "file" },
     "result",

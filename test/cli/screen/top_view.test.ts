@@ -28,7 +28,7 @@ test("renderTop at 80 columns", () => {
   expect(picture(80, 12)).toEqual([
     "tydfs main · up 3 min 5 s · master 0.1.0 · NATS 2.15.1",
     "1 file, 3 GiB in 48 chunks · 45 with all copies, 2 short, 1 out of reach",
-    "Repairs: 1 running, 1 waiting, done in about 3 s",
+    "Repairs: 1 running, 1 queued, done in about 3 s",
     "Keepers 1/2 alive · streams 8/16 · in 12.5 MiB/s, out 340 MiB/s · 512 GiB free",
     "",
     "KEEPER  STATE        FREE  USED            IN/s     OUT/s  PORTS",
@@ -45,7 +45,7 @@ test("renderTop at 160 columns", () => {
   expect(picture(160, 9)).toEqual([
     "tydfs main · up 3 min 5 s · master 0.1.0 · NATS 2.15.1",
     "1 file, 3 GiB in 48 chunks · 45 with all copies, 2 short, 1 out of reach",
-    "Repairs: 1 running, 1 waiting, done in about 3 s",
+    "Repairs: 1 running, 1 queued, done in about 3 s",
     "Keepers 1/2 alive · streams 8/16 · in 12.5 MiB/s, out 340 MiB/s · 512 GiB free",
     "",
     "KEEPER  STATE    HOST          FREE  TOTAL  USED        CHUNKS      IN/s     OUT/s   BEAT  " +
@@ -137,4 +137,47 @@ test("renderTop paints nothing but what it shows, and never beyond the screen", 
       );
     },
   ));
+});
+
+test("renderTop tells of safe mode, of copies that are the last, and of balancing", () => {
+  const status = {
+    ...STATUS,
+    repairs: { ...STATUS.repairs, endangered: 1, queuedBytes: 2 ** 30, bytesPerSecond: 2 ** 26 },
+    balance: { running: true, spreadPercent: 5, moving: 2 },
+    safeMode: { reason: "1 of 3 keepers is alive" },
+  };
+  expect(picture(160, 9, { status, paused: true }).slice(1, 5)).toEqual([
+    "1 file, 3 GiB in 48 chunks · 45 with all copies, 2 short (1 with one copy left), " +
+    "1 out of reach",
+    "Repairs: 1 running, 1 queued · 1 GiB left at 64 MiB/s, done in about 3 s" +
+    " · balancing, 2 chunks on the way",
+    "Keepers 1/2 alive · streams 8/16 · in 12.5 MiB/s, out 340 MiB/s · 512 GiB free",
+    "Paused: p goes on · Safe mode: 1 of 3 keepers is alive; " +
+    "nothing is deleted, moved or repaired meanwhile",
+  ]);
+});
+
+test("renderTop tells why a keeper takes nothing, and how far it is emptied", () => {
+  const [keeper] = STATUS.keepers;
+  if (keeper === undefined) throw new Error("no keeper");
+  const keepers = [
+    { ...keeper, name: "a", readOnly: true, fault: "full" as const },
+    { ...keeper, name: "b", readOnly: true, fault: "broken" as const },
+    { ...keeper, name: "c", readOnly: true },
+    {
+      ...keeper,
+      ...{ name: "d", state: "DRAINING" as const },
+      drain: { chunksLeft: 12, safeToRemove: false },
+    },
+    {
+      ...keeper,
+      ...{ name: "e", state: "DRAINING" as const },
+      drain: { chunksLeft: 0, safeToRemove: true },
+    },
+  ];
+  const lines = picture(80, undefined, { status: { ...STATUS, keepers } });
+  expect(lines.slice(-5).map((line) => line.slice(0, 21).trim())).toEqual([
+    ...["a       FULL", "b       BROKEN", "c       READ-ONLY", "d       DRAINING 12"],
+    "e       EMPTIED",
+  ]);
 });

@@ -8,6 +8,7 @@ import { TreeReport } from "../../../src/cli/transfer/report.ts";
 import type { Job, JobKind } from "../../../src/client/trees/job_runner.ts";
 import { TydfsError } from "../../../src/wire/errors.ts";
 import { FakeOutput } from "../fake_output.ts";
+import { largeStatus } from "../some_status.ts";
 
 function job(path: string, kind: JobKind = "file", sizeBytes = 1024): Job {
   const from = kind === "file" || kind === "link" ? path.slice(1) : "";
@@ -92,6 +93,25 @@ test("TreeReport prints one event a line for scripts, and nothing else", () => {
   ]);
   expect(events.at(-1)).toMatchObject({ files: 2, links: 1, removed: 12, failed: 1, skipped: 1 });
   expect(w.output.messages).toEqual(['tydfs: "/bad": No answer in time']);
+});
+
+test("TreeReport ends with the receipt of what was put", () => {
+  const told = { version: 1, checksum: "0", copies: 3, goal: 3 };
+  const whole = world();
+  whole.done(job("/a"), told);
+  whole.report.summary();
+  expect(whole.output.lines[0]).toEndWith(" · 3/3 copies, synced");
+  const short = world({ json: true });
+  short.done(job("/a"), told);
+  short.done(job("/b"), { ...told, copies: 2 });
+  short.report.summary({ state: largeStatus(2) });
+  const [, done, , , summary] = short.output.lines.map((line) => JSON.parse(line));
+  expect(done).toMatchObject({ event: "done", path: "/a", copies: 3, replicas: 3 });
+  expect(summary).toMatchObject({ synced: true, short: 1, reason: "few-keepers", missing: [] });
+  const stopped = world();
+  stopped.done(job("/b"), { ...told, copies: 2 });
+  stopped.report.summary({ interrupted: true });
+  expect(stopped.output.messages.join()).not.toContain("copies");
 });
 
 test("TreeReport is quiet but for failures when it is to be", () => {

@@ -1,0 +1,101 @@
+/** The trash: versions that come back from it, that leave it early, or when their time is over. */
+import { TydfsError } from "../wire/errors.ts";
+import { quotePath } from "../wire/names.ts";
+import { releaseChunk } from "./chunk_rows.ts";
+import { nameFile, type Target } from "./commit.ts";
+import { logEvent } from "./event_log.ts";
+import type { NameEvent, Operation, RestoredFile, ResultOf } from "./operation.ts";
+import { walk } from "./tree.ts";
+import type { Tx } from "./transaction.ts";
+
+type Of<K extends Operation["kind"]> = Extract<Operation, { kind: K }>;
+
+interface TrashedRow {
+  size: number;
+  version: number;
+  owner: string;
+}
+
+const TRASHED = `SELECT i.size, i.version, i.owner FROM trash t CROSS JOIN inode i ON i.id = t.inode
+  WHERE t.inode = ?`;
+const EXTENTS = "SELECT chunk FROM extent WHERE inode = ? ORDER BY seq";
+
+/** Brings versions back: `trash.restore`. The caller undoes all when one can't be. */
+export function restoreVersions(
+  tx: Tx,
+  operation: Of<"trash.restore">,
+  sequence: number,
+): ResultOf<"trash.restore"> {
+  const { files, replace, atMs } = operation;
+  const when = { atMs, sequence };
+  return { events: files.map((file) => restoreVersion(tx, file, replace, when)) };
+}
+
+/** Purges versions before their time: `trash.drop`. */
+export function dropVersions(tx: Tx, operation: Of<"trash.drop">): ResultOf<"trash.drop"> {
+  const dropped = { purged: 0, bytes: 0 };
+  for (const inode of operation.inodes) {
+    const row = tx.get<TrashedRow>(TRASHED, inode);
+    if (row === undefined) continue;
+    purgeVersion(tx, inode, operation.atMs);
+    dropped.purged++;
+    dropped.bytes += row.size;
+  }
+  return dropped;
+}
+
+/** Gives up what the trash has kept long enough: `trash.purge`. */
+export function purgeTrash(tx: Tx, operation: Of<"trash.purge">): ResultOf<"trash.purge"> {
+  const { beforeMs, limit, atMs } = operation;
+  const sql = "SELECT inode FROM trash WHERE removed_ms < ? ORDER BY removed_ms, inode LIMIT ?";
+  const due = tx.all<{ inode: number }>(sql, beforeMs, limit);
+  for (const { inode } of due) purgeVersion(tx, inode, atMs);
+  return { purged: due.length };
+}
+
+function restoreVersion(
+  tx: Tx,
+  { inode, to: path }: RestoredFile,
+  replace: boolean,
+  { atMs, sequence }: { atMs: number; sequence: number },
+): NameEvent {
+  const row = tx.get<TrashedRow>(TRASHED, inode);
+  if (row === undefined) {
+    const state = "it has just left the trash for good";
+    throw new TydfsError("not-found", `Cannot restore ${quotePath(path)}: ${state}`);
+  }
+  const { size: sizeBytes, version, owner } = row;
+  const target = checkPlace(tx, path, replace);
+  const kind = target.kind === "found" ? "replaced" : "put";
+  tx.run("DELETE FROM trash WHERE inode = ?", inode);
+  nameFile(tx, target, inode, { path, owner, atMs, sequence });
+  tx.count("files", 1);
+  tx.count("bytes", sizeBytes);
+  return logEvent(tx, { kind, atMs, path, entry: "file", version, sizeBytes, owner });
+}
+
+/** Where a version can come back to; throws why it can't. */
+function checkPlace(tx: Tx, path: string, replace: boolean): Target {
+  const place = walk(tx, path);
+  const cannot = `Cannot restore ${quotePath(path)}`;
+  if (place.kind === "blocked") {
+    throw new TydfsError("not-directory", `${cannot}: ${quotePath(place.by)} is a file`);
+  }
+  if (place.kind === "missing") return place;
+  if (place.inodeKind === "directory") {
+    throw new TydfsError("is-directory", `${cannot}: a directory is there`);
+  }
+  if (replace) return place;
+  const state = "a file is there; use --replace, or --to for another place";
+  throw new TydfsError("exists", `${cannot}: ${state}`);
+}
+
+/** Forgets a version that lies in the trash; its chunks may become unreferenced. */
+function purgeVersion(tx: Tx, inode: number, atMs: number): void {
+  for (const { chunk } of tx.all<{ chunk: number }>(EXTENTS, inode)) {
+    releaseChunk(tx, chunk, atMs);
+  }
+  tx.run("DELETE FROM extent WHERE inode = ?", inode);
+  tx.run("DELETE FROM trash WHERE inode = ?", inode);
+  tx.run("DELETE FROM inode WHERE id = ?", inode);
+}

@@ -1,0 +1,148 @@
+/**
+ * Reads all sidecars of a keeper's data directory into the book, those of copies that were put
+ * aside too. It only reads, so that a directory may be mounted read-only; and it never stops at
+ * what can't be read.
+ */
+import { forEachLimited } from "../base/limit.ts";
+import type { Disk } from "../chunks/disk.ts";
+import { walkShelves } from "../chunks/inventory.ts";
+import { CHUNKS, QUARANTINE, READY_FILE, SIDECAR_ENDING } from "../chunks/places.ts";
+import { parseSidecar } from "../chunks/sidecar.ts";
+import { TydfsError } from "../wire/errors.ts";
+import { isId } from "../wire/ids.ts";
+import { quotePath } from "../wire/names.ts";
+import type { VersionBook } from "./versions.ts";
+
+/** A keeper's data directory. */
+export interface Source {
+  /** As the user named it. */
+  directory: string;
+  disk: Disk;
+  /** Copies that were put aside, by chunk; the keeper found something wrong with each. */
+  aside: Map<string, string[]>;
+}
+
+export interface SurveyOptions {
+  book: VersionBook;
+  /** Only files at this path or below it. */
+  under: string;
+  signal: AbortSignal;
+  /** Told now and then how many sidecars were read. */
+  onProgress: (sidecars: number) => void;
+}
+
+/** What the directories hold besides what went into the book. */
+export interface SurveyCounts {
+  sidecars: number;
+  /** Sidecars and directories that can't be read, or are none. */
+  unreadable: number;
+  /** Chunks that don't say of which file they are a part. */
+  nameless: number;
+  /** Chunks without a sidecar. */
+  bare: number;
+}
+
+const READS_AT_ONCE = 16;
+
+/** Opens a directory. Throws `usage` when it is no keeper's. */
+export function openSource(directory: string, disk: Disk): Source {
+  if (disk.sizeOf(CHUNKS) === undefined) {
+    const state = `there is no directory "${CHUNKS}" in it; name a keeper's data directory`;
+    throw new TydfsError("usage", `Cannot rescue from ${quotePath(directory)}: ${state}`);
+  }
+  return { directory, disk, aside: new Map() };
+}
+
+/** Whether a keeper seems to run on a directory: one that was killed leaves its mark, too. */
+export function seemsInUse({ disk }: Source): boolean {
+  return disk.sizeOf(READY_FILE) !== undefined;
+}
+
+/** Reads the directories one after the other. */
+export async function survey(
+  sources: readonly Source[],
+  options: SurveyOptions,
+): Promise<SurveyCounts> {
+  const counts = { sidecars: 0, unreadable: 0, nameless: 0, bare: 0 };
+  for (const [home, source] of sources.entries()) {
+    const reader = new SidecarReader(source, home, options, counts);
+    const disk = forgiving(source.disk, counts);
+    for await (const { path, names } of walkShelves(disk, "")) {
+      await reader.readShelf(path, names, (name) => name);
+    }
+    // Named "ID.MARK" there.
+    const names = await disk.list(QUARANTINE);
+    await reader.readShelf(QUARANTINE, names, (name) => name.slice(0, 32));
+  }
+  return counts;
+}
+
+/** A disk on which directories that can't be read are empty, and counted. */
+function forgiving(disk: Disk, counts: SurveyCounts): Disk {
+  return {
+    ...disk,
+    list: (path) =>
+      disk.list(path).catch(() => {
+        counts.unreadable++;
+        return [];
+      }),
+  };
+}
+
+class SidecarReader {
+  readonly #source: Source;
+  readonly #home: number;
+  readonly #options: SurveyOptions;
+  readonly #counts: SurveyCounts;
+
+  constructor(source: Source, home: number, options: SurveyOptions, counts: SurveyCounts) {
+    this.#source = source;
+    this.#home = home;
+    this.#options = options;
+    this.#counts = counts;
+  }
+
+  /** Reads the sidecars of a directory; `idOf` tells of which chunk a file is a copy. */
+  async readShelf(path: string, names: string[], idOf: (name: string) => string): Promise<void> {
+    this.#options.signal.throwIfAborted();
+    const present = new Set(names);
+    const copies = names.filter((name) => !name.endsWith(SIDECAR_ENDING) && isId(idOf(name)));
+    if (path === QUARANTINE) {
+      for (const name of copies) {
+        const aside = this.#source.aside.get(idOf(name)) ?? [];
+        this.#source.aside.set(idOf(name), [...aside, `${path}/${name}`]);
+      }
+    } else {
+      this.#counts.bare += copies.filter((name) => !present.has(name + SIDECAR_ENDING)).length;
+    }
+    const sidecars = names.filter((name) => name.endsWith(SIDECAR_ENDING));
+    await forEachLimited(sidecars, READS_AT_ONCE, async (name) => {
+      const beside = name.slice(0, -SIDECAR_ENDING.length);
+      if (isId(idOf(beside))) {
+        await this.#read(`${path}/${name}`, idOf(beside), present.has(beside));
+      }
+    });
+    this.#options.onProgress(this.#counts.sidecars);
+  }
+
+  async #read(path: string, id: string, present: boolean): Promise<void> {
+    const { book, under } = this.#options;
+    this.#counts.sidecars++;
+    try {
+      const bytes = await this.#source.disk.read(path);
+      if (bytes === undefined) return;
+      const facts = parseSidecar(id, bytes);
+      const file = facts.origin?.path;
+      if (file !== undefined && !isUnder(file, under)) return;
+      if (!book.add(facts, this.#home, present)) this.#counts.nameless++;
+    } catch {
+      // Other copies have sidecars, too: what is missing in the end is told by the plan.
+      this.#counts.unreadable++;
+    }
+  }
+}
+
+/** Whether a path is `under` or lies below it. */
+function isUnder(path: string, under: string): boolean {
+  return under === "/" || path === under || path.startsWith(`${under}/`);
+}

@@ -1,0 +1,121 @@
+/**
+ * The machine itself, for a short while: a seed with all faults that this user may make, and a look
+ * at the checker, which must name what is planted.
+ */
+import { afterEach, expect, test } from "bun:test";
+import {
+  appendFileSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { seededRandom } from "../../src/base/random.ts";
+import { BINARY, TestCluster } from "../cluster/harness.ts";
+import { Content } from "./content.ts";
+import { Namespaces } from "./hosts.ts";
+import { planFaults } from "./nemesis/plan.ts";
+import { Run } from "./run.ts";
+import { Canary, check, type Facts } from "./verify.ts";
+
+const dirs: string[] = [];
+let cluster: TestCluster | undefined;
+afterEach(async () => {
+  await cluster?.stop();
+  cluster = undefined;
+  for (const dir of dirs.splice(0)) rmSync(dir, { recursive: true, force: true });
+});
+
+function scratch(): string {
+  const dir = mkdtempSync(join(tmpdir(), "tydfs-chaos-"));
+  dirs.push(dir);
+  return dir;
+}
+
+test("planFaults makes the same plan of the same seed, within the round", () => {
+  const weights = [["a", 1], ["b", 3]] as const;
+  const plan = (seed: number) => planFaults(seededRandom(seed), weights, 60_000);
+  expect(plan(5)).toEqual(plan(5));
+  expect(plan(5)).not.toEqual(plan(6));
+  expect(plan(5).length).toBeGreaterThan(10);
+  expect(plan(5).every(({ atMs }) => atMs < 60_000)).toBe(true);
+});
+
+test("Run finds no broken promise in a cluster under load and faults", async () => {
+  const lines: string[] = [];
+  const run = new Run({
+    ...{ dir: scratch(), binary: BINARY, seed: 4, keepers: 5, netns: Namespaces.available() },
+    ...{ faultMs: 25_000, roundMs: 25_000, sizeMaxBytes: 48 * 2 ** 20 },
+    settleMs: 110_000,
+    clock: false,
+    print: (line) => lines.push(line),
+  });
+  const violation = await run.perform();
+  const details = violation === undefined ? [] : [...violation.details, run.latestFaults()];
+  expect([violation?.message, ...details]).toEqual([undefined]);
+  expect(lines).toHaveLength(1);
+  expect(run.report()).toMatch(/all operations +\d{3,}/);
+  expect(run.report()).toMatch(/all faults +\d+/);
+}, 175_000);
+
+test("the checker names what was planted on disks and in the tree beside them", async () => {
+  const c = cluster = await TestCluster.start();
+  const canary = new Canary(scratch());
+  const content = new Content("seed:/chaos/a#1", 3_000_000);
+  const source = join(c.dir, "source");
+  writeFileSync(source, content.bytes());
+  await c.ok("put", source, "/chaos/a");
+  await c.untilStatus("at its goal", ({ chunks }) => chunks.atGoal === 1);
+  const facts: Facts = {
+    catalog: join(c.masterDir, "catalog.db"),
+    keepers: [1, 2, 3].map((k) => ({ name: `keeper-${k}`, dir: c.keeperDir(k) })),
+    prefix: "/chaos/",
+    canary: { dir: canary.dir, digest: canary.digest },
+    memory: join(c.dir, "chunks.json"),
+    files: [{
+      path: "/chaos/a",
+      size: content.sizeBytes,
+      digest: content.digest(),
+      name: content.name,
+    }],
+  };
+  const look = async (changed: Partial<Facts> = {}) => {
+    const { broken } = await check(c.dir, { ...facts, ...changed });
+    return broken.map(({ invariant }) => invariant);
+  };
+  expect((await check(c.dir, facts)).counts).toEqual({
+    files: 1,
+    bytes: 3_000_000,
+    chunks: 1,
+    copies: 3,
+  });
+  expect(await look()).toEqual([]);
+
+  const [file] = facts.files;
+  expect(await look({ files: [] })).toEqual(["I2"]);
+  expect(await look({ files: [{ ...file, path: "/chaos/b" } as Facts["files"][0]] }))
+    .toEqual(["I1", "I2"]);
+  expect(await look({ files: [{ ...file, name: "other" } as Facts["files"][0]] })).toEqual(["I4"]);
+
+  writeFileSync(join(c.keeperDir(1), "tmp", "left"), "x");
+  expect(await look()).toEqual(["I7"]);
+  rmSync(join(c.keeperDir(1), "tmp", "left"));
+  const [copy = ""] = c.replicas(2);
+  const stray = copy.replace(/[0-9a-f]{4}$/, "ffff");
+  writeFileSync(stray, "x");
+  expect(await look()).toEqual(["I6"]);
+  rmSync(stray);
+  truncateSync(copy, 2_999_999);
+  expect(await look()).toEqual(["I3", "I3"]);
+  appendFileSync(copy, "?");
+  expect(await look()).toEqual(["I3", "I3"]);
+  rmSync(copy);
+  expect(await look()).toContain("I3");
+  writeFileSync(facts.memory, readFileSync(facts.memory, "utf8").replaceAll(/: "./g, ': "x'));
+  expect(await look()).toContain("I9");
+  writeFileSync(join(canary.dir, "one"), "touched");
+  expect(await look()).toContain("I17");
+}, 60_000);
