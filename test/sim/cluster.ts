@@ -27,6 +27,9 @@ const SHORT: Partial<Record<OptionKey, string>> = {
   upload_lease: "5s",
   upload_ttl: "8s",
   reserve: "1MiB",
+  unknown_grace: "6s",
+  inventory_period: "30s",
+  scrub_period: "20s",
 };
 
 /** What a log line begins with: the time, which is not the trace's. */

@@ -62,6 +62,10 @@ export class Drive {
     return this.#directories.get(parentOf(normal(path)))?.files.get(nameOf(path));
   }
 
+  hasDirectory(path: string): boolean {
+    return this.#directories.has(normal(path));
+  }
+
   /** Makes an empty file; fails when there is one, unless it may be truncated. */
   create(path: string, exclusive: boolean): Inode {
     const key = normal(path);
