@@ -33,6 +33,7 @@ export interface SimDiskOptions {
 
 const SYNC_MS = 4;
 const CALL_MS = 0.2;
+const DIRECTORY_BYTES = 4096;
 
 export class SimDisk implements Disk {
   readonly #options: SimDiskOptions;
@@ -130,7 +131,9 @@ export class SimDisk implements Disk {
 
   sizeOf(path: string): number | undefined {
     this.#check();
-    return this.#options.drive.find(path)?.bytes.length;
+    const { drive } = this.#options;
+    return drive.find(path)?.bytes.length ??
+      (drive.hasDirectory(path) ? DIRECTORY_BYTES : undefined);
   }
 
   syncDirectory(path: string): Promise<void> {
