@@ -5,20 +5,14 @@
  */
 import { closeSync, mkdirSync, openSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { silentLog } from "../../src/base/log.ts";
 import { TydfsClient } from "../../src/client/client.ts";
-import { call } from "../../src/wire/bus.ts";
-import { connectNats } from "../../src/wire/bus_nats.ts";
 import { TydfsError } from "../../src/wire/errors.ts";
-import { fileDoubt } from "../../src/wire/file.ts";
-import { subjectsOf } from "../../src/wire/subjects.ts";
-import { parseClusterUrl } from "../../src/wire/url.ts";
 import { Content, Summer } from "./content.ts";
 
 /** What the workload asks of a client. */
 export interface Order {
   id: number;
-  kind: "put" | "get" | "remove" | "rename" | "copy" | "list" | "status" | "mkdir" | "doubt";
+  kind: "put" | "get" | "remove" | "rename" | "copy" | "list" | "status" | "mkdir";
   path: string;
   to?: string;
   /** What is put. */
@@ -107,8 +101,6 @@ async function perform(
       return { value: await client.makeDirectory(path, { ...options, parents: true }) };
     case "list":
       return { value: await list(client, path, signal) };
-    case "doubt":
-      return { value: await doubt(path, to) };
     default:
       return { value: await client.status(options) };
   }
@@ -147,18 +139,6 @@ async function getFile(
     return await sum(Bun.file(local).stream());
   } finally {
     rmSync(local, { force: true });
-  }
-}
-
-/** Says, as a reader would, that a keeper's copy of a chunk is bad. */
-async function doubt(chunk: string, keeper: string): Promise<unknown> {
-  const parsed = parseClusterUrl(url);
-  const bus = await connectNats({ url: parsed, name: "doubt", log: silentLog, connectMs: 4_000 });
-  try {
-    const subject = subjectsOf(parsed.cluster).rpc(fileDoubt.name);
-    return await call(bus, subject, fileDoubt, { chunk, keeper }, { timeoutMs: 5_000 });
-  } finally {
-    await bus.close();
   }
 }
 

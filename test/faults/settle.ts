@@ -1,14 +1,13 @@
 /**
  * The rest after a round: waits, within bounds, until the cluster says that it is whole and the
- * catalog's and the disks' leftovers are gone. Copies that were spoiled are doubted, as a reader of
- * them would; that all is well then is for the checker to say.
+ * catalog's and the disks' leftovers are gone. Copies that were spoiled are for the scrubs to find,
+ * what nothing needs for the inventories; that all is well then is for the checker to say.
  */
 import { Database } from "bun:sqlite";
-import { rmSync } from "node:fs";
 import { join } from "node:path";
 import type { ClusterStatus } from "../../src/wire/cluster.ts";
 import type { ClientPool } from "./client_pool.ts";
-import type { ChaosCluster, Role } from "./cluster.ts";
+import type { ChaosCluster } from "./cluster.ts";
 import type { EventLog } from "./event_log.ts";
 import type { Field } from "./nemesis/fault.ts";
 import { chunkNames, isWhole } from "./nemesis/spoil.ts";
@@ -18,20 +17,12 @@ import { Violation } from "./violation.ts";
 export const SETTLE_MS = 150_000;
 const POLL_MS = 500;
 const ASK_MS = 8_000;
-/** A keeper verifies a doubted copy at most this often. */
-const DOUBT_MS = 11_000;
-/** After this keepers are started again, so that each tells its whole inventory. */
-const PATIENCE_MS = 15_000;
-/** After this spoiled copies of chunks that nobody needs are no more waited for. */
-const FORGET_MS = 30_000;
 
 /** Waits until the cluster is at rest. Throws a violation that names what is not. */
 export async function settle(field: Field, log: EventLog, withinMs = SETTLE_MS): Promise<void> {
   const { cluster, pool } = field;
   reviveAll(cluster);
   const startMs = performance.now();
-  let doubtedMs = -Infinity;
-  let renewed = false;
   for (;;) {
     const passedMs = performance.now() - startMs;
     const status = await statusOf(pool);
@@ -40,17 +31,6 @@ export async function settle(field: Field, log: EventLog, withinMs = SETTLE_MS):
     if (passedMs > withinMs) {
       const words = `the cluster is not at rest ${withinMs / 1000} s after the last fault`;
       throw new Violation("I3", words, unrest);
-    }
-    if (passedMs - doubtedMs > DOUBT_MS && field.spoiled.size > 0) {
-      doubtedMs = passedMs;
-      await doubtSpoiled(field, status);
-    }
-    const onDisks = unrest.every((words) => /^(stray|spoiled)/.test(words));
-    if (onDisks && passedMs > FORGET_MS) forgetSpoiled(field, log);
-    if (onDisks && !renewed && passedMs > PATIENCE_MS) {
-      renewed = true;
-      log.note("inventories wanted", { unrest });
-      for (const keeper of cluster.keepers) cluster.kill(keeper, "SIGTERM");
     }
     await Bun.sleep(POLL_MS);
   }
@@ -131,21 +111,6 @@ function knownCopies(cluster: ChaosCluster): Set<string> {
   return new Set((rows as { copy: string }[]).map(({ copy }) => copy));
 }
 
-/**
- * Takes away spoiled copies that the catalog knows nothing of: a file of another length than its
- * chunk is no copy to it, and nobody doubts what nobody reads.
- */
-function forgetSpoiled({ cluster, spoiled }: Field, log: EventLog): void {
-  const known = knownCopies(cluster);
-  for (const [path, { chunk, role }] of spoiled) {
-    if (known.has(`${chunk} ${role.name}`)) continue;
-    rmSync(path, { force: true });
-    rmSync(`${path}.json`, { force: true });
-    spoiled.delete(path);
-    log.note("spoiled stray taken away", { path });
-  }
-}
-
 /** Files that nothing needs, and spoiled copies that are still there. */
 function unrestOfDisks(field: Field): string[] {
   const known = knownCopies(field.cluster);
@@ -160,14 +125,4 @@ function unrestOfDisks(field: Field): string[] {
 
 function isSpoiled(path: string): boolean {
   return Bun.file(path).size > 0 && !isWhole(path);
-}
-
-async function doubtSpoiled({ pool, spoiled }: Field, status?: ClusterStatus): Promise<void> {
-  const idOf = ({ name }: Role) => status?.keepers.find((keeper) => keeper.name === name)?.id;
-  for (const { chunk, role } of spoiled.values()) {
-    const keeper = idOf(role);
-    if (keeper === undefined) continue;
-    const order = { id: pool.nextId(), kind: "doubt", path: chunk, to: keeper } as const;
-    await pool.ask(0, { ...order, timeoutMs: ASK_MS });
-  }
 }
