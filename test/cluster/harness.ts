@@ -126,8 +126,9 @@ export class TestCluster {
     return readFileSync(join(this.dir, `${role}.log`), "utf8");
   }
 
-  async startMaster(env: Record<string, string> = {}): Promise<void> {
-    const args = ["master", "--data", this.masterDir, "--port", this.#port, ...this.#masterArgs];
+  async startMaster(env: Record<string, string> = {}, more: string[] = []): Promise<void> {
+    const fixed = ["master", "--data", this.masterDir, "--port", this.#port];
+    const args = [...fixed, ...this.#masterArgs, ...more];
     const master = this.#spawnRole("master", args, env);
     this.#master = master;
     const join_ = join(this.masterDir, "join.client");

@@ -98,6 +98,7 @@ function suite(name: string, open: () => OpenDisk): void {
       const { disk } = world;
       expect(disk.makeDirectory("d/e/f")).toBe(true);
       expect(disk.makeDirectory("d/e")).toBe(false);
+      expect(disk.sizeOf("d/e")).toBeGreaterThanOrEqual(0);
       await disk.write("d/z", [], sync);
       await disk.write("d/c", [], sync);
       expect(await disk.list("d")).toEqual(["c", "e", "z"]);

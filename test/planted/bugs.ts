@@ -77,7 +77,7 @@ export const PLANTED: readonly PlantedBug[] = [
       find: "const beforeMs = this.#cautiousMs() - settings.grace;",
       replace: "const beforeMs = this.#cautiousMs();\n    void settings;",
     }],
-    caughtBy: { seeds: { from: 1, count: 300 } },
+    caughtBy: { seeds: { from: 1, count: 20 } },
   },
   {
     name: "answer before the transaction",

@@ -17,7 +17,7 @@ export interface Catch {
 
 const root = join(import.meta.dir, "../..");
 const AT_ONCE = 2;
-const RUN_MS = 120_000;
+const RUN_MS = 300_000;
 
 /** Plants the bugs, two at a time. Throws where the text to be changed is not there once. */
 export async function plantAll(bugs: readonly PlantedBug[]): Promise<Catch[]> {

@@ -30,6 +30,8 @@ const OF_VERSION = `${REPLICAS} JOIN extent e ON e.chunk = c.no JOIN inode i ON 
   WHERE i.version = ?`;
 const IS_VERSION = `SELECT version FROM inode WHERE version = ?1
   UNION SELECT version FROM committed WHERE version = ?1`;
+const ON_RECORD = `SELECT c.refs, c.orphaned_ms AS orphanedMs FROM replica r
+  JOIN chunk c ON c.no = r.chunk JOIN keeper k ON k.number = r.keeper WHERE c.id = ? AND k.id = ?`;
 const LEFTOVERS = `SELECT 'upload ' || id AS what FROM upload
   UNION ALL SELECT 'trash ' || path FROM trash`;
 
@@ -49,6 +51,9 @@ export class Checkers {
   constructor(parts: CheckedParts) {
     this.#parts = parts;
     this.#database = openCatalogForReading(parts.catalogPath);
+    for (const keeper of parts.keepers) {
+      keeper.drive.onRemove = (path) => this.#removed(keeper, path);
+    }
   }
 
   close(): void {
@@ -101,6 +106,23 @@ export class Checkers {
     const there = keeper?.drive.find(path)?.bytes;
     if (there !== undefined && Buffer.compare(there, bytes) === 0) return;
     this.#parts.cluster.violate(`${node} gives out chunk ${id}, which it does not have like that`);
+  }
+
+  /**
+   * A keeper removes a file: no chunk that is on record there and that was in use a moment ago. (A
+   * copy too many leaves the record first.)
+   */
+  #removed(keeper: KeeperNode, path: string): void {
+    const { cluster, master } = this.#parts;
+    const chunk = path.slice(path.lastIndexOf("/") + 1);
+    if (chunk.length !== ID_CHARS || keeper.drive.damaged.has(path) || cluster.clocksJumped) return;
+    const row = this.#database.query<{ refs: number; orphanedMs: number | null }, string[]>(
+      ON_RECORD,
+    ).get(chunk, keeper.id ?? "");
+    const nowMs = master.process?.clock.wallMs() ?? 0;
+    const isDue = (row?.orphanedMs ?? 0) <= nowMs - cluster.settings.grace;
+    if (row === null || (row.refs === 0 && isDue)) return;
+    cluster.violate(`${keeper.name} removes chunk ${chunk} before the grace has passed`);
   }
 
   /** Every invariant of the catalog. */

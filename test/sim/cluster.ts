@@ -27,6 +27,9 @@ const SHORT: Partial<Record<OptionKey, string>> = {
   upload_lease: "5s",
   upload_ttl: "8s",
   reserve: "1MiB",
+  unknown_grace: "6s",
+  inventory_period: "30s",
+  scrub_period: "20s",
 };
 
 /** What a log line begins with: the time, which is not the trace's. */
@@ -48,6 +51,8 @@ export class Cluster {
   readonly nats: BusServer;
   readonly ports: Ports;
   readonly settings: Settings;
+  /** Somebody's wall clock has jumped. */
+  clocksJumped = false;
   /** What went wrong, in the order in which it was found. */
   readonly violations: string[] = [];
   readonly #walls = new Map<string, WallClock>();

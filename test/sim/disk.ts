@@ -33,6 +33,7 @@ export interface SimDiskOptions {
 
 const SYNC_MS = 4;
 const CALL_MS = 0.2;
+const DIRECTORY_BYTES = 4096;
 
 export class SimDisk implements Disk {
   readonly #options: SimDiskOptions;
@@ -64,6 +65,20 @@ export class SimDisk implements Disk {
     });
     for await (const piece of pieces) await this.#append(path, inode, piece);
     if (options.sync) await this.#sync(inode);
+  }
+
+  async writeAt(path: string, bytes: Uint8Array, position: number): Promise<void> {
+    const { drive } = this.#options;
+    const inode = await this.#call(CALL_MS, () => {
+      this.#checkWritable(path);
+      const found = drive.find(path) ?? drive.create(path, false);
+      const whole = new Uint8Array(Math.max(found.bytes.length, position + bytes.length));
+      whole.set(found.bytes);
+      whole.set(bytes, position);
+      drive.grow(found, whole);
+      return found;
+    });
+    await this.#sync(inode);
   }
 
   read(path: string): Promise<Uint8Array | undefined> {
@@ -116,7 +131,9 @@ export class SimDisk implements Disk {
 
   sizeOf(path: string): number | undefined {
     this.#check();
-    return this.#options.drive.find(path)?.bytes.length;
+    const { drive } = this.#options;
+    return drive.find(path)?.bytes.length ??
+      (drive.hasDirectory(path) ? DIRECTORY_BYTES : undefined);
   }
 
   syncDirectory(path: string): Promise<void> {

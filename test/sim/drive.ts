@@ -33,6 +33,8 @@ export class Drive {
   readonly #directories = new Map<string, Directory>();
   /** Paths that were damaged from outside: nobody is to blame for them. */
   readonly damaged = new Set<string>();
+  /** Hears of each file that a program removes, before it is gone. */
+  onRemove: (path: string) => void = () => {};
   totalBytes = 2 ** 30;
   #usedBytes = 0;
 
@@ -58,6 +60,10 @@ export class Drive {
 
   find(path: string): Inode | undefined {
     return this.#directories.get(parentOf(normal(path)))?.files.get(nameOf(path));
+  }
+
+  hasDirectory(path: string): boolean {
+    return this.#directories.has(normal(path));
   }
 
   /** Makes an empty file; fails when there is one, unless it may be truncated. */
@@ -116,6 +122,7 @@ export class Drive {
     const name = nameOf(path);
     const inode = directory?.files.get(name);
     if (directory === undefined || inode === undefined) return false;
+    this.onRemove(path);
     this.#usedBytes -= inode.bytes.length;
     directory.files.delete(name);
     directory.pending.push(() => directory.durable.delete(name));

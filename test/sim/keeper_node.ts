@@ -3,9 +3,12 @@
  * simulated disk, in one process. It is wired as `src/keeper/keeper.ts` and `wiring.ts` wire it.
  * Its drive outlives it.
  */
+import { Caretaker } from "../../src/keeper/caretaker.ts";
+import { checkPremises } from "../../src/keeper/premises.ts";
+import { ScrubShare } from "../../src/keeper/scrub_share.ts";
+import { Scrubber } from "../../src/keeper/scrubber.ts";
 import { ChunkStore } from "../../src/chunks/chunk_store.ts";
 import { StoreShare } from "../../src/chunks/store_share.ts";
-import { ScrubShare } from "../../src/keeper/scrub_share.ts";
 import { logFailure, serveCommands } from "../../src/keeper/commands.ts";
 import { Heartbeats } from "../../src/keeper/heartbeats.ts";
 import { openIdentity } from "../../src/keeper/identity.ts";
@@ -25,6 +28,18 @@ import { SimDisk, SOUND } from "./disk.ts";
 import { Drive } from "./drive.ts";
 import { DeadProcess, type SimProcess } from "./process.ts";
 import { SimTransport } from "./transport.ts";
+import { Archive } from "../../src/chunks/archive.ts";
+
+/** What the thread that looks after the disk is made of. */
+interface CareParts {
+  process: SimProcess;
+  disk: SimDisk;
+  keeperId: string;
+  ports: PortTable;
+  scrub: ScrubShare;
+  premises: () => Promise<void>;
+  store: ChunkStore;
+}
 
 const FIRST_PORT = 7000;
 const subjects = subjectsOf(CLUSTER);
@@ -40,8 +55,6 @@ export class KeeperNode {
   id: string | undefined;
   /** Its own port table, as long as it runs. */
   ports: PortTable | undefined;
-  /** Has it tell the master once more what it has, as it does now and then. */
-  tellInventory: () => void = () => {};
   readonly #cluster: Cluster;
   readonly #streamers: number;
   #starts = 0;
@@ -116,12 +129,16 @@ export class KeeperNode {
     const { id: keeperId, epoch } = identity;
     this.id = keeperId;
     const share = new StoreShare();
+    const premises = () => checkPremises(disk, keeperId);
     const openStore = (part: string) =>
       new ChunkStore({
         ...{ disk, share, reserveBytes: settings.reserve, clock, random: dice(`store ${part}`) },
+        checkPremises: premises,
       });
     const store = openStore("main");
     await store.prepare();
+    const archive = new Archive(disk, dice("archive"));
+    await archive.prepare();
     const ports = new PortTable(this.#streamers);
     this.ports = ports;
     const epochOptions = { disk, clock, log: log("epoch") };
@@ -133,7 +150,7 @@ export class KeeperNode {
       const reporter = new Reporter({ ...own, bus: ownBus, subjects, keeperId });
       const parts = {
         ...{ ...own, bus: ownBus, subjects, keeperId, disk, reporter },
-        ...{ store: openStore(String(row)) },
+        ...{ store: openStore(String(row)), archive },
         transport: new SimTransport(this.#cluster.ports, process),
       };
       const streamer: Streamer = new Streamer({
@@ -150,11 +167,44 @@ export class KeeperNode {
       const ownEpoch = new MasterEpoch(epochOptions, masterEpoch.buffer);
       serveCommands({ ...parts, masterEpoch: ownEpoch });
     }
+    const scrub = new ScrubShare();
+    this.#care(
+      { process, disk, keeperId, ports, scrub, premises, store: openStore("care") },
+      () => {
+        return new MasterEpoch(epochOptions, masterEpoch.buffer);
+      },
+    );
     await this.#join(process, {
       ...{ keeper: keeperId, name: this.name, epoch, instance: identity.instance },
       ...{ protocol: PROTOCOL_VERSION, version: "0.0.0", host: this.name, ports: taken },
       ...{ slots: settings.slots, labels: {} },
-    }, { bus, store, ports, masterEpoch });
+    }, { bus, store, ports, masterEpoch, scrub });
+  }
+
+  /** As `startCare` in `src/keeper/care_wiring.ts`. */
+  #care(
+    { process, disk, keeperId, ports, scrub: share, premises, store }: CareParts,
+    openEpoch: () => MasterEpoch,
+  ): void {
+    const { settings, nats } = this.#cluster;
+    const random = this.#cluster.random(`${this.name} ${this.#starts} care`);
+    const effects = { clock: process.clock, random, log: this.#cluster.log(process, "scrubber") };
+    const { signal } = new AbortController();
+    const reporter = new Reporter({ ...effects, bus: nats.connect(process), subjects, keeperId });
+    const parts = { ...effects, disk, store, reporter, share, signal };
+    const scrubber = new Scrubber({
+      ...{ ...parts, periodMs: settings.scrub_period, bytesPerSecond: settings.scrub_bandwidth },
+      streams: () => ports.counts(0).inUse,
+    });
+    const caretaker = new Caretaker({
+      ...{ ...parts, masterEpoch: openEpoch(), checkPremises: premises },
+      inventoryPeriodMs: settings.inventory_period,
+    });
+    for (const task of [scrubber.run(), caretaker.run()]) {
+      task.catch((error) => {
+        if (process.alive) this.#cluster.violate(`${this.name} ends: ${String(error)}`);
+      });
+    }
   }
 
   /** As `join` in `src/keeper/keeper.ts`. */
@@ -166,6 +216,7 @@ export class KeeperNode {
       store: ChunkStore;
       ports: PortTable;
       masterEpoch: MasterEpoch;
+      scrub: ScrubShare;
     },
   ): Promise<void> {
     const { bus, masterEpoch } = parts;
@@ -176,19 +227,20 @@ export class KeeperNode {
     const end = () => this.kill(false);
     const heartbeats = new Heartbeats({
       ...{ ...parts, ...effects, keeperId, epoch, streamers: ports.length },
-      scrub: new ScrubShare(),
       onHung: () => this.#cluster.violate(`${this.name}: a streamer stands still`),
     });
     const membership = new Membership({
       ...{ ...parts, ...effects, introduction, signal: new AbortController().signal },
       reporter: new Reporter({ ...effects, bus, keeperId }),
-      onJoined: ({ beatMs }, current) => heartbeats.start(beatMs, { readOnly: !current }),
+      onJoined: async ({ beatMs }, current) => {
+        parts.scrub.obeying = current;
+        await heartbeats.start(beatMs, { readOnly: !current });
+      },
       onRefused: (error) => {
         this.#cluster.violate(`${this.name} was refused: ${String(error)}`);
         end();
       },
     });
-    this.tellInventory = () => void membership.join();
     bus.onReconnect(() => void membership.join());
     const settings = { onFailure: logFailure(log) };
     serve(

@@ -39,7 +39,6 @@ const QUIET_MS = 300_000;
 const LOOK_MS = 60_000;
 const CHECK_EVERY_MS = 1_000;
 const QUIET_EVERY_MS = 1_000;
-const INVENTORY_EVERY_MS = 40_000;
 
 /** So many histories see all kinds of faults at once, and so many of them. */
 const HARD_SHARE = 0.15;
@@ -115,7 +114,6 @@ export function play(seed: number, keptMax?: number): Verdict {
     nemesis.heal();
     const isDone = () => isOver() || workers.every(({ idle }) => idle);
     if (!time.runUntil(isDone, FINISH_MS)) cluster.violate("an operation does not end");
-    tellInventories(cluster, keepers);
     settleDown(cluster, checkers, QUIET_MS);
     const late = new Worker({ ...parts, name: "late", operations: 1 });
     if (!isOver()) {
@@ -153,14 +151,6 @@ function chooseFaults(dice: { next(): number }): Fault[] {
     { length: count },
     () => FAULTS[Math.floor(dice.next() * FAULTS.length)] ?? "kill-keeper",
   );
-}
-
-/** A copy whose report was lost, or came too late, is known by a later inventory only. */
-function tellInventories(cluster: Cluster, keepers: readonly KeeperNode[]): void {
-  cluster.time.after(INVENTORY_EVERY_MS, () => {
-    for (const keeper of keepers) keeper.tellInventory();
-    tellInventories(cluster, keepers);
-  });
 }
 
 /** Waits until the cluster has nothing left to do. */
