@@ -207,6 +207,7 @@ test(
       cleanups.push(() => disk?.remove());
     });
     expect(await put(client, 3)).toEqual([]);
+    await until("it has a copy of each", () => cluster.replicas(1).length === 3);
     disk?.turnReadOnly();
     const isReadOnly = async () => {
       expect(await put(client, 1)).toEqual([]);
@@ -215,8 +216,6 @@ test(
     await until("the disk is said to be read-only", isReadOnly);
     expect(await ledger.check(client)).toEqual([]);
     for (const k of [2, 3, 4]) await cluster.killKeeper(k);
-    const served = new Ledger();
-    expect(await served.check(client)).not.toEqual([]);
     for (const path of ["/files/0", "/files/1", "/files/2"]) {
       const pieces: Uint8Array[] = [];
       for await (const piece of client.read(path)) pieces.push(piece.slice());
@@ -226,10 +225,10 @@ test(
   90_000,
 );
 
-test("a keeper whose syncs take 3 s: puts and gets go on", async () => {
+test("a keeper whose syncs take a second each: puts and gets go on", async () => {
   const client = await start();
-  const injection = await inject(cluster.keeperPid(1), SYNCS, "delay_enter=3000000");
-  expect(await put(client, 4)).toEqual([]);
+  const injection = await inject(cluster.keeperPid(1), SYNCS, "delay_enter=1000000");
+  expect(await put(client, 2)).toEqual([]);
   expect(await ledger.check(client)).toEqual([]);
   await injection.end();
 }, 60_000);

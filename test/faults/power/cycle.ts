@@ -93,10 +93,13 @@ export class PowerCluster {
     const k = 1 + Math.floor(this.#random() * KEEPERS.length);
     const occasion = this.#pick(options.occasions) ?? "moment";
     const { at, reached } = await this.#arm(occasion, victims, k);
-    const client = await TydfsClient.connect({ url: this.#cluster.clientUrl, waitMs: WAIT_MS });
+    const client = await this.#connect().catch(() => undefined);
     const stop = new AbortController();
-    const loading = occasion === "answer" ? Promise.resolve() : load.run(client, stop.signal);
-    await reached(client);
+    let loading = Promise.resolve();
+    if (client !== undefined) {
+      if (occasion !== "answer") loading = load.run(client, stop.signal);
+      await reached(client);
+    }
     const images = this.#imagesOf(victims, k);
     // Nobody may go on for an instant on a dead disk: a sync that is under way while a file system
     // is shut down may end well without having been one.
@@ -107,7 +110,7 @@ export class PowerCluster {
     if (victims === "keeper") await Bun.sleep(500);
     stop.abort();
     await loading;
-    await client.close().catch(() => {});
+    await client?.close().catch(() => {});
     for (const image of images) await image.restorePower();
     const torn = images.flatMap(({ point }) => findTorn(point));
     await this.#startRoles(victims, k);
@@ -151,15 +154,22 @@ export class PowerCluster {
     if (victims === "master" || victims === "all" && this.#random() < 0.4) {
       const step = `master.${this.#pick(MASTER_STEPS)}`;
       await cluster.killMaster("SIGTERM");
-      await cluster.startMaster({ TYDFS_FAILPOINTS: `${step}=${pass}*kill` });
-      await cluster.untilAlive(KEEPERS.length);
+      const started = cluster.startMaster({ TYDFS_FAILPOINTS: `${step}=${pass}*kill` });
+      await this.#aliveOr(cluster.masterEnd(), started);
       return { at: `${step} ${pass}`, reached: () => within(STEP_MS, cluster.masterEnd()) };
     }
     const step = `keeper.put.${this.#pick(KEEPER_STEPS)}`;
     await cluster.killKeeper(k, "SIGTERM");
-    await cluster.startKeeper(k, { TYDFS_FAILPOINTS: `${step}=${pass}*kill` });
-    await cluster.untilAlive(KEEPERS.length);
+    const started = cluster.startKeeper(k, { TYDFS_FAILPOINTS: `${step}=${pass}*kill` });
+    await this.#aliveOr(cluster.keeperEnd(k), started);
     return { at: `${step} ${pass}`, reached: () => within(STEP_MS, cluster.keeperEnd(k)) };
+  }
+
+  /** Waits until all are alive, or until the step was reached before: by a late report, a repair. */
+  async #aliveOr(end: Promise<unknown>, started: Promise<void>): Promise<void> {
+    const alive = started.then(() => this.#cluster.untilAlive(KEEPERS.length));
+    await Promise.race([end, alive]);
+    alive.catch(() => {});
   }
 
   #pick<T>(of: readonly T[]): T | undefined {
@@ -198,8 +208,12 @@ export class PowerCluster {
     await cluster.untilAlive(KEEPERS.length);
   }
 
+  #connect(): Promise<TydfsClient> {
+    return TydfsClient.connect({ url: this.#cluster.clientUrl, waitMs: WAIT_MS });
+  }
+
   async #check(patienceMs: number): Promise<string[]> {
-    const client = await TydfsClient.connect({ url: this.#cluster.clientUrl, waitMs: WAIT_MS });
+    const client = await this.#connect();
     try {
       return await this.#load.ledger.check(client, patienceMs);
     } finally {
