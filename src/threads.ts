@@ -11,6 +11,7 @@ const WORKER_FILES = {
   tracker: "workers/tracker.ts",
   writer: "workers/writer.ts",
   sentinel: "workers/sentinel.ts",
+  auditor: "workers/auditor.ts",
   replicator: "workers/replicator.ts",
   archivist: "workers/archivist.ts",
   streamer: "workers/streamer.ts",

@@ -60,6 +60,7 @@ const filesDoor = {
     "src/config/load.ts",
     "src/config/saved.ts",
     "src/cli/shell/history.ts",
+    "src/master/archive_files.ts",
     "src/master/data_dir.ts",
     "src/master/nats_server.ts",
     "src/catalog/",

@@ -1,26 +1,23 @@
-/** The archivist thread, for what is long: see `src/master/auditor.ts`. */
+/** The archivist thread: see `src/master/archivist.ts`. */
 import { systemClock as clock } from "../src/base/clock.ts";
-import { AuditReader } from "../src/catalog/audit_reader.ts";
-import { Auditor } from "../src/master/auditor.ts";
+import { Archivist } from "../src/master/archivist.ts";
 import { openCatalogEnds, openThread, type RoleStart } from "../src/master/wiring.ts";
 import { runThread } from "../src/threads.ts";
+import { httpArchive as transport } from "../src/wire/archive_http.ts";
 
 runThread(async (start: RoleStart) => {
   const parts = await openThread(start);
-  const ends = openCatalogEnds(start);
-  const auditReader = new AuditReader(start.catalogPath);
+  const { reader } = openCatalogEnds(start);
   const { cluster } = start.url;
-  const masterEpoch = start.epoch;
-  const auditor = new Auditor({ ...parts, ...ends, auditReader, clock, cluster, masterEpoch });
-  auditor.start();
-  await parts.bus.flush();
+  const effects = { clock, transport, cluster, masterEpoch: start.epoch };
+  const archivist = new Archivist({ ...start, ...parts, ...effects, reader });
+  archivist.start();
   return {
     ready: {},
     stop: async () => {
-      await auditor.stop();
+      await archivist.stop();
       await parts.bus.close();
-      auditReader.close();
-      ends.reader.close();
+      reader.close();
     },
   };
 });

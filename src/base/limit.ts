@@ -39,6 +39,33 @@ export class Limiter {
 }
 
 /**
+ * Holds a flow of bytes to a pace: a token bucket, told as the time at which what has flowed so far
+ * is paid for. What was not used for a while may be used at once, up to `BURST_MS` of it.
+ */
+export class Pacer {
+  readonly #clock: Clock;
+  readonly #bytesPerSecond: number;
+  #paidMs: number;
+
+  /** `bytesPerSecond` is above 0. */
+  constructor(clock: Clock, bytesPerSecond: number) {
+    this.#clock = clock;
+    this.#bytesPerSecond = bytesPerSecond;
+    this.#paidMs = clock.monotonicMs();
+  }
+
+  /** Waits until so many bytes more may flow. Rejects with the signal's reason when it aborts. */
+  async pass(bytes: number, signal?: AbortSignal): Promise<void> {
+    const nowMs = this.#clock.monotonicMs();
+    this.#paidMs = Math.max(this.#paidMs, nowMs - BURST_MS) + bytes / this.#bytesPerSecond * 1000;
+    if (this.#paidMs > nowMs) await this.#clock.sleep(this.#paidMs - nowMs, signal);
+  }
+}
+
+/** Unused time that a `Pacer` lets one make up for. */
+const BURST_MS = 100;
+
+/**
  * Applies `work` to each item with at most `max` under way; stops handing out at the first failure,
  * waits for what runs, then throws that failure.
  */

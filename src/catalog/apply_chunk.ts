@@ -165,11 +165,11 @@ function recordChunk(
       { refs: gained, copies: keepers.length, committed, policy, stray },
       atMs,
     );
-    addReplicas(tx, no, keepers);
+    addReplicas(tx, { no, size: chunk.sizeBytes }, keepers);
     if (policy > 0) recountChunk(tx, no);
     return no;
   }
-  const copies = row.copies + addReplicas(tx, row.no, keepers);
+  const copies = row.copies + addReplicas(tx, row, keepers);
   const refs = row.refs + gained;
   // What an inventory or a stray report recorded gets its true goal and place with its first use.
   const first = row.refs === 0 && gained === 1;

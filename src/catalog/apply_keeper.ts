@@ -32,13 +32,14 @@ interface KeeperRow {
   labels: string;
   epoch: number;
   instance: string;
+  removed_ms: number | null;
 }
 
 const INSERT_KEEPER = `INSERT INTO keeper
   (name, host, ports, slots, labels, epoch, instance, joined_ms, id, number)
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 const UPDATE_KEEPER = `UPDATE keeper SET name = ?, host = ?, ports = ?, slots = ?, labels = ?,
-  epoch = ?, instance = ?, joined_ms = ? WHERE id = ?`;
+  epoch = ?, instance = ?, joined_ms = ?, removed_ms = NULL WHERE id = ?`;
 const HELD_IN_RANGE = `SELECT c.no, c.id, c.size FROM chunk c
   CROSS JOIN replica r ON r.chunk = c.no AND r.keeper = ?
   WHERE c.id > ? AND c.id <= ? ORDER BY c.id`;
@@ -46,9 +47,10 @@ const HELD_IN_RANGE = `SELECT c.no, c.id, c.size FROM chunk c
 /** Greater than every id. */
 const AFTER_ALL_IDS = "g";
 
-/** The number of a keeper, if it is known. */
+/** The number of a keeper, if it is known and was not removed. */
 export function keeperNumber(tx: Tx, id: string): number | undefined {
-  return tx.get<{ number: number }>("SELECT number FROM keeper WHERE id = ?", id)?.number;
+  const sql = "SELECT number FROM keeper WHERE id = ? AND removed_ms IS NULL";
+  return tx.get<{ number: number }>(sql, id)?.number;
 }
 
 /** Registers a keeper: `keeper.join`. */
@@ -64,7 +66,7 @@ export function joinKeeper(tx: Tx, operation: Of<"keeper.join">): ResultOf<"keep
     tx.run(UPDATE_KEEPER, ...facts, keeper.id);
     const same = known.name === name && known.host === host && known.ports === ports &&
       known.slots === slots && known.labels === labels && known.epoch === epoch &&
-      known.instance === instance;
+      known.instance === instance && known.removed_ms === null;
     if (!same) tx.count("keepers_generation", 1);
     if (known.labels !== labels) noteRelabelled(tx, known.number);
     return { number: known.number };
@@ -85,6 +87,10 @@ function checkJoin(tx: Tx, keeper: KeeperFacts, known: KeeperRow | undefined): v
   if (known !== undefined && keeper.epoch < known.epoch) {
     const state = `epoch ${keeper.epoch} is older than ${known.epoch}, which has joined before`;
     throw new TydfsError("stale-epoch", `${cannot}: ${state}`);
+  }
+  if (known !== undefined && known.removed_ms !== null && keeper.epoch === known.epoch) {
+    const state = "it was removed from the cluster; start it again to have it join anew";
+    throw new TydfsError("denied", `${cannot}: ${state}`, { data: { removed: true } });
   }
   if (known?.epoch === keeper.epoch && known.instance !== keeper.instance) {
     const state = `a keeper with this id runs already on "${known.host}"`;
@@ -159,10 +165,10 @@ export function applyInventory(
       const facts = { id, sizeBytes, sums: new Uint8Array(), goal: STRAY_GOAL };
       const counts = { refs: 0, copies: 1, committed: 0, policy: 0, stray: 1 };
       const no = addChunk(tx, facts, counts, atMs);
-      addReplicas(tx, no, [keeper]);
+      addReplicas(tx, { no, size: sizeBytes }, [keeper]);
       unknown++;
     } else if (row.size === sizeBytes) {
-      const copies = row.copies + addReplicas(tx, row.no, [keeper]);
+      const copies = row.copies + addReplicas(tx, row, [keeper]);
       changeChunk(tx, row, { copies }, atMs);
     } else if (row.stray === 0) {
       // Of two keepers that differ about a stray nobody knows which one is right.

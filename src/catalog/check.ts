@@ -130,6 +130,22 @@ const INVARIANTS: readonly Invariant[] = [
       WHERE c.no IS NULL OR k.number IS NULL`,
   },
   {
+    name: "replicas and bytes count what a keeper has",
+    violations: `SELECT k.id FROM keeper k LEFT JOIN (
+        SELECT r.keeper, count(*) AS n, sum(c.size) AS bytes
+        FROM replica r JOIN chunk c ON c.no = r.chunk GROUP BY r.keeper) h ON h.keeper = k.number
+      WHERE k.replicas <> ifnull(h.n, 0) OR k.bytes <> ifnull(h.bytes, 0)`,
+  },
+  {
+    name: "a keeper that was removed has no replicas, and is not emptied",
+    violations: `SELECT id FROM keeper WHERE removed_ms IS NOT NULL AND (replicas > 0
+      OR draining = 1 OR number IN (SELECT keeper FROM relabelled))`,
+  },
+  {
+    name: "the wish to balance is yes or no",
+    violations: "SELECT value FROM meta WHERE key = 'balance' AND value NOT IN (0, 1)",
+  },
+  {
     name: "logged events have numbers without gaps, and are bounded",
     violations: `SELECT count(*) || ' from ' || min(no) || ' to ' || max(no) FROM event
       HAVING count(*) > ${EVENTS_MAX} OR max(no) - min(no) + 1 <> count(*)`,

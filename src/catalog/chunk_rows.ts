@@ -136,12 +136,18 @@ export function removeChunk(tx: Tx, row: ChunkRow): void {
   tx.run("DELETE FROM chunk WHERE no = ?", row.no);
 }
 
-/** Adds replica rows where they are missing. Returns how many were. */
-export function addReplicas(tx: Tx, no: number, keepers: number[]): number {
+/** Adds a chunk's replica rows where they are missing. Returns how many were. */
+export function addReplicas(
+  tx: Tx,
+  { no, size }: Pick<ChunkRow, "no" | "size">,
+  keepers: number[],
+): number {
   let added = 0;
   for (const keeper of keepers) {
     const sql = "INSERT OR IGNORE INTO replica (chunk, keeper) VALUES (?, ?)";
-    added += tx.run(sql, no, keeper).changes;
+    if (tx.run(sql, no, keeper).changes === 0) continue;
+    tx.hold(keeper, 1, size);
+    added++;
   }
   return added;
 }
@@ -150,6 +156,7 @@ export function addReplicas(tx: Tx, no: number, keepers: number[]): number {
 export function dropReplica(tx: Tx, row: ChunkRow, keeper: number, atMs: number): boolean {
   const sql = "DELETE FROM replica WHERE chunk = ? AND keeper = ?";
   if (tx.run(sql, row.no, keeper).changes === 0) return false;
+  tx.hold(keeper, -1, -row.size);
   changeChunk(tx, row, { copies: row.copies - 1 }, atMs);
   return true;
 }

@@ -90,7 +90,8 @@ function damaged(path: string, verdict: string, cause?: unknown): TydfsError {
   return new TydfsError(
     "corrupt",
     `Cannot open the catalog "${path}": quick_check says "${verdict.split("\n").join("; ")}"; ` +
-      "restore a snapshot",
+      "nothing was changed in it; move the data directory away, and rebuild the catalog from the " +
+      "keepers' archives with: tydfs master --recover --data DIR --url KEEPER_URL",
     { cause },
   );
 }

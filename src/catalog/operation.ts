@@ -69,7 +69,8 @@ export type Operation =
   | { kind: "master.start"; atMs: number }
   /**
    * A keeper registers. Throws `stale-epoch` for an epoch older than the known one, `conflict` for
-   * another instance of the same epoch or a name that another keeper has, `limit`. → `{number}`
+   * another instance of the same epoch or a name that another keeper has, `limit`; `denied`, with
+   * `removed` in its data, for the very process that was removed. → `{number}`
    */
   | { kind: "keeper.join"; keeper: KeeperFacts; atMs: number }
   /**
@@ -240,10 +241,11 @@ export type Operation =
   /** Begins or ends the draining of a keeper. Throws `not-found`. */
   | { kind: "keeper.drain"; keeper: string; on: boolean }
   /**
-   * Forgets a keeper and its replicas; it may join again. Throws `not-found`, and `conflict` while
-   * a chunk would be left with fewer than `goal` copies on the keepers `alive`, unless `force`.
-   * Replica rows go `limit` at a time: `more` until the keeper itself is gone.
-   * → `{short, lost, more}`
+   * Forgets a keeper and its replicas; started anew it may join again. Throws `not-found`, and
+   * `conflict` while a chunk would be left with fewer than `goal` copies on the keepers `alive`,
+   * unless `force`. Replica rows go `limit` at a time, each part checked before: `more` until the
+   * keeper itself is gone. → `{short, lost, more}`: chunks of this part that have too few others,
+   * and none
    */
   | {
     kind: "keeper.remove";

@@ -63,6 +63,19 @@ export interface LocatedFile extends Omit<EntryFacts, "updating" | "kind"> {
 export interface KeeperRecord extends KeeperFacts {
   number: number;
   joinedMs: number;
+  /** Everything is to be moved off it. */
+  draining: boolean;
+}
+
+/** A keeper that was removed, and its process of then: one that is started later may join. */
+export type RemovedKeeper = Pick<KeeperRecord, "number" | "id" | "epoch">;
+
+/** What a keeper holds on record. */
+export interface HeldFacts {
+  number: number;
+  replicas: number;
+  /** Sum of the sizes of its replicas. */
+  bytes: number;
 }
 
 export interface CatalogCounts {
@@ -83,7 +96,11 @@ export interface CatalogCounts {
 
 type InodeRow = Omit<EntryFacts, "inode" | "updating">;
 type ExtentRow = Omit<ExtentFacts, "keepers"> & { keepers: string | null };
-type KeeperRow = Omit<KeeperRecord, "ports" | "labels"> & { ports: string; labels: string };
+type KeeperRow = Omit<KeeperRecord, "ports" | "labels" | "draining"> & {
+  ports: string;
+  labels: string;
+  draining: number;
+};
 
 const INODE = `SELECT kind, size, version, mtime_ms AS mtimeMs, mode, owner, checksum, goal
   FROM inode WHERE id = ?`;
@@ -93,7 +110,9 @@ const EXTENTS = `SELECT e.seq, e.offset, e.length, c.id AS chunk, e.chunk_offset
   FROM extent e CROSS JOIN chunk c ON c.no = e.chunk
   WHERE e.inode = ? AND e.seq >= ? ORDER BY e.seq LIMIT ?`;
 const KEEPERS = `SELECT number, id, name, host, ports, slots, labels, epoch, instance,
-  joined_ms AS joinedMs FROM keeper ORDER BY number`;
+  joined_ms AS joinedMs, draining FROM keeper WHERE removed_ms IS NULL ORDER BY number`;
+const REMOVED = "SELECT number, id, epoch FROM keeper WHERE removed_ms IS NOT NULL ORDER BY number";
+const HELD = "SELECT number, replicas, bytes FROM keeper WHERE removed_ms IS NULL ORDER BY number";
 
 export class CatalogReader {
   readonly #database: Database;
@@ -183,16 +202,32 @@ export class CatalogReader {
     });
   }
 
-  /** All keepers that ever joined, by number. */
+  /** All keepers of the cluster, by number. */
   keepers(): KeeperRecord[] {
     return this.#store.all<KeeperRow>(KEEPERS).map((row) => ({
       ...row,
       ports: JSON.parse(row.ports) as number[],
       labels: JSON.parse(row.labels) as Record<string, string>,
+      draining: row.draining === 1,
     }));
   }
 
-  /** Grows whenever `keepers()` answers something new: one point read. */
+  /** Keepers that were removed and have not joined again, by number. */
+  removedKeepers(): RemovedKeeper[] {
+    return this.#store.all<RemovedKeeper>(REMOVED);
+  }
+
+  /** What each keeper of the cluster holds on record, by number. */
+  heldByKeepers(): HeldFacts[] {
+    return this.#store.all<HeldFacts>(HELD);
+  }
+
+  /** Whether keepers are to be made even by command. */
+  balanceWanted(): boolean {
+    return this.#meta("balance") === 1;
+  }
+
+  /** Grows whenever `keepers()` or `removedKeepers()` answers something new: one point read. */
   keepersGeneration(): number {
     return this.#meta("keepers_generation");
   }

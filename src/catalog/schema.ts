@@ -240,6 +240,12 @@ const FORMAT_4 = `
   ALTER TABLE keeper ADD COLUMN draining INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE keeper ADD COLUMN removed_ms INTEGER;
 
+  -- replicas and bytes count its rows of replica, and the sizes of their chunks.
+  ALTER TABLE keeper ADD COLUMN replicas INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE keeper ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;
+  UPDATE keeper SET (replicas, bytes) = (SELECT count(*), ifnull(sum(c.size), 0)
+    FROM replica r JOIN chunk c ON c.no = r.chunk WHERE r.keeper = keeper.number);
+
   -- stray: only an inventory has told of it. It is kept longer than what was removed here, for the
   -- catalog may be an older one.
   ALTER TABLE chunk ADD COLUMN stray INTEGER NOT NULL DEFAULT 0;

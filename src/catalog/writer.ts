@@ -14,6 +14,7 @@ import { TydfsError } from "../wire/errors.ts";
 import { apply } from "./apply.ts";
 import { openCatalog } from "./open.ts";
 import type { Journal, Operation, OperationKind, ResultOf } from "./operation.ts";
+import { readValue } from "./schema.ts";
 import { Tx } from "./transaction.ts";
 
 export interface CatalogWriterOptions {
@@ -24,8 +25,24 @@ export interface CatalogWriterOptions {
   batchMax?: number;
   /** Operations that may wait; one more is refused with `busy`. */
   waitingMax?: number;
+  /**
+   * Takes each batch on after its commit, in order. Callers whose operations must not be lost with
+   * this disk are answered when what it returns resolves; it never rejects.
+   */
+  ship?: (batch: CommittedBatch) => Promise<void> | undefined;
   /** The catalog can't be written any more: the process must stop. Called once. */
   onFatal: (error: unknown) => void;
+}
+
+/** Operations that were committed together, as the archive takes them. */
+export interface CommittedBatch {
+  /** The numbers of the first and the last one. */
+  from: number;
+  to: number;
+  /** SHA-256 of the history before them. */
+  hashBefore: Uint8Array;
+  /** Each as the CBOR that the hash is over. */
+  operations: Uint8Array[];
 }
 
 /** How far a catalog's history goes. */
@@ -37,6 +54,8 @@ export interface HistoryMark {
 
 const BATCH_MAX = 1000;
 const WAITING_MAX = 65_536;
+/** Batches that are committed, but whose callers still wait for the archive. */
+const SHIPPING_MAX = 64;
 
 type Item = BatchItem<Operation, ResultOf<OperationKind>>;
 
@@ -49,11 +68,16 @@ export class CatalogWriter implements Journal {
   #sequence: number;
   #hash: Uint8Array;
   #closed: TydfsError | undefined;
+  readonly #ship: (batch: CommittedBatch) => Promise<void> | undefined;
+  /** The answers that wait for the archive, in order, and their number. */
+  #shipped: Promise<void> = Promise.resolve();
+  #shipping = 0;
 
   /** Opens the catalog. Throws `corrupt` for a damaged one, `invalid` for one of a newer tydfs. */
   constructor(options: CatalogWriterOptions) {
     this.#log = options.log;
     this.#onFatal = options.onFatal;
+    this.#ship = options.ship ?? (() => undefined);
     this.#database = openCatalog(options.path);
     this.#tx = new Tx(this.#database);
     const { sequence, hash } = readMark(this.#tx);
@@ -74,15 +98,21 @@ export class CatalogWriter implements Journal {
     return { sequence: this.#sequence, hash: this.#hash.toHex() };
   }
 
+  /** The catalog's id. */
+  get catalogId(): string {
+    const sql = "SELECT value FROM meta WHERE key = 'catalog'";
+    return String(readValue(this.#database, sql));
+  }
+
   /** Operations that wait for their transaction. */
   get waiting(): number {
     return this.#batcher.waiting;
   }
 
   /**
-   * Applies one operation and answers once it is durable. Throws what `apply` threw (nothing was
-   * changed then), `busy` when too many wait, `unavailable` after the end, and `internal` when the
-   * disk failed (it is unknown then whether it was done).
+   * Applies one operation and answers once it is durable, here and where it is shipped to. Throws
+   * what `apply` threw (nothing was changed then), `busy` when too many wait, `unavailable` after
+   * the end, and `internal` when the disk failed (it is unknown then whether it was done).
    */
   async submit<K extends OperationKind>(
     operation: Extract<Operation, { kind: K }>,
@@ -96,6 +126,7 @@ export class CatalogWriter implements Journal {
     const closed = this.#closed;
     this.#closed ??= new TydfsError("unavailable", "Cannot change the catalog: it is closed");
     await this.#batcher.idle();
+    await this.#shipped;
     if (closed !== undefined) return;
     this.#tx.finalize();
     this.#database.run("PRAGMA wal_checkpoint(TRUNCATE)");
@@ -103,20 +134,44 @@ export class CatalogWriter implements Journal {
   }
 
   async #runBatch(items: Item[]): Promise<void> {
+    // What is committed does not wait for what is shipped, but only so far.
+    if (this.#shipping >= SHIPPING_MAX) await this.#shipped;
+    const answers = await this.#commit(items);
+    if (items.some(commitsFile)) await failpoint("master.commit.after");
+    const shipped = answers.batch.from > answers.batch.to ? undefined : this.#ship(answers.batch);
+    for (const answer of answers.now) answer();
+    if (shipped === undefined) return answers.later.forEach((answer) => answer());
+    if (answers.later.length === 0) return;
+    this.#shipping++;
+    this.#shipped = Promise.all([this.#shipped, shipped]).then(() => {
+      this.#shipping--;
+      for (const answer of answers.later) answer();
+    });
+  }
+
+  /** Commits what stands. Returns the answers: those for now, and those for when it is shipped. */
+  async #commit(
+    items: Item[],
+  ): Promise<{ now: (() => void)[]; later: (() => void)[]; batch: CommittedBatch }> {
     if (this.#closed?.code === "internal") throw this.#closed;
-    const answers: (() => void)[] = [];
+    const now: (() => void)[] = [];
+    const later: (() => void)[] = [];
+    const operations: Uint8Array[] = [];
     let { sequence, hash } = { sequence: this.#sequence, hash: this.#hash };
     try {
       this.#tx.run("BEGIN IMMEDIATE");
       for (const item of items) {
         const result = this.#attempt(item.input, sequence + 1);
         if (result.kind === "refused") {
-          answers.push(() => item.reject(result.error));
+          now.push(() => item.reject(result.error));
           continue;
         }
         sequence++;
-        hash = chainHash(hash, item.input);
-        answers.push(() => item.resolve(result.value));
+        const bytes = encode(item.input);
+        hash = chainBytes(hash, bytes);
+        operations.push(bytes);
+        const list = mustOutlive(item.input) ? later : now;
+        list.push(() => item.resolve(result.value));
       }
       this.#tx.flush(sequence, hash);
       if (items.some(commitsFile)) await failpoint("master.commit.before");
@@ -124,10 +179,10 @@ export class CatalogWriter implements Journal {
     } catch (error) {
       throw this.#fail(error);
     }
+    const batch = { from: this.#sequence + 1, to: sequence, hashBefore: this.#hash, operations };
     this.#sequence = sequence;
     this.#hash = hash;
-    if (items.some(commitsFile)) await failpoint("master.commit.after");
-    for (const answer of answers) answer();
+    return { now, later, batch };
   }
 
   /**
@@ -178,9 +233,14 @@ export class CatalogWriter implements Journal {
 
 /** The hash of a history that grows by one operation. */
 export function chainHash(before: Uint8Array, operation: Operation): Uint8Array {
+  return chainBytes(before, encode(operation));
+}
+
+/** The same, of an operation's CBOR. */
+export function chainBytes(before: Uint8Array, operation: Uint8Array): Uint8Array {
   const hasher = new Bun.CryptoHasher("sha256");
   hasher.update(before);
-  hasher.update(encode(operation));
+  hasher.update(operation);
   return new Uint8Array(hasher.digest());
 }
 
@@ -188,6 +248,27 @@ export function chainHash(before: Uint8Array, operation: Operation): Uint8Array 
 function commitsFile({ input }: Item): boolean {
   return input.kind === "upload.commit" ||
     input.kind === "chunk.stored" && input.commit !== undefined;
+}
+
+/**
+ * Whether an operation's caller waits for the archive. What is only a step of something that is
+ * committed later does not: the history is shipped in order, so that it goes ahead of that.
+ */
+function mustOutlive(operation: Operation): boolean {
+  switch (operation.kind) {
+    case "master.start":
+    case "keeper.inventory":
+    case "keeper.recount":
+    case "upload.begin":
+    case "upload.touch":
+    case "replica.gone":
+    case "chunk.forget":
+      return false;
+    case "chunk.stored":
+      return operation.commit !== undefined;
+    default:
+      return true;
+  }
 }
 
 /**

@@ -15,7 +15,8 @@ import {
   renameSync,
   statSync,
 } from "node:fs";
-import { open, readdir, readFile, statfs, unlink } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
+import { constants, open, readdir, readFile, statfs, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { openLibc } from "../base/libc.ts";
@@ -45,8 +46,8 @@ export interface DiskSpace {
 }
 
 export interface Disk {
-  /** Makes a directory and its parents; whether it is new. */
-  makeDirectory(path: string): boolean;
+  /** Makes a directory and its parents, `private` for the owner alone; whether it is new. */
+  makeDirectory(path: string, options?: { private: boolean }): boolean;
   /** Writes a request's body to `path` as it comes in; rejects when the sender goes away. */
   receive(path: string, request: Request): Promise<void>;
   /** Writes a new file; fails when there is one. With `sync` its bytes are durable at the end. */
@@ -55,6 +56,8 @@ export interface Disk {
     pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
     options: { sync: boolean },
   ): Promise<void>;
+  /** Writes into a file, made when missing, from `position` on; durable at the end. */
+  writeAt(path: string, bytes: Uint8Array, position: number): Promise<void>;
   /** Reads a small file; undefined when there is none. */
   read(path: string): Promise<Uint8Array | undefined>;
   open(path: string): DiskFile;
@@ -125,7 +128,10 @@ const readLater = promisify(read);
 export function systemDisk(root: string): Disk {
   const at = (path: string) => join(root, path);
   return {
-    makeDirectory: (path) => mkdirSync(at(path), { recursive: true }) !== undefined,
+    makeDirectory: (path, options) => {
+      const mode = options?.private === true ? { mode: 0o700 } : {};
+      return mkdirSync(at(path), { recursive: true, ...mode }) !== undefined;
+    },
     async receive(path, request) {
       await Bun.write(at(path), request);
     },
@@ -134,14 +140,19 @@ export function systemDisk(root: string): Disk {
       try {
         let position = 0;
         for await (const piece of pieces) {
-          for (let done = 0; done < piece.length;) {
-            const rest = piece.length - done;
-            const { bytesWritten } = await file.write(piece, done, rest, position);
-            done += bytesWritten;
-            position += bytesWritten;
-          }
+          await writeWhole(file, piece, position);
+          position += piece.length;
         }
         if (options.sync) await file.datasync();
+      } finally {
+        await file.close();
+      }
+    },
+    async writeAt(path, bytes, position) {
+      const file = await open(at(path), constants.O_WRONLY | constants.O_CREAT, 0o600);
+      try {
+        await writeWhole(file, bytes, position);
+        await file.datasync();
       } finally {
         await file.close();
       }
@@ -166,6 +177,12 @@ export function systemDisk(root: string): Disk {
       return { totalBytes: blocks * bsize, freeBytes: bavail * bsize };
     },
   };
+}
+
+async function writeWhole(file: FileHandle, bytes: Uint8Array, start: number): Promise<void> {
+  for (let done = 0; done < bytes.length;) {
+    done += (await file.write(bytes, done, bytes.length - done, start + done)).bytesWritten;
+  }
 }
 
 function systemFile(handle: number): DiskFile {

@@ -7,6 +7,7 @@ import { isId } from "../wire/ids.ts";
 
 export const CHUNKS = "chunks";
 export const INCOMING = "tmp";
+export const ARCHIVE = "archive";
 export const QUARANTINE = "quarantine";
 /** There while a keeper is ready, and after one was killed. */
 export const READY_FILE = "ready";

@@ -23,7 +23,7 @@ export const GROUPS: readonly { title: string; commands: readonly string[] }[] =
   },
   { title: "Trees and changes", commands: ["sync", "watch", "events", "on"] },
   { title: "Cluster", commands: ["status", "top", "rule", "bench"] },
-  { title: "Care", commands: ["scrub", "fsck", "rescue"] },
+  { title: "Care", commands: ["drain", "rebalance", "scrub", "fsck", "rescue"] },
   { title: "Roles", commands: ["master", "keeper", "service"] },
   { title: "Connections and settings", commands: ["login", "logout", "config"] },
   { title: "Using tydfs", commands: ["shell", "completion", "help", "version"] },
@@ -34,6 +34,7 @@ const TRANSFERS = [3, 4, 6, 7];
 
 /** Exit statuses beyond 0, 1 and 2 that scripts may want to tell apart, by command. */
 const STATUSES: Readonly<Record<string, readonly number[]>> = {
+  drain: [3, 6],
   put: [4, 5, 6],
   get: [3, 5, 7],
   cat: [3, 5, 7],

@@ -1,6 +1,7 @@
-/** `tydfs keeper`: runs a keeper until it is stopped. */
+/** `tydfs keeper`: runs a keeper until it is stopped; its subcommands tell of those there are. */
 import type { Command } from "@commander-js/extra-typings";
 import { ConfigError } from "../config/load.ts";
+import { addKeeperMembers } from "./keeper_members.ts";
 import { roleLog, runRole } from "./role_log.ts";
 import type { Session } from "./session.ts";
 import { addConfigFlag, addSettings, settingsOf } from "./settings_flags.ts";
@@ -15,6 +16,7 @@ there, so each one needs its own.
 Examples:
   tydfs keeper --url tydfs://keeper:SECRET@master.example.org:4222
   tydfs keeper --data /disk2/tydfs --name barn-2 --port 7010 --label zone=barn
+  tydfs keeper list
   tydfs keeper --host 0.0.0.0 --advertise 10.0.0.7 --streamers 3 --reserve 20GiB
 `;
 
@@ -41,6 +43,7 @@ export function addKeeper(program: Command, session: Session): void {
         (parts) => runKeeper({ ...parts, settings: { ...settings, data }, version }),
       );
     });
+  addKeeperMembers(command, session);
   addSettings(command, "keeper", false);
   addConfigFlag(command);
 }

@@ -7,6 +7,7 @@ import { Command, CommanderError } from "@commander-js/extra-typings";
 import { addBench } from "./bench.ts";
 import { addCat } from "./cat.ts";
 import { addCp } from "./cp.ts";
+import { addDrain } from "./drain.ts";
 import { addDu } from "./du.ts";
 import { addEvents } from "./events.ts";
 import { addFind } from "./find.ts";
@@ -22,6 +23,7 @@ import { addMv } from "./mv.ts";
 import { addOn } from "./on.ts";
 import { addPut } from "./put.ts";
 import { addRescue } from "./rescue.ts";
+import { addRebalance } from "./rebalance.ts";
 import { addRm } from "./rm.ts";
 import { addRule } from "./rule.ts";
 import { addScrub } from "./scrub.ts";
@@ -81,6 +83,8 @@ const COMMANDS: Readonly<Record<string, (program: Command, session: Session) => 
   status: addStatus,
   rule: addRule,
   scrub: addScrub,
+  drain: addDrain,
+  rebalance: addRebalance,
   top: addTop,
   fsck: addFsck,
   rescue: addRescue,

@@ -5,6 +5,7 @@ import type { ClusterStatus } from "../client/client.ts";
 import { ConfigError } from "../config/load.ts";
 import { TydfsError } from "../wire/errors.ts";
 import { quotePath } from "../wire/names.ts";
+import { findKeeper } from "../wire/keeper_word.ts";
 import {
   formatFindings,
   formatScrubs,
@@ -87,7 +88,7 @@ async function scrubKeepers(
   const { keepers } = await client.status({ signal });
   const chosen = word === undefined
     ? keepers.filter(({ state }) => state === "ALIVE")
-    : [findKeeper(keepers, word)];
+    : [findKeeper(keepers, word, "scrub")];
   const begun: Keeper[] = [];
   await session.forEach(chosen, signal, async (keeper) => {
     await client.operator.scrubKeeper(keeper.id, { signal });
@@ -182,16 +183,4 @@ async function scrubPath(
   if (!json && !quiet) output.line(formatTotals(totals));
   if (totals.bad > 0) session.exitStatus ||= INTEGRITY_STATUS;
   else if (totals.unread > 0) session.exitStatus ||= FAILED_STATUS;
-}
-
-/** The keeper that a person means, as the master finds it. */
-function findKeeper(keepers: readonly Keeper[], word: string): Keeper {
-  const named = keepers.find(({ name, id }) => name === word || id === word);
-  const similar = keepers.filter(({ id }) => id.startsWith(word.toLowerCase()));
-  const found = named ?? (similar.length === 1 ? similar[0] : undefined);
-  if (found !== undefined) return found;
-  const state = similar.length > 1
-    ? `the ids of ${similar.length} keepers begin so`
-    : "no keeper has this name; tydfs status lists them, and a path begins with /";
-  throw new TydfsError("not-found", `Cannot scrub ${JSON.stringify(word)}: ${state}`);
 }

@@ -35,12 +35,20 @@ export class Operator {
   }
 
   /** Forgets a keeper. Throws `conflict` while chunks need its copies, unless `force`. */
-  removeKeeper(
+  async removeKeeper(
     keeper: string,
     force: boolean,
     options: OperationOptions = {},
   ): Promise<{ keeper: string; name: string; short: number; lost: number }> {
-    return this.#ask(keeperRemove, { keeper, force }, options);
+    let { more, ...sum } = await this.#ask(keeperRemove, { keeper, force }, options);
+    while (more) {
+      // By its id, which it keeps.
+      const next = await this.#ask(keeperRemove, { keeper: sum.keeper, force }, options);
+      const { short, lost } = next;
+      sum = { ...sum, short: sum.short + short, lost: sum.lost + lost };
+      more = next.more;
+    }
+    return sum;
   }
 
   /** Plans, begins or ends the balancing of the keepers' disks. */

@@ -45,7 +45,8 @@ export interface CommandOptions {
 
 /** The queue group of one keeper's streamers. */
 const STREAMER_QUEUE = "streamers";
-const REPLICATIONS_AT_ONCE = 2;
+/** The master bounds them over all streamers of a keeper; this is the most that it may ask for. */
+const REPLICATIONS_AT_ONCE = 16;
 const REMOVALS_AT_ONCE = 8;
 
 /** Serves the commands until the subscriptions are stopped. */

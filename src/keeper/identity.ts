@@ -138,7 +138,7 @@ async function countStart(options: IdentityOptions): Promise<number> {
 }
 
 /** Reads a file that holds one number; 0 when there is none. Throws `local` on anything else. */
-export async function readNumber(disk: Disk, directory: string, path: string): Promise<number> {
+async function readNumber(disk: Disk, directory: string, path: string): Promise<number> {
   const text = await readText(disk, path);
   const number = text === undefined ? 0 : Number(text.trim());
   if (Number.isSafeInteger(number) && number >= 0 && text?.trim() !== "") return number;
@@ -158,7 +158,8 @@ export async function replaceText(disk: Disk, path: string, text: string): Promi
   await disk.syncDirectory(".");
 }
 
-function cannotUse(directory: string, reason: string, cause?: unknown): TydfsError {
+/** What keeps a keeper from starting on its data directory. */
+export function cannotUse(directory: string, reason: string, cause?: unknown): TydfsError {
   return new TydfsError("local", `Cannot start a keeper on "${directory}": ${reason}`, {
     cause,
   });

@@ -11,6 +11,7 @@ import type { Log } from "../base/log.ts";
 import type { Notifier } from "../base/notifier.ts";
 import { silentNotifier } from "../base/notifier.ts";
 import { systemRandom } from "../base/random.ts";
+import { Archive } from "../chunks/archive.ts";
 import type { ChunkStore } from "../chunks/chunk_store.ts";
 import type { Disk } from "../chunks/disk.ts";
 import { systemDisk } from "../chunks/disk.ts";
@@ -31,6 +32,7 @@ import type { ClusterUrl } from "../wire/url.ts";
 import { parseClusterUrl } from "../wire/url.ts";
 import { PROTOCOL_VERSION } from "../wire/version.ts";
 import { chooseHost, chooseName, choosePorts } from "./address.ts";
+import { serveArchive } from "./archive_commands.ts";
 import type { CareStart } from "./care_wiring.ts";
 import { logFailure } from "./commands.ts";
 import { Heartbeats } from "./heartbeats.ts";
@@ -113,6 +115,8 @@ async function startKeeper(
   const share = new StoreShare();
   const store = openStore(disk, share, settings, identity.id);
   await store.prepare();
+  const archive = new Archive(disk, systemRandom);
+  await archive.prepare();
   log.info("The disk is in order", { chunks: store.chunks, ...await store.space() });
 
   const ports = new PortTable(settings.streamers);
@@ -125,7 +129,9 @@ async function startKeeper(
   const scrub = new ScrubShare();
   await startScrubber({ ...start, scrub: scrub.buffer }, log, lifetime);
 
-  const parts = { bus, subjects: subjectsOf(url.cluster), store, log, ports, scrub, end, signal };
+  const subjects = subjectsOf(url.cluster);
+  serveArchive({ keeperId: identity.id, bus, subjects, archive, masterEpoch, log });
+  const parts = { bus, subjects, store, log, ports, scrub, end, signal };
   const introduction: Introduction = {
     ...identityOf(identity, name, version ?? "unknown"),
     host: await chooseHost(settings, url, systemClock),
@@ -250,13 +256,18 @@ async function join(parts: JoinParts, lifetime: Lifetime): Promise<void> {
       parts.scrub.obeying = current;
       await heartbeats.start(beatMs > 0 ? beatMs : BEAT_MS, { readOnly: !current });
     },
-    onRefused: (error) => end(exitOf(error, false, log)),
+    onRefused: (error) => {
+      const isRemoved = error instanceof TydfsError && error.data["removed"] === true;
+      if (isRemoved) endRemoved(log, end);
+      else end(exitOf(error, false, log));
+    },
   });
   bus.onReconnect(() => void membership.join());
   const settings = { onFailure: logFailure(log) };
   const register = subjects.command(keeperId, commandRegister.name);
   serve(bus, register, commandRegister, settings, async (request) => {
-    await masterEpoch.check(request.epoch);
+    // A newer epoch counts when the answer to joining has told its catalog.
+    masterEpoch.refuseOlder(request.epoch);
     void membership.join();
     return {};
   });
@@ -270,6 +281,10 @@ async function join(parts: JoinParts, lifetime: Lifetime): Promise<void> {
   serve(bus, retire, commandRetire, settings, async (request) => {
     await masterEpoch.check(request.epoch);
     if (request.keeperEpoch !== epoch) return {};
+    if (request.removed === true) {
+      endRemoved(log, end);
+      return {};
+    }
     log.error("A newer keeper runs with this id: this one ends", { epoch });
     end(1);
     return {};
@@ -279,6 +294,12 @@ async function join(parts: JoinParts, lifetime: Lifetime): Promise<void> {
     await bus.flush();
   });
   await membership.join();
+}
+
+/** Ends with success, so that no service manager starts the keeper again. */
+function endRemoved(log: Log, end: (status: number) => void): void {
+  log.warn("This keeper was removed from the cluster, and ends; started again it joins anew");
+  end(0);
 }
 
 /** `DATA/ready` holds the keeper's id while it takes part. */

@@ -246,7 +246,8 @@ function neededCopies(request: Request, ticket: PutTicket): number {
   return Number(header);
 }
 
-function refuseLength(request: Request, sizeBytes: number): void {
+/** Refuses a body whose announced length is not the ticket's. */
+export function refuseLength(request: Request, sizeBytes: number): void {
   const length = request.headers.get("content-length");
   if (length === String(sizeBytes)) return;
   const message = length === null

@@ -1,8 +1,8 @@
 /**
  * Membership: how a keeper makes itself known to the master, and again after every loss of the
  * connection or whenever the master asks; each time its inventory follows. Goes on until it
- * succeeds, is refused for good, or the keeper stops. A master on an older catalog than this keeper
- * has obeyed gets no inventory: it would count as garbage what it does not know.
+ * succeeds, is refused for good, or the keeper stops. A master on another catalog, or an older one,
+ * than this keeper has obeyed gets no inventory: it would count as garbage what it does not know.
  */
 import type { Clock } from "../base/clock.ts";
 import { backoffMs } from "../base/limit.ts";
@@ -84,23 +84,28 @@ export class Membership {
     const request = { ...introduction, ...await store.space() };
     const reply = await call(bus, subject, reportJoined, request, { timeoutMs: TRY_MS });
     log.info("Joined the cluster", { number: reply.number, masterEpoch: reply.masterEpoch });
-    const current = await this.#isCurrent(reply.masterEpoch);
+    const current = await this.#isCurrent(reply);
     await onJoined(reply, current);
     return current;
   }
 
-  async #isCurrent(epoch: number): Promise<boolean> {
+  async #isCurrent({ masterEpoch: epoch, catalog }: JoinedReply): Promise<boolean> {
     const { masterEpoch, log } = this.#options;
     try {
-      await masterEpoch.check(epoch);
+      await masterEpoch.check(epoch, catalog);
       return true;
     } catch (error) {
       if (!hasCode(error, "stale-epoch")) throw error;
-      const message = "The master's catalog is older than what this keeper has obeyed: " +
+      const { catalog: known } = masterEpoch;
+      const isOther = known !== undefined && known !== catalog;
+      const what = isOther ? "another one than" : "older than what";
+      const message = `The master's catalog is ${what} this keeper has obeyed: ` +
         "no command of it is obeyed, only reads are served; restore the newer catalog, " +
+        "rebuild it from the keepers with tydfs master --recover, " +
         `or, to accept this one, stop the keeper, delete DATA/${MASTER_EPOCH_FILE} (DATA is ` +
         "its data directory), and start it again";
-      log.error(message, { masterEpoch: epoch, obeyed: masterEpoch.newest });
+      const obeyed = masterEpoch.newest;
+      log.error(message, { masterEpoch: epoch, obeyed, catalog, known });
       return false;
     }
   }

@@ -7,6 +7,7 @@ import type { Clock } from "../base/clock.ts";
 import { failpoint } from "../base/failpoint.ts";
 import type { Log } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
+import { Pacer } from "../base/limit.ts";
 import { randomInt } from "../base/random.ts";
 import type { ChunkStore } from "../chunks/chunk_store.ts";
 import type { Disk } from "../chunks/disk.ts";
@@ -44,7 +45,7 @@ export async function replicate(
   request: ReplicateRequest,
 ): Promise<void> {
   const { keeperId, store, random, reporter, log } = options;
-  const { chunk, sizeBytes, sums, sources, ticket, goal } = request;
+  const { chunk, sizeBytes, sums, sources, ticket, goal, bytesPerSecond } = request;
   const facts: ChunkFacts = { chunk, sizeBytes, sums, goal };
   let failure: unknown = new TydfsError("no-keepers", `Chunk "${chunk}" has no source`);
   let isHere = await store.has(facts);
@@ -55,7 +56,7 @@ export async function replicate(
     try {
       const address = { host, port };
       const origin = await findOrigin(options, chunk, ticket, address);
-      await fetchChunk(options, { ...facts, origin }, ticket, address);
+      await fetchChunk(options, { ...facts, origin }, { ticket, address, bytesPerSecond });
       isHere = true;
     } catch (error) {
       log.warn("Cannot copy a chunk from a keeper", { chunk, keeper, error });
@@ -89,13 +90,20 @@ async function findOrigin(
   }
 }
 
+/** Where a chunk is fetched from, and how fast at most. */
+interface FetchPlan {
+  ticket: string;
+  address: PortAddress;
+  bytesPerSecond: number | undefined;
+}
+
 async function fetchChunk(
   { store, disk, transport, clock }: ReplicateOptions,
   facts: ChunkFacts,
-  ticket: string,
-  address: PortAddress,
+  { ticket, address, bytesPerSecond }: FetchPlan,
 ): Promise<void> {
   const { chunk, sizeBytes } = facts;
+  const pacer = bytesPerSecond === undefined ? undefined : new Pacer(clock, bytesPerSecond);
   const stop = new AbortController();
   let movedMs = clock.monotonicMs();
   const watch = clock.every(CHECK_MS, () => {
@@ -107,6 +115,9 @@ async function fetchChunk(
     if (sizeBytes === 0) return;
     const request = { chunk, ticket, offset: 0, length: sizeBytes, signal: stop.signal };
     for await (const piece of await transport.get(address, request)) {
+      // A pause of our own making is no stall of the source.
+      movedMs = Infinity;
+      await pacer?.pass(piece.length, stop.signal);
       movedMs = clock.monotonicMs();
       yield piece;
     }

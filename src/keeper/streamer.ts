@@ -8,16 +8,18 @@ import type { Clock, Timer } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { randomHex } from "../base/random.ts";
+import type { Archive } from "../chunks/archive.ts";
 import type { ChunkStore } from "../chunks/chunk_store.ts";
 import type { Disk } from "../chunks/disk.ts";
 import type { PortTable } from "../tables/port_table.ts";
+import { ARCHIVE_BYTES_MAX, ARCHIVE_PREFIX, archiveNameIn } from "../wire/archive_http.ts";
 import type { ChunkTransport, OriginAnswer, ProgressAnswer } from "../wire/chunk_http.ts";
 import { errorResponse, TICKET_HEADER } from "../wire/chunk_http.ts";
 import { TydfsError, wrapError } from "../wire/errors.ts";
 import { isId } from "../wire/ids.ts";
-import { CHUNK_BYTES_MAX } from "../wire/sums.ts";
 import type { Ticket } from "../wire/ticket.ts";
 import { openTicket } from "../wire/ticket.ts";
+import { giveArchive, takeArchive } from "./archive_landing.ts";
 import type { ChainLimits } from "./chain.ts";
 import { Chain, CHAIN_LIMITS } from "./chain.ts";
 import { Landing } from "./landing.ts";
@@ -39,6 +41,7 @@ export interface StreamerOptions {
   ports: PortTable;
   store: ChunkStore;
   disk: Disk;
+  archive: Archive;
   transport: ChunkTransport;
   reporter: Reporter;
   clock: Clock;
@@ -85,7 +88,8 @@ export class Streamer {
         port,
         reusePort: false,
         idleTimeout: IDLE_SECONDS,
-        maxRequestBodySize: CHUNK_BYTES_MAX,
+        // Whatever is announced must be what the ticket says; this is for what has no ticket yet.
+        maxRequestBodySize: ARCHIVE_BYTES_MAX,
         fetch: (request, server) => this.answer(request, server),
         error: (error) => this.#refuse(error),
       });
@@ -142,6 +146,9 @@ export class Streamer {
     if (url.pathname.startsWith(PROGRESS_PREFIX) && request.method === "GET") {
       return this.#answerProgress(request, parseId(url.pathname.slice(PROGRESS_PREFIX.length)));
     }
+    if (url.pathname.startsWith(ARCHIVE_PREFIX)) {
+      return await this.#answerArchive(request, control, archiveNameIn(url.pathname));
+    }
     if (!url.pathname.startsWith(CHUNK_PREFIX)) {
       throw new TydfsError("not-found", "There is nothing here: chunks are at /chunk/ID");
     }
@@ -181,6 +188,27 @@ export class Streamer {
     return Response.json({ ok: true, receivedBytes } satisfies ProgressAnswer);
   }
 
+  /** The catalog's archive: only the master has tickets for it. */
+  async #answerArchive(
+    request: Request,
+    control: StreamControl,
+    name: string,
+  ): Promise<Response> {
+    const { method, headers } = request;
+    const ticket = this.#readTicket(headers.get(TICKET_HEADER) ?? "");
+    if (ticket.op !== "archive" || ticket.name !== name) {
+      throw new TydfsError("denied", "Cannot serve: the ticket is not for this file");
+    }
+    if (this.#stopping) throw new TydfsError("unavailable", "This keeper is stopping");
+    const { archive, store, disk, clock, stallLimits: limits = STALL_LIMITS } = this.#options;
+    if (method === "GET") return giveArchive(archive, request, name);
+    if (method !== "PUT") {
+      throw new TydfsError("invalid", `Cannot ${method} an archive: only PUT and GET are known`);
+    }
+    await takeArchive({ archive, store, disk, clock, limits }, request, control, ticket);
+    return Response.json({ ok: true });
+  }
+
   /**
    * Twice the slots: clients with a grant may overlap for a moment; anything beyond is told to come
    * later.
@@ -192,10 +220,14 @@ export class Streamer {
     throw new TydfsError("busy", "This port carries all the streams it can");
   }
 
-  #openTicket(text: string, chunk: string): Ticket {
+  #readTicket(text: string): Ticket {
     const { ticketKey, clock } = this.#options;
     if (text === "") throw new TydfsError("denied", "Cannot serve: there is no ticket");
-    const ticket = openTicket(ticketKey, text, clock.wallMs());
+    return openTicket(ticketKey, text, clock.wallMs());
+  }
+
+  #openTicket(text: string, chunk: string): Ticket {
+    const ticket = this.#readTicket(text);
     if (ticket.op !== "archive" && ticket.chunk === chunk) return ticket;
     throw new TydfsError("denied", "Cannot serve: the ticket is for another chunk");
   }

@@ -6,6 +6,7 @@ import { systemClock } from "../base/clock.ts";
 import type { Log, LogLevel } from "../base/log.ts";
 import { stderrLog } from "../base/log.ts";
 import { systemRandom } from "../base/random.ts";
+import { Archive } from "../chunks/archive.ts";
 import { ChunkStore } from "../chunks/chunk_store.ts";
 import type { Disk } from "../chunks/disk.ts";
 import { systemDisk } from "../chunks/disk.ts";
@@ -86,7 +87,8 @@ export async function startStreamer(start: StreamerStart): Promise<Running<Strea
   const effects = { clock: systemClock, random: systemRandom, log, transport: httpTransport };
   const subjects = subjectsOf(url.cluster);
   const reporter = new Reporter({ ...effects, bus, subjects, keeperId });
-  const parts = { ...effects, bus, subjects, keeperId, disk, store, reporter };
+  const archive = new Archive(disk, systemRandom);
+  const parts = { ...effects, bus, subjects, keeperId, disk, store, archive, reporter };
   const streamer = new Streamer({
     ...parts,
     ticketKey,

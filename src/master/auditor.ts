@@ -7,7 +7,6 @@ import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import type { AuditChunk, AuditReader } from "../catalog/audit_reader.ts";
 import type { Journal } from "../catalog/operation.ts";
-import type { CatalogReader } from "../catalog/reader.ts";
 import type { FileAtRisk, Finding, FsckPage, RiskPage } from "../wire/audit.ts";
 import { auditRisk, fsckCheck } from "../wire/audit.ts";
 import type { Bus, Subscription } from "../wire/bus.ts";
@@ -15,14 +14,14 @@ import { serve } from "../wire/bus.ts";
 import type { Rpc } from "../wire/rpc.ts";
 import type { Subjects } from "../wire/subjects.ts";
 import { subjectsOf } from "../wire/subjects.ts";
+import { findKeeper } from "../wire/keeper_word.ts";
 import type { AuditPlace } from "./danger.ts";
 import { cutChunks, decideDanger, FIRST_CHUNK, formatPlace, parsePlace } from "./danger.ts";
 import type { DiskPicture, Fault } from "./disk_check.ts";
 import { describeFault, lookAtDisks, repairCopies } from "./disk_check.ts";
 import { noteFailure } from "./failures.ts";
 import { FileRisks, nextTurn } from "./file_risks.ts";
-import { findKeeper } from "./keeper_word.ts";
-import { Roster } from "./roster.ts";
+import { type KeeperReader, Roster } from "./roster.ts";
 import type { Tables } from "./wiring.ts";
 
 export interface AuditorOptions {
@@ -31,7 +30,7 @@ export interface AuditorOptions {
   log: Log;
   bus: Bus;
   journal: Journal;
-  reader: Pick<CatalogReader, "keepers" | "keepersGeneration">;
+  reader: KeeperReader;
   auditReader: AuditReader;
   tables: Pick<Tables, "keepers">;
   masterEpoch: number;
@@ -82,7 +81,9 @@ export class Auditor {
   /** `audit.risk`. */
   async risk({ without, after }: { without: string[]; after: number }): Promise<RiskPage> {
     const { auditReader, clock } = this.#options;
-    const away = new Set(without.map((word) => findKeeper(this.#roster.all(), word).number));
+    const away = new Set(
+      without.map((word) => findKeeper(this.#roster.all(), word, "tell of a loss without").number),
+    );
     const isLive = (keeper: number) => !away.has(keeper) && this.#isLive(keeper);
     const page = new FileRisks(auditReader, isLive);
     const startMs = clock.monotonicMs();

@@ -1,23 +1,24 @@
 /**
- * Makes one more copy of a chunk: chooses where to, commands it, and bounds how many copies are
- * made at once, in all and by destination. The new holder's own report records the copy; the
- * command's answer only tells that it is over.
+ * Makes one more copy of a chunk: chooses from where and where to, commands it, and bounds how many
+ * copies are made at once and how fast. The new holder's own report records the copy; the command's
+ * answer only tells that it is over.
  */
-import { MIB } from "../base/bytes.ts";
+import { KIB, MIB } from "../base/bytes.ts";
 import { failpoint } from "../base/failpoint.ts";
 import type { Random } from "../base/random.ts";
 import type { ChunkRecord } from "../catalog/chunk_reader.ts";
 import type { KeeperRecord } from "../catalog/reader.ts";
-import type { KeeperTable } from "../tables/keeper_table.ts";
+import type { Settings } from "../config/options.ts";
 import { call } from "../wire/bus.ts";
 import { commandReplicate, commandVerify } from "../wire/command.ts";
 import { hasCode } from "../wire/errors.ts";
 import { blockCount, SUM_BYTES } from "../wire/sums.ts";
 import { signTicket } from "../wire/ticket.ts";
+import { whileThere } from "./departure.ts";
 import type { Announce } from "./events.ts";
 import { noteFailure } from "./failures.ts";
 import type { Candidate } from "./placement.ts";
-import { allowedBy, choosePlacement } from "./placement.ts";
+import { allowedBy, choosePlacement, isBetterPlaced } from "./placement.ts";
 import type { Policies } from "./policies.ts";
 import type { RemovalOptions } from "./removals.ts";
 import { holderOf, type Roster } from "./roster.ts";
@@ -28,13 +29,14 @@ export interface CopierOptions extends Omit<RemovalOptions, "journal"> {
   roster: Roster;
   slots: Slots;
   policies: Policies;
-  keepers: KeeperTable;
   announce: Announce;
   ticketKey: string;
+  settings: Pick<
+    Settings,
+    "repair_streams" | "repair_per_keeper" | "repair_bandwidth" | "balance_bandwidth"
+  >;
 }
 
-/** Copies that one keeper receives at once. */
-const PER_DESTINATION_MAX = 2;
 const SOURCES_MAX = 16;
 /** A copy may take this long, and so much longer for each MiB. */
 const COPY_BASE_MS = 30_000;
@@ -42,24 +44,57 @@ const COPY_MIB_MS = 1_000;
 const TICKET_LEEWAY_MS = 60_000;
 const VERIFY_MS = 60_000;
 
-export type Copied = { kind: "copied" } | { kind: "failed" } | { kind: "nowhere" };
+/** No copy is slower by command than this: a source would take a still slower reader for gone. */
+const PACE_MIN = 128 * KIB;
+
+/**
+ * What a copy is for: `repair` for a chunk with too few; `move` off a keeper where it must not
+ * stay; `balance` to make keepers even.
+ */
+export type CopyKind = "repair" | "move" | "balance";
+
+export type Copied =
+  | { kind: "copied"; tookMs: number }
+  | { kind: "failed" };
+
+/** A copy that can begin now: to where, and from where, the least busy source first. */
+interface CopyPlan {
+  destination: KeeperRecord;
+  sources: KeeperRecord[];
+}
+
+interface Load {
+  repairs: number;
+  moves: number;
+}
 
 export class Copier {
   readonly #options: CopierOptions;
-  readonly #runningByKeeper = new Map<number, number>();
-  readonly #chunks = new Set<string>();
+  readonly #loads = new Map<number, Load>();
+  readonly #copies = new Map<string, { kind: CopyKind; sizeBytes: number }>();
 
   constructor(options: CopierOptions) {
     this.#options = options;
   }
 
-  /** Copies under way. */
+  /** Copies under way, but for those that make keepers even. */
   get running(): number {
-    return this.#chunks.size;
+    return this.#copies.size - this.balancing;
+  }
+
+  /** Their bytes. */
+  get runningBytes(): number {
+    return [...this.#copies.values()].filter(({ kind }) => kind !== "balance")
+      .reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  }
+
+  /** Copies under way that make keepers even. */
+  get balancing(): number {
+    return this.#count("balance");
   }
 
   isCopying(chunk: string): boolean {
-    return this.#chunks.has(chunk);
+    return this.#copies.has(chunk);
   }
 
   /** Whether any keeper could take a copy, now or when it has less to do. */
@@ -70,60 +105,96 @@ export class Copier {
     );
   }
 
-  /** Whether a copy of the chunk can begin now. */
-  canStart(chunk: ChunkRecord): boolean {
-    return !this.isCopying(chunk.id) && this.#chooseDestination(chunk) !== undefined;
+  /**
+   * Whether one more copy may run at all. Repairs count repairs only: moves under way, however slow
+   * they are to be, never make a repair wait. Moves count everything.
+   */
+  mayStart(kind: CopyKind): boolean {
+    const counted = kind === "repair" ? this.#count("repair") : this.#copies.size;
+    return counted < this.#options.settings.repair_streams;
   }
 
-  /** Makes a copy. Never rejects. */
-  async copy(chunk: ChunkRecord): Promise<Copied> {
-    const destination = this.#chooseDestination(chunk);
-    const sources = this.#sourcesOf(chunk);
+  /** Whether a keeper may take part in one more copy: as its source, or as its destination. */
+  mayJoin(number: number, kind: CopyKind): boolean {
+    const { repairs = 0, moves = 0 } = this.#loads.get(number) ?? {};
+    const counted = kind === "repair" ? repairs : repairs + moves;
+    return counted < this.#options.settings.repair_per_keeper;
+  }
+
+  /**
+   * Begins a copy (to keeper `to`, if given), and settles when it is over; never rejects. Undefined
+   * when none can begin now.
+   */
+  start(chunk: ChunkRecord, kind: CopyKind, to?: number): Promise<Copied> | undefined {
+    if (this.isCopying(chunk.id) || !this.mayStart(kind)) return undefined;
     const known = chunk.sums.length === blockCount(chunk.sizeBytes) * SUM_BYTES;
-    if (destination === undefined || sources.length === 0 || !known) return { kind: "nowhere" };
-    const { number } = destination;
-    this.#chunks.add(chunk.id);
-    this.#runningByKeeper.set(number, (this.#runningByKeeper.get(number) ?? 0) + 1);
+    if (!known) return Promise.resolve({ kind: "failed" });
+    const plan = this.#plan(chunk, kind, to);
+    return plan === undefined ? undefined : this.#run(chunk, kind, plan);
+  }
+
+  async #run(chunk: ChunkRecord, kind: CopyKind, plan: CopyPlan): Promise<Copied> {
+    const { clock } = this.#options;
+    const startedMs = clock.monotonicMs();
+    const members = [plan.destination, ...plan.sources.slice(0, 1)].map(({ number }) => number);
+    this.#copies.set(chunk.id, { kind, sizeBytes: chunk.sizeBytes });
+    for (const number of members) this.#addLoad(number, kind, 1);
     try {
       await failpoint("master.replicate.picked");
-      return await this.#command(chunk, destination, sources);
+      const done = await this.#command(chunk, kind, plan);
+      if (!done) return { kind: "failed" };
+      return { kind: "copied", tookMs: Math.max(1, clock.monotonicMs() - startedMs) };
     } finally {
-      this.#chunks.delete(chunk.id);
-      const left = (this.#runningByKeeper.get(number) ?? 1) - 1;
-      if (left === 0) this.#runningByKeeper.delete(number);
-      else this.#runningByKeeper.set(number, left);
+      this.#copies.delete(chunk.id);
+      for (const number of members) this.#addLoad(number, kind, -1);
     }
   }
 
-  async #command(
-    chunk: ChunkRecord,
-    destination: KeeperRecord,
-    sources: KeeperRecord[],
-  ): Promise<Copied> {
+  /** Whether the copy was made. */
+  async #command(chunk: ChunkRecord, kind: CopyKind, plan: CopyPlan): Promise<boolean> {
     const { bus, subjects, clock, log, signal, masterEpoch: epoch, ticketKey } = this.#options;
     const { id, sizeBytes, sums, goal } = chunk;
-    const timeoutMs = COPY_BASE_MS + Math.ceil(sizeBytes / MIB) * COPY_MIB_MS;
+    const { destination, sources } = plan;
+    const bytesPerSecond = this.#pace(kind);
+    const pacedMs = bytesPerSecond === undefined ? 0 : sizeBytes / bytesPerSecond * 1_000;
+    const timeoutMs = Math.ceil(COPY_BASE_MS + sizeBytes / MIB * COPY_MIB_MS + 2 * pacedMs);
     const expiresMs = clock.wallMs() + timeoutMs + TICKET_LEEWAY_MS;
     const ticket = signTicket(ticketKey, { op: "get", chunk: id, expiresMs });
-    const holders = sources.map(holderOf);
-    const request = { epoch, chunk: id, sizeBytes, sums, goal, sources: holders, ticket };
+    const request = {
+      ...{ epoch, chunk: id, sizeBytes, sums, goal, sources: sources.map(holderOf), ticket },
+      ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }),
+    };
     const subject = subjects.command(destination.id, commandReplicate.name);
-    const fields = { chunk: id, to: destination.name };
+    const fields = { chunk: id, to: destination.name, for: kind };
     log.debug("Copying a chunk", { ...fields, from: sources.map(({ name }) => name) });
     try {
-      const copied = call(bus, subject, commandReplicate, request, { timeoutMs, signal });
-      await Promise.all([copied, failpoint("master.replicate.commanded")]);
+      await whileThere(this.#options, destination.number, async (signal) => {
+        const copied = call(bus, subject, commandReplicate, request, { timeoutMs, signal });
+        await Promise.all([copied, failpoint("master.replicate.commanded")]);
+      });
     } catch (error) {
-      if (signal.aborted) return { kind: "failed" };
+      if (signal.aborted) return false;
       noteFailure(log, "Cannot copy a chunk", error, fields);
       if (hasCode(error, "corrupt", "lost")) {
         for (const source of sources) this.#verify(id, source);
       }
-      return { kind: "failed" };
+      return false;
     }
     log.info("A chunk has a new copy", fields);
     this.#options.announce({ kind: "repaired", chunk: id, keeper: destination.name });
-    return { kind: "copied" };
+    return true;
+  }
+
+  /**
+   * The bytes a second of one copy: an equal share of what its destination may be brought by all
+   * that it takes part in at once. A command can't be changed later, so that a share is never lent.
+   */
+  #pace(kind: CopyKind): number | undefined {
+    const { settings } = this.#options;
+    const cap = kind === "repair" ? settings.repair_bandwidth : settings.balance_bandwidth;
+    if (cap === 0) return undefined;
+    const shares = Math.min(settings.repair_per_keeper, settings.repair_streams);
+    return Math.max(PACE_MIN, Math.floor(cap / shares));
   }
 
   /**
@@ -139,32 +210,74 @@ export class Copier {
     });
   }
 
-  #chooseDestination(chunk: ChunkRecord): KeeperRecord | undefined {
+  #plan(chunk: ChunkRecord, kind: CopyKind, to: number | undefined): CopyPlan | undefined {
+    const sources = this.#sourcesOf(chunk, kind);
+    const destination = to === undefined
+      ? this.#chooseDestination(chunk, kind)
+      : this.#options.roster.byNumber(to);
+    if (sources.length === 0 || destination === undefined) return undefined;
+    return this.mayJoin(destination.number, kind) ? { destination, sources } : undefined;
+  }
+
+  #chooseDestination(chunk: ChunkRecord, kind: CopyKind): KeeperRecord | undefined {
     const { slots, roster, random, policies } = this.#options;
     const policy = policies.of(chunk.policy);
-    const sources = this.#sourcesOf(chunk).map((keeper) => slots.candidateOf(keeper));
-    // Copies where the policy forbids them are about to go: zones are spread without them.
-    const held = allowedBy(policy, sources);
+    const holders = this.#livingHolders(chunk).map((keeper) => slots.candidateOf(keeper));
+    // Copies where they must not stay are about to go: zones are spread without them.
+    const held = allowedBy(policy, holders).filter(({ draining }) => draining !== true);
     const candidates = slots.candidates()
       .filter(({ number }) => !chunk.keepers.includes(number))
-      .filter(({ number }) => (this.#runningByKeeper.get(number) ?? 0) < PER_DESTINATION_MAX)
       // A copy by command takes no slot of a port: a busy keeper is only less likely.
       .map((candidate) => ({ ...candidate, freeSlots: Math.max(1, candidate.freeSlots) }));
     const copies = held.length + 1;
     const { sizeBytes } = chunk;
-    const request = { candidates, held, goal: copies, minCopies: copies, sizeBytes, policy };
-    const placement = choosePlacement({ ...request, avoid: new Set() }, random);
-    if (placement.kind !== "placed") return undefined;
-    const [choice] = placement.keepers;
-    return choice && roster.byNumber(choice.number);
+    const request = { held, goal: copies, minCopies: copies, sizeBytes, policy };
+    const choose = (candidates: readonly Candidate[]) => {
+      const placement = choosePlacement({ ...request, candidates, avoid: new Set() }, random);
+      return placement.kind === "placed" ? placement.keepers[0] : undefined;
+    };
+    const choice = choose(candidates.filter(({ number }) => this.mayJoin(number, kind)));
+    const best = choose(candidates);
+    if (choice === undefined || best === undefined) return undefined;
+    // A keeper that will be free again is worth waiting for, unless it is the last copy that waits.
+    const isWorse = isBetterPlaced(best, choice, held, policy);
+    return isWorse && holders.length > 1 ? undefined : roster.byNumber(choice.number);
   }
 
-  /** Who can be read from, the surest first. */
-  #sourcesOf(chunk: ChunkRecord): KeeperRecord[] {
+  /**
+   * Who can be read from, the surest and then the least busy first; none while the first is busy.
+   */
+  #sourcesOf(chunk: ChunkRecord, kind: CopyKind): KeeperRecord[] {
+    const load = ({ number }: KeeperRecord) => {
+      const { repairs = 0, moves = 0 } = this.#loads.get(number) ?? {};
+      return repairs + moves;
+    };
+    const isSure = ({ number }: KeeperRecord) => this.#options.keepers.alive(number) ? 0 : 1;
+    const sources = this.#livingHolders(chunk)
+      .toSorted((left, right) => isSure(left) - isSure(right) || load(left) - load(right))
+      .slice(0, SOURCES_MAX);
+    const [first] = sources;
+    return first !== undefined && this.mayJoin(first.number, kind) ? sources : [];
+  }
+
+  #livingHolders(chunk: ChunkRecord): KeeperRecord[] {
     const { keepers, roster } = this.#options;
-    const inState = (state: string) =>
-      chunk.keepers.filter((number) => keepers.find(number)?.state === state)
-        .flatMap((number) => roster.byNumber(number) ?? []);
-    return [...inState("ALIVE"), ...inState("SUSPECT")].slice(0, SOURCES_MAX);
+    return chunk.keepers.filter((number) => {
+      const state = keepers.find(number)?.state;
+      return state === "ALIVE" || state === "SUSPECT";
+    }).flatMap((number) => roster.byNumber(number) ?? []);
+  }
+
+  #count(kind: CopyKind): number {
+    return [...this.#copies.values()].filter((copy) => copy.kind === kind).length;
+  }
+
+  #addLoad(number: number, kind: CopyKind, delta: 1 | -1): void {
+    const { repairs = 0, moves = 0 } = this.#loads.get(number) ?? {};
+    const load = kind === "repair"
+      ? { repairs: repairs + delta, moves }
+      : { repairs, moves: moves + delta };
+    if (load.repairs + load.moves === 0) this.#loads.delete(number);
+    else this.#loads.set(number, load);
   }
 }

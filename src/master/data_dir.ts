@@ -3,7 +3,7 @@
  * `nats.*`. Everything in it is the owner's alone (0700, 0600); secrets are written whole or not at
  * all, and synced.
  */
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { type FileLock, takeFileLock } from "../base/file_lock.ts";
 import { writePrivate } from "../base/private_file.ts";
@@ -61,7 +61,8 @@ export function openClusterKey(dataDir: DataDir, random: Random): string {
       throw new TydfsError(
         "local",
         `Cannot start: "${dataDir.key}" is missing, but there is a catalog; put the key back ` +
-          "from a backup, or move the data directory away to begin a new cluster",
+          "from a backup, or move the data directory away and rebuild it from the keepers with " +
+          "--recover, or without that begin a new cluster",
       );
     }
     writePrivate(dataDir.key, randomHex(random, KEY_BYTES) + "\n");
@@ -96,6 +97,20 @@ export function findText(path: string): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** The names in a directory; none when it can't be read. */
+export function listNames(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch {
+    return [];
+  }
+}
+
+/** Whether there is such a file. */
+export function isThere(path: string): boolean {
+  return existsSync(path);
 }
 
 /** Removes a file, if it is there. */

@@ -15,8 +15,8 @@ import { systemRandom as random } from "../base/random.ts";
 import type { Settings } from "../config/options.ts";
 import { buildInfo, embeddedNatsServer } from "../embedded.ts";
 import { spawnThread, type WorkerKind } from "../threads.ts";
-import type { TydfsError } from "../wire/errors.ts";
-import { roleSecret, ticketKey } from "../wire/secrets.ts";
+import { TydfsError } from "../wire/errors.ts";
+import { roleSecret, sealKey, ticketKey } from "../wire/secrets.ts";
 import type { ClusterUrl, Role } from "../wire/url.ts";
 import { formatClusterUrl, PORT_DEFAULT } from "../wire/url.ts";
 import type { DataDir } from "./data_dir.ts";
@@ -24,6 +24,7 @@ import { lockDataDir, openClusterKey, openDataDir, removeFile } from "./data_dir
 import { natsUsers } from "./nats_config.ts";
 import { checkExternalNats } from "./nats_external.ts";
 import { isWildcard, localHost, NatsServer } from "./nats_server.ts";
+import { recoverFirst, type RecoverOrder, settingsFor } from "./recovery_start.ts";
 import type { MasterStart, RoleStart, TrackerStart, WriterReady, WriterStart } from "./wiring.ts";
 import { buffersOf, openTables } from "./wiring.ts";
 
@@ -32,10 +33,14 @@ export interface MasterOptions {
   log: Log;
   /** Hears when the master answers, and when it stops. */
   notifier?: Notifier;
+  /** Rebuild catalog and key from the keepers before the start. */
+  recover?: RecoverOrder;
 }
 
 /** The data directory when none is given. */
 const DATA_DEFAULT = "./tydfs-master";
+/** The threads that there is one of each, besides the writer. */
+const ROLES = ["sentinel", "replicator", "archivist", "auditor"] as const;
 /** Time that one part may take to stop. */
 const STOP_MS = 8_000;
 
@@ -47,17 +52,28 @@ export async function runMaster(options: MasterOptions): Promise<number> {
   const { log, notifier = silentNotifier } = options;
   const lifetime = new Lifetime(clock, log);
   const end = Promise.withResolvers<number>();
+  const stop = new AbortController();
   const die = (error: TydfsError) => {
     log.error("The master must stop", { error });
     end.resolve(1);
   };
   const onSignal = (signal: NodeJS.Signals) => {
     log.info("Stopping", { signal });
+    stop.abort(new TydfsError("interrupted", "The recovery was stopped: nothing was changed"));
     end.resolve(0);
   };
   process.on("SIGTERM", onSignal).on("SIGINT", onSignal);
   try {
-    await startMaster(options, lifetime, die);
+    log.info("Starting", { version: buildInfo.version, commit: buildInfo.commit });
+    const { recover: order } = options;
+    const settings = order === undefined ? options.settings : settingsFor(options.settings, order);
+    const dataDir = openLocked(settings, lifetime);
+    if (order !== undefined) {
+      notifier.status("Rebuilding the catalog from the keepers");
+      await recoverFirst({ settings, log, dataDir, order, signal: stop.signal });
+      if (order.dryRun) return 0;
+    }
+    await startMaster({ ...options, settings }, dataDir, lifetime, die);
     return await end.promise;
   } finally {
     notifier.stopping();
@@ -68,17 +84,21 @@ export async function runMaster(options: MasterOptions): Promise<number> {
   }
 }
 
+/** Opens the data directory, which is this process's alone from then on. */
+function openLocked(settings: Settings, lifetime: Lifetime): DataDir {
+  const dataDir = openDataDir(settings.data === "" ? DATA_DEFAULT : settings.data);
+  const lock = lockDataDir(dataDir);
+  lifetime.own("data directory", () => lock.release());
+  return dataDir;
+}
+
 async function startMaster(
   { settings, log, notifier = silentNotifier }: MasterOptions,
+  dataDir: DataDir,
   lifetime: Lifetime,
   die: (error: TydfsError) => void,
 ): Promise<void> {
   const startedMs = clock.monotonicMs();
-  log.info("Starting", { version: buildInfo.version, commit: buildInfo.commit });
-
-  const dataDir = openDataDir(settings.data === "" ? DATA_DEFAULT : settings.data);
-  const lock = lockDataDir(dataDir);
-  lifetime.own("data directory", () => lock.release());
   const clusterKey = openClusterKey(dataDir, random);
   removeJoinFiles(dataDir);
 
@@ -92,11 +112,12 @@ async function startMaster(
     url: nats.url,
     catalogPath: dataDir.catalog,
     ticketKey: ticketKey(roleSecret(clusterKey, "keeper")),
+    sealedKey: sealKey(clusterKey),
     tables: buffersOf(tables),
   };
   const names = Array.from({ length: settings.trackers }, (_, index) => `tracker-${index}`);
   const journals = new Map(
-    ["sentinel", "replicator", "archivist", ...names].map((name) => [name, new MessageChannel()]),
+    [...ROLES, ...names].map((name) => [name, new MessageChannel()]),
   );
   const start = async <Start extends MasterStart, Ready>(
     kind: WorkerKind,
@@ -117,9 +138,8 @@ async function startMaster(
   };
   await Promise.all([...journals].map(([name, channel]) => {
     const role = roleOf(name, channel);
-    if (name === "sentinel" || name === "replicator" || name === "archivist") {
-      return start(name, role, [role.journal]);
-    }
+    const kind = ROLES.find((known) => known === name);
+    if (kind !== undefined) return start(kind, role, [role.journal]);
     const tracker: TrackerStart = { ...role, natsVersion: nats.version, startedMs };
     return start("tracker", tracker, [role.journal]);
   }));

@@ -15,6 +15,8 @@ import type { Role } from "../wire/url.ts";
 export interface NatsConfigOptions {
   cluster: string;
   clusterKey: string;
+  /** The keepers' secret, where it is not the one that the key gives. */
+  keeperSecret?: string;
   /** Tells this server apart from any other that answers on the same port. */
   serverName: string;
   host: string;
@@ -54,9 +56,16 @@ export function rolePermissions(cluster: string, role: Role): Permissions {
 }
 
 /** The part of a nats-server configuration that a cluster needs: its users. Holds secrets. */
-export function natsUsers(cluster: string, clusterKey: string): string {
+export function natsUsers(
+  cluster: string,
+  clusterKey: string,
+  keeperSecret = roleSecret(clusterKey, "keeper"),
+): string {
   const roles: Role[] = ["master", "keeper", "client"];
-  const users = roles.map((role) => userEntry(cluster, clusterKey, role)).join("\n");
+  const users = roles.map((role) => {
+    const secret = role === "keeper" ? keeperSecret : roleSecret(clusterKey, role);
+    return userEntry(cluster, secret, role);
+  }).join("\n");
   return `authorization {\n  timeout: 5\n  users: [\n${users}\n  ]\n}\n`;
 }
 
@@ -73,10 +82,11 @@ export function natsConfig(options: NatsConfigOptions): string {
     `write_deadline: "10s"`,
     "",
   ];
-  return lines.join("\n") + natsUsers(options.cluster, options.clusterKey);
+  const { cluster, clusterKey, keeperSecret } = options;
+  return lines.join("\n") + natsUsers(cluster, clusterKey, keeperSecret);
 }
 
-function userEntry(cluster: string, clusterKey: string, role: Role): string {
+function userEntry(cluster: string, secret: string, role: Role): string {
   const { publish, subscribe, respondWithin } = rolePermissions(cluster, role);
   const permissions = [
     `publish: {allow: ${list(publish)}}`,
@@ -85,7 +95,6 @@ function userEntry(cluster: string, clusterKey: string, role: Role): string {
       ? []
       : [`allow_responses: {max: 1, expires: ${quote(respondWithin)}}`]),
   ].join(", ");
-  const secret = roleSecret(clusterKey, role);
   return `    {user: ${role}, password: ${quote(secret)}, permissions: {${permissions}}}`;
 }
 

@@ -16,7 +16,7 @@ import { findText, removeFile } from "./data_dir.ts";
 import { natsConfig } from "./nats_config.ts";
 import { logNatsLines } from "./nats_log.ts";
 import { probeNats } from "./nats_probe.ts";
-import { endProcess, processArguments } from "./process.ts";
+import { endProcess, processArguments, processesWith } from "./process.ts";
 
 const READY_MS = 10_000;
 const PROBE_MS = 1_000;
@@ -31,6 +31,8 @@ export interface NatsServerOptions {
   root: string;
   cluster: string;
   clusterKey: string;
+  /** The keepers' secret, where it is not the one that the key gives. */
+  keeperSecret?: string;
   host: string;
   /** 0 takes a free port. */
   port: number;
@@ -217,18 +219,21 @@ async function isSameFile(path: string, bytes: Uint8Array): Promise<boolean> {
   return Bun.hash.xxHash3(await Bun.file(path).bytes()) === Bun.hash.xxHash3(bytes);
 }
 
-/** Ends the nats-server that a killed master of this data directory has left behind. */
+/**
+ * Ends the nats-server that a killed master of this data directory has left behind; also when the
+ * directory was wiped since.
+ */
 async function endStale(
   options: NatsServerOptions,
   configPath: string,
   pidPath: string,
 ): Promise<void> {
   const text = findText(pidPath);
-  if (text === undefined) return;
-  const pid = Number(text.trim());
-  const words = Number.isSafeInteger(pid) && pid > 1 ? processArguments(pid) : [];
-  // A pid that another process has by now is known by its arguments, and left alone.
-  if (basename(words[0] ?? "") === "nats-server" && words.includes(configPath)) {
+  const pids = text === undefined ? processesWith(configPath) : [Number(text.trim())];
+  for (const pid of pids) {
+    const words = Number.isSafeInteger(pid) && pid > 1 ? processArguments(pid) : [];
+    // A pid that another process has by now is known by its arguments, and left alone.
+    if (basename(words[0] ?? "") !== "nats-server" || !words.includes(configPath)) continue;
     options.log.warn("Ending the nats-server that an earlier master has left", { pid });
     await endProcess(options.clock, pid, STOP_MS);
   }

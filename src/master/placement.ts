@@ -14,10 +14,17 @@ export interface Candidate {
   zone: string;
   labels: Labels;
   freeBytes: number;
+  /** Bytes of chunks that it holds, where that matters to the choice. */
+  heldBytes?: number;
+  /** It is being emptied. */
+  draining?: boolean;
   /** Streams that its ports have room for now, and in all. */
   freeSlots: number;
   slots: number;
 }
+
+/** What a keeper has of chunks, and room for. */
+export type DiskUse = Pick<Candidate, "heldBytes" | "freeBytes">;
 
 export interface PlacementRequest {
   /** Keepers that are alive and not read-only. */
@@ -99,8 +106,8 @@ export function retryMs(random: Random): number {
 
 /**
  * Whose copy is given up of a chunk that has too many: one where the policy forbids it; then one
- * where it would rather not have it; then one in a zone that has another copy, if any; then the
- * keeper with the least free space. `holders` is not empty.
+ * on a keeper that is being emptied; then one where the policy would rather not have it; then one
+ * in a zone that has another copy, if any; then the fullest keeper's. `holders` is not empty.
  */
 export function chooseSurplus(
   holders: readonly Candidate[],
@@ -111,6 +118,7 @@ export function chooseSurplus(
   const { require = {}, prefer = {} } = policy ?? {};
   const reasons: ((holder: Candidate) => boolean)[] = [
     ({ labels }) => !hasLabels(labels, require),
+    ({ draining }) => draining === true,
     ({ labels }) => !hasLabels(labels, prefer),
     ({ zone }) => (copiesByZone.get(zone) ?? 0) > 1,
   ];
@@ -118,7 +126,35 @@ export function chooseSurplus(
     const some = left.filter(reason);
     return some.length > 0 ? some : left;
   }, holders);
-  return choice.toSorted((left, right) => left.freeBytes - right.freeBytes)[0];
+  const [first] = choice.toSorted((left, right) =>
+    shareOf(right) - shareOf(left) || left.freeBytes - right.freeBytes
+  );
+  return first;
+}
+
+/**
+ * The part of the space that chunks may have at a keeper which they take. Not the disk's own use:
+ * keepers that share a disk would all look equally full, whatever they hold.
+ */
+export function shareOf({ heldBytes = 0, freeBytes }: DiskUse): number {
+  const capacity = heldBytes + freeBytes;
+  return capacity === 0 ? 0 : heldBytes / capacity;
+}
+
+/**
+ * Whether a copy beside those `held` would lie better at `one` than at `other`: as the policy
+ * prefers, and in a zone with fewer copies.
+ */
+export function isBetterPlaced(
+  one: Candidate,
+  other: Candidate,
+  held: readonly Candidate[],
+  policy?: PolicyFacts,
+): boolean {
+  const isPreferred = ({ labels }: Candidate) => hasLabels(labels, policy?.prefer ?? {});
+  if (isPreferred(one) !== isPreferred(other)) return isPreferred(one);
+  const copies = ({ zone }: Candidate) => held.filter((holder) => holder.zone === zone).length;
+  return copies(one) < copies(other);
 }
 
 /** Up to `wanted` of `candidates`: those that the policy prefers first, as far as they reach. */

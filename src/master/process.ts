@@ -1,6 +1,6 @@
 /** Other processes of this machine, by their id: what they were started with, and their end. */
 import type { Clock } from "../base/clock.ts";
-import { findText } from "./data_dir.ts";
+import { findText, listNames } from "./data_dir.ts";
 
 const POLL_MS = 10;
 const KILL_MS = 2_000;
@@ -18,6 +18,18 @@ export function processArguments(pid: number): string[] {
   // without any.
   const run = Bun.spawnSync(["ps", "-p", String(pid), "-o", "args="]);
   return run.stdout.toString().trim().split(" ").filter((word) => word !== "");
+}
+
+/** The processes that were started with this word on their command line. */
+export function processesWith(word: string): number[] {
+  if (process.platform === "linux") {
+    const pids = listNames("/proc").map(Number).filter((pid) => pid > 1);
+    return pids.filter((pid) => processArguments(pid).includes(word));
+  }
+  const run = Bun.spawnSync(["ps", "-ax", "-o", "pid=", "-o", "args="]);
+  return run.stdout.toString().split("\n").map((line) => line.trim().split(" "))
+    .filter((words) => words.slice(1).includes(word))
+    .map(([pid]) => Number(pid));
 }
 
 /**

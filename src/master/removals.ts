@@ -7,10 +7,12 @@ import { failpoint } from "../base/failpoint.ts";
 import type { Log } from "../base/log.ts";
 import type { Journal } from "../catalog/operation.ts";
 import type { KeeperRecord } from "../catalog/reader.ts";
+import type { KeeperTable } from "../tables/keeper_table.ts";
 import type { Bus } from "../wire/bus.ts";
 import { call } from "../wire/bus.ts";
 import { commandDelete } from "../wire/command.ts";
 import type { Subjects } from "../wire/subjects.ts";
+import { whileThere } from "./departure.ts";
 import { noteFailure } from "./failures.ts";
 
 export interface RemovalOptions {
@@ -19,6 +21,7 @@ export interface RemovalOptions {
   journal: Journal;
   clock: Clock;
   log: Log;
+  keepers: KeeperTable;
   masterEpoch: number;
   signal: AbortSignal;
 }
@@ -41,10 +44,12 @@ export async function removeReplicas(
     // A command that lay in a stopped keeper's socket must not be obeyed when it wakes.
     const expiresMs = clock.wallMs() + DELETE_MS;
     const request = { epoch, chunks: chunks.slice(0, DELETE_MAX), expiresMs };
-    const within = { timeoutMs: DELETE_MS, signal };
     const subject = subjects.command(keeper.id, commandDelete.name);
-    const deleted = call(bus, subject, commandDelete, request, within);
-    const [{ gone }] = await Promise.all([deleted, failpoint("master.delete.sent")]);
+    const [{ gone }] = await whileThere(options, keeper.number, async (signal) => {
+      const within = { timeoutMs: DELETE_MS, signal };
+      const deleted = call(bus, subject, commandDelete, request, within);
+      return await Promise.all([deleted, failpoint("master.delete.sent")]);
+    });
     // Only what was asked for: a keeper's answer never drops other records.
     const removed = request.chunks.filter((chunk) => gone.includes(chunk));
     if (removed.length > 0) {

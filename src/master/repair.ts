@@ -8,7 +8,7 @@ import type { KeeperState } from "../wire/cluster.ts";
 /** A keeper that has a copy, as far as repair is concerned. */
 export interface HolderState {
   state: KeeperState;
-  /** The chunk's policy forbids the copy here. */
+  /** The chunk's policy forbids the copy here, or the keeper is being emptied. */
   misplaced?: boolean;
   /** Time since it was found dead; 0 while it is not. */
   deadForMs: number;
@@ -25,8 +25,8 @@ export type RepairVerdict =
   | { kind: "whole" }
   /** It has copies enough, but too few where they may lie: one is to be made there. */
   | { kind: "move"; live: number }
-  /** Below its goal, but keepers that died just now may come back. */
-  | { kind: "wait"; live: number }
+  /** Below its goal, but keepers that died just now may come back: until `waitMs` from now. */
+  | { kind: "wait"; live: number; waitMs: number }
   /** To be copied at once, `missing` times. */
   | { kind: "repair"; live: number; missing: number }
   /** No copy lives. */
@@ -45,9 +45,12 @@ export function decideRepair(
   if (live === 0) return { kind: "lost" };
   // The last copy is never left alone: it is worth a copy too many when the others return.
   if (live === 1) return { kind: "repair", live, missing: goal - live };
-  const awaited = holders.filter((holder) => isAwaited(holder, delays)).length;
-  const missing = goal - live - awaited;
-  return missing > 0 ? { kind: "repair", live, missing } : { kind: "wait", live };
+  const waits = holders.map((holder) => awaitedMs(holder, delays)).filter((waitMs) => waitMs > 0);
+  const missing = goal - live - waits.length;
+  if (missing > 0) return { kind: "repair", live, missing };
+  // Awaited are as many as are missing, or more: the repair begins when they are fewer.
+  waits.sort((left, right) => left - right);
+  return { kind: "wait", live, waitMs: waits[-missing] ?? 0 };
 }
 
 /**
@@ -70,31 +73,6 @@ export function decideSurplus(
   return alive > goal ? "drop" : "keep";
 }
 
-export type Safety = { kind: "safe" } | { kind: "unsafe"; reason: string };
-
-/**
- * Whether replicas may be deleted at all. Not before every known keeper has been heard or declared
- * dead, every living one has told its whole inventory, and the picture has settled; and not while
- * most keepers are away, for then it is the master that is cut off.
- */
-export function decideSafety(
-  keepers: readonly { state: KeeperState; listed: boolean }[],
-  decidedForMs: number,
-  settleMs: number,
-): Safety {
-  const unsafe = (reason: string): Safety => ({ kind: "unsafe", reason });
-  const joining = keepers.filter(({ state }) => state === "JOINING").length;
-  if (joining > 0) return unsafe(`${joining} keepers have not been heard yet`);
-  if (decidedForMs < settleMs) return unsafe("the cluster has not settled yet");
-  const alive = keepers.filter(({ state }) => state === "ALIVE");
-  if (alive.length * 2 < keepers.length) {
-    return unsafe(`${alive.length} of ${keepers.length} keepers are alive`);
-  }
-  const unlisted = alive.filter(({ listed }) => !listed).length;
-  if (unlisted > 0) return unsafe(`${unlisted} keepers have not told yet what they have`);
-  return { kind: "safe" };
-}
-
 /**
  * Misplaced copies are given up only when as many as the goal lie right: until then, a copy is made
  * for each that is missing there.
@@ -111,6 +89,12 @@ function isLive({ state }: HolderState): boolean {
 }
 
 function isAwaited(holder: HolderState, delays: RepairDelays): boolean {
-  if (isLive(holder)) return false;
-  return holder.deadForMs < (holder.left ? delays.maintenanceWindowMs : delays.repairDelayMs);
+  return awaitedMs(holder, delays) > 0;
+}
+
+/** For how long a dead keeper is still awaited; 0 for a living one. */
+function awaitedMs(holder: HolderState, delays: RepairDelays): number {
+  if (isLive(holder)) return 0;
+  const delayMs = holder.left ? delays.maintenanceWindowMs : delays.repairDelayMs;
+  return Math.max(0, delayMs - holder.deadForMs);
 }

@@ -1,4 +1,8 @@
-/** Chunks that wait for repair: bounded, the most endangered first, and pauses after failures. */
+/**
+ * Chunks that wait for a copy: bounded, the most endangered first and then first come first served;
+ * and pauses after failures. Passes over the catalog fill it: what a whole pass has not offered
+ * again has been settled otherwise, and goes.
+ */
 import type { Clock } from "../base/clock.ts";
 import { backoffMs } from "../base/limit.ts";
 import type { Random } from "../base/random.ts";
@@ -8,6 +12,13 @@ export interface RepairJob {
   chunk: string;
   /** The lower, the sooner: its live copies, and so much more for a move. */
   rank: number;
+  /** Bytes that are to be copied. */
+  sizeBytes: number;
+}
+
+interface Waiting extends RepairJob {
+  /** The pass that has offered it last. */
+  pass: number;
 }
 
 const PAUSE = { firstMs: 1_000, maxMs: 60_000 };
@@ -16,8 +27,11 @@ export class RepairQueue {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #max: number;
-  readonly #jobs = new Map<string, RepairJob>();
+  readonly #jobsByRank = new Map<number, Map<string, Waiting>>();
+  readonly #ranks = new Map<string, number>();
   readonly #pauses = new Map<string, { failures: number; untilMs: number }>();
+  #sizeBytes = 0;
+  #pass = 0;
 
   constructor(clock: Clock, random: Random, max: number) {
     this.#clock = clock;
@@ -26,33 +40,64 @@ export class RepairQueue {
   }
 
   get size(): number {
-    return this.#jobs.size;
+    return this.#ranks.size;
+  }
+
+  /** Bytes that all jobs are to copy. */
+  get sizeBytes(): number {
+    return this.#sizeBytes;
   }
 
   /**
-   * Adds a job, or renews what is known of it. When there is no room, the least endangered goes: a
-   * later pass finds it again.
+   * Adds a job, or renews what is known of it. When there is no room, a least endangered one goes:
+   * a later pass finds it again.
    */
   offer(job: RepairJob): void {
     if (this.#isPaused(job.chunk)) return;
-    if (this.#jobs.size >= this.#max && !this.#jobs.has(job.chunk)) {
-      const least = this.#pick((left, right) => left.rank > right.rank);
-      if (least === undefined || least.rank <= job.rank) return;
-      this.#jobs.delete(least.chunk);
+    const rank = this.#ranks.get(job.chunk);
+    const waiting = { ...job, pass: this.#pass };
+    const same = rank === job.rank ? this.#jobsByRank.get(rank) : undefined;
+    if (same !== undefined) {
+      // It keeps its place.
+      this.#sizeBytes += job.sizeBytes - (same.get(job.chunk)?.sizeBytes ?? 0);
+      same.set(job.chunk, waiting);
+      return;
     }
-    this.#jobs.set(job.chunk, job);
+    this.#remove(job.chunk);
+    if (this.size >= this.#max) {
+      const least = Math.max(...this.#jobsByRank.keys());
+      const [victim] = this.#jobsByRank.get(least)?.keys() ?? [];
+      if (victim === undefined || least <= job.rank) return;
+      this.#remove(victim);
+    }
+    const jobs = this.#jobsByRank.get(job.rank) ?? new Map<string, Waiting>();
+    this.#jobsByRank.set(job.rank, jobs.set(job.chunk, waiting));
+    this.#ranks.set(job.chunk, job.rank);
+    this.#sizeBytes += job.sizeBytes;
   }
 
   /** Takes the most endangered job out. */
   take(): RepairJob | undefined {
-    const job = this.#pick((left, right) => left.rank < right.rank);
-    if (job !== undefined) this.#jobs.delete(job.chunk);
+    if (this.size === 0) return undefined;
+    const [first] = this.#jobsByRank.get(Math.min(...this.#jobsByRank.keys()))?.values() ?? [];
+    if (first === undefined) return undefined;
+    this.#remove(first.chunk);
+    const { pass: _pass, ...job } = first;
     return job;
   }
 
-  /** Forgets all jobs: a new pass brings those that still stand. */
-  clear(): void {
-    this.#jobs.clear();
+  /** A new pass begins to offer. */
+  beginPass(): void {
+    this.#pass++;
+  }
+
+  /** The pass is over: jobs that it has not offered go. */
+  endPass(): void {
+    for (const jobs of [...this.#jobsByRank.values()]) {
+      for (const { chunk, pass } of [...jobs.values()]) {
+        if (pass < this.#pass) this.#remove(chunk);
+      }
+    }
   }
 
   /** The job has failed: it is not taken up again before a pause that grows with each failure. */
@@ -81,12 +126,14 @@ export class RepairQueue {
     }
   }
 
-  /** The first job that stands before all others by `before`. */
-  #pick(before: (left: RepairJob, right: RepairJob) => boolean): RepairJob | undefined {
-    let best: RepairJob | undefined;
-    for (const job of this.#jobs.values()) {
-      if (best === undefined || before(job, best)) best = job;
-    }
-    return best;
+  #remove(chunk: string): void {
+    const rank = this.#ranks.get(chunk);
+    const jobs = rank === undefined ? undefined : this.#jobsByRank.get(rank);
+    const job = jobs?.get(chunk);
+    if (rank === undefined || jobs === undefined || job === undefined) return;
+    jobs.delete(chunk);
+    if (jobs.size === 0) this.#jobsByRank.delete(rank);
+    this.#ranks.delete(chunk);
+    this.#sizeBytes -= job.sizeBytes;
   }
 }

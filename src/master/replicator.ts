@@ -1,7 +1,8 @@
 /**
- * The replicator: brings chunks to their goal and place, gives up surplus copies, removes what
- * nobody needs. It keeps nothing that it could not find again: all work follows from the catalog
- * and the keepers' states, pass by pass.
+ * The replicator: brings chunks to their goal and place, empties keepers and makes them even, gives
+ * up surplus copies, removes what nobody needs. It keeps nothing that it could not find again: all
+ * work follows from the catalog and the keepers' states, pass by pass. What it may do at all says
+ * safe mode.
  */
 import { dieOfBrokenInvariant } from "../base/assert.ts";
 import type { Clock, Timer } from "../base/clock.ts";
@@ -9,21 +10,25 @@ import type { Log } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import type { ChunkRecord } from "../catalog/chunk_reader.ts";
 import type { Journal } from "../catalog/operation.ts";
-import type { CatalogReader } from "../catalog/reader.ts";
+import type { CatalogReader, KeeperRecord } from "../catalog/reader.ts";
 import type { Settings } from "../config/options.ts";
 import type { Bus } from "../wire/bus.ts";
 import { hasLabels } from "../wire/labels.ts";
 import { subjectsOf } from "../wire/subjects.ts";
-import { Copier } from "./copier.ts";
+import { Balancer } from "./balancer.ts";
+import { type Copied, Copier, type CopyKind } from "./copier.ts";
+import { CopyMeter } from "./copy_meter.ts";
 import { announcer } from "./events.ts";
 import { noteFailure } from "./failures.ts";
 import type { Candidate } from "./placement.ts";
 import { Policies } from "./policies.ts";
-import type { HolderState, RepairVerdict, Safety } from "./repair.ts";
-import { decideRepair, decideSafety, isStranded } from "./repair.ts";
+import type { HolderState, RepairVerdict } from "./repair.ts";
+import { decideRepair, isStranded } from "./repair.ts";
 import { type RepairJob, RepairQueue } from "./repair_queue.ts";
 import { NONE, type PassCounts, RepairScan } from "./repair_scan.ts";
 import { Roster } from "./roster.ts";
+import { allowsDeletions, allowsRepairs, packSafeMode } from "./safe_mode.ts";
+import { SafetyWatch } from "./safety_watch.ts";
 import { Slots } from "./slots.ts";
 import { Sweeper } from "./sweeper.ts";
 import { Trimmer } from "./trimmer.ts";
@@ -58,8 +63,8 @@ const SCAN_ROWS = 4_096;
 const QUEUE_MAX = 4_096;
 /** Chunks of a keeper with other labels that are looked at in one tick. */
 const RECOUNT_MAX = 2_048;
-/** The weight of the latest copy in the mean time of a copy. */
-const MEAN_WEIGHT = 0.2;
+/** Jobs that are passed over in one look since their keepers are busy. */
+const BUSY_MAX = 64;
 
 export class Replicator {
   readonly #options: ReplicatorOptions;
@@ -71,16 +76,18 @@ export class Replicator {
   readonly #copier: Copier;
   readonly #trimmer: Trimmer;
   readonly #sweeper: Sweeper;
-  readonly #settleMs: number;
+  readonly #balancer: Balancer;
+  readonly #safety: SafetyWatch;
+  readonly #meter = new CopyMeter();
   readonly #abort = new AbortController();
   #timer: Timer | undefined;
   #cleaning: Promise<void> | undefined;
   #counts: PassCounts = NONE;
   #candidates: Candidate[] = [];
-  /** Since when every known keeper has been heard or declared dead. */
-  #decidedSinceMs: number | undefined;
-  #safety: Safety = { kind: "unsafe", reason: "the master has just started" };
-  #meanCopyMs: number | undefined;
+  /** Copies made since the latest pass began to count: chunks and bytes. */
+  #done = { chunks: 0, bytes: 0 };
+  /** Keepers whose emptying stands in the table. */
+  #drains = new Set<number>();
 
   constructor(options: ReplicatorOptions) {
     this.#options = options;
@@ -98,22 +105,24 @@ export class Replicator {
     this.#policies = policies;
     this.#queue = new RepairQueue(clock, random, QUEUE_MAX);
     this.#copier = new Copier({ ...shared, keepers });
-    this.#settleMs = options.settleMs ?? options.settings.dead_after;
-    const settleMs = this.#settleMs;
-    this.#trimmer = new Trimmer({
-      ...shared,
-      keepers,
-      settleMs,
-      mayDelete: () => this.#safety.kind === "safe",
-    });
+    const settleMs = options.settleMs ?? options.settings.dead_after;
+    const safeShare = options.settings.safe_share;
+    this.#safety = new SafetyWatch({ ...shared, keepers, safeShare, settleMs });
+    const mayDelete = () => allowsDeletions(this.#safety.mode);
+    this.#trimmer = new Trimmer({ ...shared, keepers, settleMs, mayDelete });
     this.#sweeper = new Sweeper({ ...shared, keepers });
+    this.#balancer = new Balancer(shared);
     this.#scan = new RepairScan({
       clock,
       reader,
-      deadKeepers: () => this.#deadKeepers(),
+      deadKeepers: () => this.#keepersWhere(({ number }) => this.#stateOf(number).state === "DEAD"),
+      drainingKeepers: () => this.#keepersWhere(({ draining }) => draining),
       judge: (chunk) => this.#judge(chunk),
       isStranded: (chunk) => isStranded(this.#holdersOf(chunk)),
-      onRepair: (chunk, rank) => this.#offer(chunk, rank),
+      isSafe: (chunk) => this.#isSafe(chunk),
+      hasRoom: (chunk) =>
+        this.#copier.isCopying(chunk.id) || this.#copier.hasRoom(chunk, this.#candidates),
+      onRepair: (job) => this.#offer(job),
       youngMs: YOUNG_MS,
     });
   }
@@ -136,8 +145,9 @@ export class Replicator {
   /** One look: scans a part, begins copies that are due, and cleans up when it may. */
   tick(): void {
     try {
-      this.#lookAround();
-      if (this.#decidedSinceMs !== undefined) this.#look();
+      this.#safety.look(this.#counts);
+      this.#balancer.look(allowsDeletions(this.#safety.mode));
+      if (this.#safety.isDecided) this.#look();
       this.#publish();
       this.#cleaning ??= this.#clean().finally(() => this.#cleaning = undefined);
     } catch (error) {
@@ -145,67 +155,81 @@ export class Replicator {
     }
   }
 
-  /** Decides whether anything may be deleted now, and says so when that changes. */
-  #lookAround(): void {
-    const { clock, log } = this.#options;
-    const nowMs = clock.monotonicMs();
-    const { keepers } = this.#options.tables;
-    const known = this.#roster.all().map(({ number }) => {
-      const epoch = keepers.find(number)?.epoch ?? 0;
-      return { state: this.#stateOf(number).state, listed: keepers.hasListed(number, epoch) };
-    });
-    if (known.some(({ state }) => state === "JOINING")) this.#decidedSinceMs = undefined;
-    else this.#decidedSinceMs ??= nowMs;
-    const decidedForMs = nowMs - (this.#decidedSinceMs ?? nowMs);
-    const before = this.#safety;
-    this.#safety = decideSafety(known, decidedForMs, this.#settleMs);
-    if (this.#safety.kind === before.kind) return;
-    if (this.#safety.kind === "safe") log.info("Replicas may be deleted now");
-    else log.warn("No replica is deleted for now", { reason: this.#safety.reason });
-  }
-
   #look(): void {
-    // The queue is filled anew by each pass, so that nothing stays in it that has been settled
-    // otherwise.
-    if (this.#scan.atStart) this.#queue.clear();
+    if (this.#scan.atStart) this.#queue.beginPass();
     this.#candidates = this.#slots.candidates();
     const counts = this.#scan.step(SCAN_ROWS);
-    if (counts !== undefined) this.#counts = counts;
+    if (counts !== undefined) {
+      this.#queue.endPass();
+      this.#counts = counts;
+      this.#done = { chunks: 0, bytes: 0 };
+    }
     this.#dispatch();
   }
 
-  /** Begins copies of the most endangered chunks, as many as may run. */
+  /** Begins copies, as many as may run: of the most endangered chunks first, moves last. */
   #dispatch(): void {
-    const { settings, reader } = this.#options;
-    const putBack: RepairJob[] = [];
-    while (this.#copier.running < settings.repair_streams) {
+    if (this.#abort.signal.aborted || !allowsRepairs(this.#safety.mode)) return;
+    const busy: RepairJob[] = [];
+    while (this.#copier.mayStart("repair") && busy.length < BUSY_MAX) {
       const job = this.#queue.take();
       if (job === undefined) break;
-      const chunk = reader.chunk(job.chunk);
-      if (chunk === undefined || chunk.refs === 0) continue;
-      const { kind } = this.#judge(chunk);
-      if (kind !== "repair" && kind !== "move") continue;
-      if (this.#copier.canStart(chunk)) void this.#copy(chunk);
-      else if (!this.#copier.isCopying(job.chunk)) putBack.push(job);
-      // Destinations are taken: the rest of the queue would hardly fare better.
-      if (putBack.length > settings.repair_streams) break;
+      if (this.#begin(job) === "busy") busy.push(job);
     }
-    for (const job of putBack) this.#queue.offer(job);
+    for (const job of busy) this.#queue.offer(job);
+    if (this.#queue.size === 0 && allowsDeletions(this.#safety.mode)) this.#balance();
   }
 
-  async #copy(chunk: ChunkRecord): Promise<void> {
-    const { clock } = this.#options;
-    const startedMs = clock.monotonicMs();
-    const { kind } = await this.#copier.copy(chunk);
-    if (kind !== "copied") return this.#queue.fail(chunk.id);
-    this.#queue.succeed(chunk.id);
-    const tookMs = clock.monotonicMs() - startedMs;
-    this.#meanCopyMs = (this.#meanCopyMs ?? tookMs) * (1 - MEAN_WEIGHT) + tookMs * MEAN_WEIGHT;
+  /** Begins what a job asks for, if that is still to be done, and if it can be done now. */
+  #begin(job: RepairJob): "begun" | "busy" | "over" {
+    const chunk = this.#options.reader.chunk(job.chunk);
+    if (chunk === undefined || chunk.refs === 0) return "over";
+    const { kind } = this.#judge(chunk);
+    if (kind !== "repair" && kind !== "move") return "over";
+    if (kind === "move" && !allowsDeletions(this.#safety.mode)) return "busy";
+    const copying = this.#copier.start(chunk, kind);
+    if (copying === undefined) return this.#copier.isCopying(chunk.id) ? "over" : "busy";
+    void this.#follow(chunk, kind, copying);
+    return "begun";
+  }
+
+  /** Moves chunks from full keepers to empty ones, as long as nothing else is to be copied. */
+  #balance(): void {
+    while (this.#copier.mayStart("balance")) {
+      const move = this.#balancer.next((number) => this.#copier.mayJoin(number, "balance"));
+      if (move === undefined) return;
+      const copying = this.#copier.start(move.chunk, "balance", move.to);
+      if (copying === undefined) return;
+      this.#balancer.begin(move);
+      void this.#follow(move.chunk, "balance", copying);
+    }
+  }
+
+  /** Waits for a copy, and begins what can begin now that its keepers are free. */
+  async #follow(chunk: ChunkRecord, kind: CopyKind, copying: Promise<Copied>): Promise<void> {
+    const copied = await copying;
+    try {
+      this.#balancer.end(chunk.id);
+      if (copied.kind === "failed") this.#queue.fail(chunk.id);
+      else {
+        this.#queue.succeed(chunk.id);
+        this.#meter.note(chunk.sizeBytes, copied.tookMs);
+        if (kind !== "balance") {
+          this.#done.chunks++;
+          this.#done.bytes += chunk.sizeBytes;
+        }
+      }
+      this.#dispatch();
+    } catch (error) {
+      if (!this.#abort.signal.aborted) {
+        noteFailure(this.#options.log, "The replicator could not go on", error);
+      } else dieOfBrokenInvariant(error);
+    }
   }
 
   async #clean(): Promise<void> {
     const { log } = this.#options;
-    const mayDelete = this.#safety.kind === "safe";
+    const mayDelete = allowsDeletions(this.#safety.mode);
     await this.#sweeper.run(mayDelete);
     try {
       await this.#recount();
@@ -226,25 +250,34 @@ export class Replicator {
 
   #publish(): void {
     const { tables, settings } = this.#options;
-    const running = this.#copier.running;
-    const queued = this.#queue.size;
-    const waiting = running + queued;
-    const { startedMs: scannedMs, ...counts } = this.#counts;
-    const etaMs = waiting === 0 || this.#meanCopyMs === undefined
-      ? undefined
-      : waiting * this.#meanCopyMs / settings.repair_streams;
-    const eta = etaMs === undefined ? {} : { etaMs };
-    tables.repairs.put({ running, queued, ...counts, scannedMs, ...eta });
+    const { startedMs: scannedMs, due, dueBytes, waitUntilMs, drains, ...counts } = this.#counts;
+    const { running, runningBytes, balancing: moving } = this.#copier;
+    // What the queue has no room for is known from the pass that could not queue it.
+    const isFull = due > QUEUE_MAX;
+    const queued = Math.max(this.#queue.size, isFull ? due - this.#done.chunks : 0);
+    const waitingBytes = Math.max(
+      this.#queue.sizeBytes,
+      isFull ? dueBytes - this.#done.bytes - runningBytes : 0,
+    );
+    const queuedBytes = waitingBytes + runningBytes;
+    const etaMs = this.#meter.etaMs(queuedBytes, settings.repair_streams);
+    tables.repairs.put({
+      ...counts,
+      ...{ running, queued, queuedBytes, bytesPerSecond: this.#meter.rate(running), scannedMs },
+      ...{ balancing: this.#balancer.isRunning, moving, spread: this.#balancer.spread },
+      safety: packSafeMode(this.#safety.mode),
+      ...(etaMs === undefined ? {} : { etaMs }),
+      ...(counts.waiting === 0 ? {} : { waitUntilMs }),
+    });
+    for (const number of this.#drains) {
+      if (!drains.has(number)) tables.repairs.putDrain(number, undefined);
+    }
+    for (const [number, drain] of drains) tables.repairs.putDrain(number, drain);
+    this.#drains = new Set(drains.keys());
   }
 
-  /** Queues a chunk; whether any keeper could take it. */
-  #offer(chunk: ChunkRecord, rank: number): boolean {
-    // Without another keeper nothing can be done: it counts as under its goal, but waits in no
-    // queue.
-    if (this.#copier.isCopying(chunk.id)) return true;
-    if (!this.#copier.hasRoom(chunk, this.#candidates)) return false;
-    this.#queue.offer({ chunk: chunk.id, rank });
-    return true;
+  #offer(job: RepairJob): void {
+    if (!this.#copier.isCopying(job.chunk)) this.#queue.offer(job);
   }
 
   #judge(chunk: ChunkRecord): RepairVerdict {
@@ -255,20 +288,27 @@ export class Replicator {
     });
   }
 
-  /** The keepers that have a chunk: their states, and whether its policy forbids them. */
+  /** The keepers that have a chunk: their states, and whether it must not stay there. */
   #holdersOf(chunk: ChunkRecord): HolderState[] {
-    const states = chunk.keepers.map((number) => this.#stateOf(number));
-    if (chunk.misplaced === 0) return states;
-    const require = this.#policies.of(chunk.policy)?.require ?? {};
-    return chunk.keepers.map((number, index) => {
-      const labels = this.#roster.byNumber(number)?.labels ?? {};
-      return { ...states[index] as HolderState, misplaced: !hasLabels(labels, require) };
+    const require = chunk.misplaced === 0 ? {} : this.#policies.of(chunk.policy)?.require ?? {};
+    return chunk.keepers.map((number) => {
+      const { labels = {}, draining = false } = this.#roster.byNumber(number) ?? {};
+      const misplaced = draining || !hasLabels(labels, require);
+      return { ...this.#stateOf(number), ...(misplaced ? { misplaced } : {}) };
     });
   }
 
-  #deadKeepers(): number[] {
-    return this.#roster.all().map(({ number }) => number)
-      .filter((number) => this.#stateOf(number).state === "DEAD");
+  /** Whether a chunk has its goal of copies on keepers that are there, and stay. */
+  #isSafe(chunk: ChunkRecord): boolean {
+    const { keepers } = this.#options.tables;
+    const stay = chunk.keepers.filter((number) =>
+      keepers.alive(number) && this.#roster.byNumber(number)?.draining === false
+    );
+    return stay.length >= chunk.goal;
+  }
+
+  #keepersWhere(condition: (keeper: KeeperRecord) => boolean): number[] {
+    return this.#roster.all().filter(condition).map(({ number }) => number);
   }
 
   /** A keeper that the sentinel has not come to yet is about to be JOINING. */

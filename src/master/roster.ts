@@ -1,20 +1,27 @@
 /** The keepers that the catalog knows, kept in memory and read again only when they change. */
 import { PORTS_MAX } from "../tables/port_table.ts";
-import type { CatalogReader, KeeperRecord } from "../catalog/reader.ts";
+import type { CatalogReader, KeeperRecord, RemovedKeeper } from "../catalog/reader.ts";
 import type { Holder } from "../wire/file.ts";
 
+/** What a roster reads. */
+export type KeeperReader = Pick<
+  CatalogReader,
+  "keepers" | "keepersGeneration" | "removedKeepers"
+>;
+
 export class Roster {
-  readonly #reader: Pick<CatalogReader, "keepers" | "keepersGeneration">;
+  readonly #reader: KeeperReader;
   #generation = -1;
   #all: readonly KeeperRecord[] = [];
   #byId = new Map<string, KeeperRecord>();
   #byNumber = new Map<number, KeeperRecord>();
+  #removed: readonly RemovedKeeper[] = [];
 
-  constructor(reader: Pick<CatalogReader, "keepers" | "keepersGeneration">) {
+  constructor(reader: KeeperReader) {
     this.#reader = reader;
   }
 
-  /** All keepers that ever joined. */
+  /** All keepers of the cluster. */
   all(): readonly KeeperRecord[] {
     this.#refresh();
     return this.#all;
@@ -31,12 +38,19 @@ export class Roster {
     return this.#byNumber.get(number);
   }
 
+  /** Keepers that were removed, and have not joined again. */
+  removed(): readonly RemovedKeeper[] {
+    this.#refresh();
+    return this.#removed;
+  }
+
   #refresh(): void {
     const generation = this.#reader.keepersGeneration();
     if (generation === this.#generation) return;
     this.#all = this.#reader.keepers();
     this.#byId = new Map(this.#all.map((keeper) => [keeper.id, keeper]));
     this.#byNumber = new Map(this.#all.map((keeper) => [keeper.number, keeper]));
+    this.#removed = this.#reader.removedKeepers();
     this.#generation = generation;
   }
 }

@@ -5,7 +5,7 @@
  */
 import type { Clock, Timer } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
-import type { CatalogReader, KeeperRecord } from "../catalog/reader.ts";
+import type { KeeperRecord } from "../catalog/reader.ts";
 import type { Settings } from "../config/options.ts";
 import { decideKeeperState } from "../tables/keeper_state.ts";
 import { type KeeperRow, UNKNOWN_SCRUB } from "../tables/keeper_table.ts";
@@ -22,7 +22,7 @@ import { announcer } from "./events.ts";
 import { noteFailure } from "./failures.ts";
 import { RecentSet } from "./recent.ts";
 import { keeperOf } from "./reports.ts";
-import { Roster } from "./roster.ts";
+import { type KeeperReader, Roster } from "./roster.ts";
 import type { Tables } from "./wiring.ts";
 
 export interface SentinelOptions {
@@ -31,7 +31,7 @@ export interface SentinelOptions {
   clock: Clock;
   log: Log;
   bus: Bus;
-  reader: Pick<CatalogReader, "keepers" | "keepersGeneration">;
+  reader: KeeperReader;
   tables: Pick<Tables, "ports" | "keepers">;
   masterEpoch: number;
 }
@@ -99,6 +99,8 @@ export class Sentinel {
     const { tables } = this.#options;
     if (beat.keeper !== from) return;
     const keeper = this.#roster.byId(beat.keeper);
+    const removed = this.#roster.removed().find(({ id }) => id === beat.keeper);
+    if (removed !== undefined && beat.epoch <= removed.epoch) return this.#tellRetire(beat, true);
     // A keeper of a newer epoch has not registered yet: its ports may be others than those on
     // record.
     if (keeper === undefined || beat.epoch > keeper.epoch) return this.#tellRegister(beat.keeper);
@@ -120,6 +122,7 @@ export class Sentinel {
     const deafMs = heldUpMs > TICK_LATE_MS ? heldUpMs : 0;
     if (deafMs > 0) this.#options.log.warn("The sentinel was held up", { heldUpMs });
     for (const keeper of this.#roster.all()) this.#judge(keeper, deafMs);
+    for (const { number } of this.#roster.removed()) this.#forget(number);
   }
 
   #accept(keeper: KeeperRecord, beat: Heartbeat): void {
@@ -173,6 +176,14 @@ export class Sentinel {
     log.warn("A keeper's disk can't be written: it gets no new chunks", { keeper: name, fault });
   }
 
+  /** A keeper was removed: nothing of it stays in the tables. */
+  #forget(number: number): void {
+    const { tables } = this.#options;
+    if (tables.keepers.find(number) === undefined) return;
+    this.#mirror.close(number);
+    tables.keepers.clear(number);
+  }
+
   #announceState(keeper: KeeperRecord, before: string | undefined, state: string): void {
     const { log } = this.#options;
     const { name } = keeper;
@@ -188,13 +199,14 @@ export class Sentinel {
     this.#tell(keeper, commandRegister, { epoch: this.#options.masterEpoch });
   }
 
-  #tellRetire(beat: Heartbeat): void {
+  /** An older process than the one that has joined, or one that was removed, is to end. */
+  #tellRetire(beat: Heartbeat, removed = false): void {
     const { masterEpoch: epoch, log } = this.#options;
-    log.warn("An older process beats with a keeper's id", {
-      keeper: beat.keeper,
-      epoch: beat.epoch,
-    });
-    this.#tell(beat.keeper, commandRetire, { epoch, keeperEpoch: beat.epoch });
+    const message = removed
+      ? "A removed keeper beats"
+      : "An older process beats with a keeper's id";
+    log.warn(message, { keeper: beat.keeper, epoch: beat.epoch });
+    this.#tell(beat.keeper, commandRetire, { epoch, keeperEpoch: beat.epoch, removed });
   }
 
   #tell<Request, Reply>(keeper: string, command: Rpc<Request, Reply>, request: Request): void {

@@ -39,12 +39,12 @@ export class Slots {
     this.#options = options;
   }
 
-  /** The keepers that can be written now. */
+  /** The keepers that can be written now: those that are being emptied are none. */
   candidates(): Candidate[] {
     const { tables, roster } = this.#options;
     return roster.all().flatMap((keeper) => {
       const row = tables.keepers.find(keeper.number);
-      if (row === undefined || row.state !== "ALIVE" || row.readOnly) return [];
+      if (row === undefined || row.state !== "ALIVE" || row.readOnly || keeper.draining) return [];
       return [this.candidateOf(keeper)];
     });
   }
@@ -62,9 +62,10 @@ export class Slots {
       slots += all;
       freeSlots += Math.max(0, all - tables.ports.inUse(row, nowMs));
     }
-    const { number, labels } = keeper;
+    const { number, labels, draining } = keeper;
     const freeBytes = tables.keepers.find(number)?.freeBytes ?? 0;
-    return { number, zone: labels["zone"] ?? "", labels, freeBytes, freeSlots, slots };
+    const zone = labels["zone"] ?? "";
+    return { number, zone, labels, freeBytes, draining, freeSlots, slots };
   }
 
   /**

@@ -6,7 +6,6 @@
 import type { ChunkRecord, OrphanCursor } from "../catalog/chunk_reader.ts";
 import type { CatalogReader } from "../catalog/reader.ts";
 import type { Settings } from "../config/options.ts";
-import type { KeeperTable } from "../tables/keeper_table.ts";
 import { noteFailure } from "./failures.ts";
 import { DELETE_MAX, type RemovalOptions, removeReplicas } from "./removals.ts";
 import type { Roster } from "./roster.ts";
@@ -18,7 +17,6 @@ export interface SweeperOptions extends RemovalOptions {
     "orphans" | "strays" | "tombstones" | "trashDue" | "uploadsIdleSince" | "uploadsPausedSince"
   >;
   roster: Roster;
-  keepers: KeeperTable;
 }
 
 const UPLOADS_MAX = 100;

@@ -24,6 +24,7 @@ import {
   fileStat,
 } from "../wire/file.ts";
 import { eventList } from "../wire/event.ts";
+import { clusterRebalance, keeperDrain, keeperRemove } from "../wire/operator.ts";
 import type { Rpc } from "../wire/rpc.ts";
 import { fileScrub, keeperScrub } from "../wire/operator.ts";
 import { ruleAdd, ruleApply, ruleList, ruleRemove } from "../wire/rule.ts";
@@ -42,6 +43,7 @@ import type { Desk } from "./rpc/desk.ts";
 import { list, make } from "./rpc/dir.ts";
 import { list as listEvents } from "./rpc/event.ts";
 import { copy, doubt, locate, remove, rename, set, stat } from "./rpc/file.ts";
+import { drain, rebalance, removeKeeper } from "./rpc/operator.ts";
 import * as rules from "./rpc/rule.ts";
 import * as trash from "./rpc/trash.ts";
 import { scrubFile, scrubKeeper } from "./rpc/scrub.ts";
@@ -81,6 +83,7 @@ const PROCEDURES = [
   ...[ruleAdd, ruleRemove, ruleList, ruleApply],
   ...[trashList, trashRestore, trashEmpty],
   ...[keeperScrub, fileScrub],
+  ...[keeperDrain, keeperRemove, clusterRebalance],
 ] as const;
 
 export class Tracker {
@@ -145,6 +148,9 @@ export class Tracker {
     this.#serve(trashEmpty, (request) => trash.empty(desk, request));
     this.#serve(keeperScrub, (request) => scrubKeeper(desk, request));
     this.#serve(fileScrub, (request) => scrubFile(desk, request));
+    this.#serve(keeperDrain, (request) => drain(desk, request));
+    this.#serve(keeperRemove, (request) => removeKeeper(desk, request));
+    this.#serve(clusterRebalance, (request) => rebalance(desk, request));
     this.#micro.start();
   }
 

@@ -5,7 +5,6 @@
  */
 import type { ChunkRecord } from "../catalog/chunk_reader.ts";
 import type { CatalogReader, KeeperRecord } from "../catalog/reader.ts";
-import type { KeeperTable } from "../tables/keeper_table.ts";
 import { Ages } from "./ages.ts";
 import { chooseSurplus } from "./placement.ts";
 import type { Policies } from "./policies.ts";
@@ -15,11 +14,10 @@ import type { Roster } from "./roster.ts";
 import type { Slots } from "./slots.ts";
 
 export interface TrimmerOptions extends RemovalOptions {
-  reader: Pick<CatalogReader, "surplusChunks">;
+  reader: Pick<CatalogReader, "surplusChunks" | "heldByKeepers">;
   roster: Roster;
   slots: Slots;
   policies: Policies;
-  keepers: KeeperTable;
   /** Whether replicas may be deleted now: asked again before each deletion. */
   mayDelete: () => boolean;
   /** A surplus that is younger than this stays. */
@@ -45,10 +43,13 @@ export class Trimmer {
   async run(): Promise<void> {
     const { reader, roster } = this.#options;
     const page = reader.surplusChunks(this.#afterNo, PAGE_ROWS);
+    const heldByKeeper = page.length === 0
+      ? new Map<number, number>()
+      : new Map(reader.heldByKeepers().map(({ number, bytes }) => [number, bytes]));
     const chunksByKeeper = new Map<number, string[]>();
     const freedByKeeper = new Map<number, number>();
     for (const chunk of page) {
-      const victim = this.#chooseVictim(chunk, freedByKeeper);
+      const victim = this.#chooseVictim(chunk, heldByKeeper, freedByKeeper);
       if (victim === undefined) continue;
       freedByKeeper.set(victim, (freedByKeeper.get(victim) ?? 0) + chunk.sizeBytes);
       const chunks = chunksByKeeper.get(victim) ?? [];
@@ -91,6 +92,7 @@ export class Trimmer {
    */
   #chooseVictim(
     chunk: ChunkRecord,
+    heldByKeeper: ReadonlyMap<number, number>,
     freedByKeeper: ReadonlyMap<number, number>,
   ): number | undefined {
     const { keepers, roster, slots, policies, settleMs } = this.#options;
@@ -102,8 +104,10 @@ export class Trimmer {
       const keeper = roster.byNumber(number);
       if (keeper === undefined) return [];
       const candidate = slots.candidateOf(keeper);
-      const freeBytes = candidate.freeBytes + (freedByKeeper.get(number) ?? 0);
-      return [{ ...candidate, freeBytes }];
+      const freedBytes = freedByKeeper.get(number) ?? 0;
+      const freeBytes = candidate.freeBytes + freedBytes;
+      const heldBytes = Math.max(0, (heldByKeeper.get(number) ?? 0) - freedBytes);
+      return [{ ...candidate, freeBytes, heldBytes }];
     });
     return chooseSurplus(candidates, policies.of(chunk.policy))?.number;
   }

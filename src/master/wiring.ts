@@ -9,26 +9,36 @@ import type { Log, LogFormat, LogLevel } from "../base/log.ts";
 import { stderrLog } from "../base/log.ts";
 import { CatalogReader } from "../catalog/reader.ts";
 import type { Journal, Operation, OperationKind, ResultOf } from "../catalog/operation.ts";
+import type { CommittedBatch } from "../catalog/writer.ts";
+import { CatalogWriter } from "../catalog/writer.ts";
 import type { Settings } from "../config/options.ts";
+import { ArchiveTable } from "../tables/archive_table.ts";
 import { KeeperTable } from "../tables/keeper_table.ts";
 import { KEEPERS_MAX, PORTS_MAX, PortTable } from "../tables/port_table.ts";
 import { RepairTable } from "../tables/repair_table.ts";
 import type { Bus } from "../wire/bus.ts";
 import { connectNats } from "../wire/bus_nats.ts";
+import { subjectsOf } from "../wire/subjects.ts";
 import { PortCaller } from "../wire/thread.ts";
 import type { ClusterUrl } from "../wire/url.ts";
+import { TailFile } from "./archive_files.ts";
+import { JournalShipper } from "./journal_shipper.ts";
+import { JournalTail } from "./journal_tail.ts";
+import { Roster } from "./roster.ts";
 
 /** The tables' memory, shared by all threads. */
 export interface TableBuffers {
   ports: SharedArrayBuffer;
   keepers: SharedArrayBuffer;
   repairs: SharedArrayBuffer;
+  archive: SharedArrayBuffer;
 }
 
 export interface Tables {
   ports: PortTable;
   keepers: KeeperTable;
   repairs: RepairTable;
+  archive: ArchiveTable;
 }
 
 /** What each thread of the master starts with. */
@@ -39,6 +49,8 @@ export interface MasterStart {
   url: ClusterUrl;
   catalogPath: string;
   ticketKey: string;
+  /** The cluster's key as it may lie on keepers: see `sealKey`. */
+  sealedKey: string;
   tables: TableBuffers;
 }
 
@@ -83,13 +95,19 @@ export function openTables(buffers?: TableBuffers): Tables {
     ports: new PortTable(KEEPERS_MAX * PORTS_MAX, buffers?.ports),
     keepers: new KeeperTable(buffers?.keepers),
     repairs: new RepairTable(buffers?.repairs),
+    archive: new ArchiveTable(buffers?.archive),
   };
 }
 
 /** The tables' memory, for the start message of a thread. */
 export function buffersOf(tables: Tables): TableBuffers {
-  const { ports, keepers, repairs } = tables;
-  return { ports: ports.buffer, keepers: keepers.buffer, repairs: repairs.buffer };
+  const { ports, keepers, repairs, archive } = tables;
+  return {
+    ports: ports.buffer,
+    keepers: keepers.buffer,
+    repairs: repairs.buffer,
+    archive: archive.buffer,
+  };
 }
 
 /**
@@ -129,4 +147,29 @@ export function openCatalogEnds(start: RoleStart): { journal: Journal; reader: C
     },
   };
   return { journal, reader: new CatalogReader(start.catalogPath) };
+}
+
+/** Opens the catalog for writing, with what ships its history to keepers. */
+export function openShippedWriter(
+  start: WriterStart,
+  { log, bus, tables }: ThreadParts,
+  onFatal: (error: unknown) => void,
+): { writer: CatalogWriter; shipper: JournalShipper; reader: CatalogReader } {
+  const path = start.catalogPath;
+  const ship = (batch: CommittedBatch): Promise<void> | undefined => shipper.ship(batch);
+  const writer = new CatalogWriter({ path, log, onFatal, ship });
+  const reader = new CatalogReader(path);
+  const { cluster } = start.url;
+  const { sealedKey, settings: { journal_copies: copies } } = start;
+  const shipper: JournalShipper = new JournalShipper({
+    ...{ copies, cluster, sealedKey, bus, log, clock: systemClock },
+    subjects: subjectsOf(cluster),
+    catalog: writer.catalogId,
+    mark: writer.mark,
+    tail: new JournalTail(new TailFile(`${path}.journal`), log),
+    roster: new Roster(reader),
+    keepers: tables.keepers,
+    table: tables.archive,
+  });
+  return { writer, shipper, reader };
 }

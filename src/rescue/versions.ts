@@ -1,7 +1,7 @@
 /**
  * What sidecars tell, gathered by path and version: the book from which a rescue is planned. Other
- * sources of names may add to it what they know. In memory: about 1 KiB for each file, and a quarter
- * of that for each further chunk, whatever the number of copies.
+ * sources of names may add to it what they know. In memory: about 1 KiB for each file, and a
+ * quarter of that for each further chunk, whatever the number of copies.
  */
 import type { ChunkFacts } from "../chunks/sidecar.ts";
 

@@ -105,6 +105,11 @@ export class KeeperTable {
     this.#rows.set(number, STATE, KEEPER_STATES.indexOf(row.state));
   }
 
+  /** Empties the row of a keeper that was removed. Only the sentinel calls it. */
+  clear(number: number): void {
+    this.#rows.set(number, STATE, KEEPER_STATES.indexOf("NONE"));
+  }
+
   /** Notes that a keeper has registered with this master. Only the writer calls it. */
   markJoined(number: number, epoch: number): void {
     this.#rows.set(number, JOINED_EPOCH, epoch + 1);

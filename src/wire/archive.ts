@@ -4,6 +4,7 @@
  * large, over HTTP on a ticket of their own.
  */
 import * as v from "valibot";
+import { validate } from "./codec.ts";
 import { Id, Natural } from "./ids.ts";
 import { Done, rpc } from "./rpc.ts";
 
@@ -13,22 +14,54 @@ export const ArchiveName = v.pipe(
   v.regex(/^(?:snapshot|journal)-[0-9a-f]{32}-[0-9]{1,16}$/, "not a name in an archive"),
 );
 
+const Bytes = v.custom<Uint8Array>((value) => value instanceof Uint8Array, "bytes are due");
+
+/** The cluster's key, sealed with the keepers' secret: see `sealKey`. */
+const SealedKey = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/, "not a sealed key"));
+
 /** Bytes of a piece of the journal in one command, at most. */
 export const JOURNAL_PIECE_MAX = 512 * 1024;
 
 /**
+ * The head of a snapshot's file: the catalog behind it, and what else a master needs that begins
+ * anew.
+ */
+export const SnapshotHead = v.object({
+  format: v.literal(1),
+  catalog: Id,
+  epoch: Natural,
+  /** The last operation in it, and the hash of the history up to there. */
+  sequence: Natural,
+  hash: Bytes,
+  cluster: v.string(),
+  key: SealedKey,
+  /** Bytes of the database. */
+  sizeBytes: Natural,
+  /** Wall time in ms. */
+  madeMs: Natural,
+});
+export type SnapshotHead = v.InferOutput<typeof SnapshotHead>;
+
+/**
  * A piece of a catalog's history: the operations `from` to `to`, as CBOR, and the hash of the
- * history before them; so that pieces from several keepers can be put in order and checked.
+ * history before them; so that pieces from several keepers can be put in order and checked. Pieces
+ * may overlap, and each stands alone: with pieces from the first operation on no snapshot is
+ * needed.
  */
 export const JournalPiece = v.object({
   /** The catalog's id. */
   catalog: Id,
+  /** Of the master that sent it: where histories part, the newest master's is the true one. */
+  epoch: Natural,
+  /** The cluster's name, and its key as `sealKey` makes it. */
+  cluster: v.string(),
+  key: SealedKey,
   from: Natural,
   to: Natural,
   /** SHA-256 before operation `from`, as in the catalog. */
-  hashBefore: v.instance(Uint8Array),
-  /** An array of operations as CBOR. */
-  operations: v.instance(Uint8Array),
+  hashBefore: Bytes,
+  /** A CBOR array of the operations, each as the CBOR that the hash is over. */
+  operations: Bytes,
 });
 export type JournalPiece = v.InferOutput<typeof JournalPiece>;
 
@@ -46,7 +79,7 @@ export const commandJournal = rpc(
 export const ArchiveFile = v.object({
   name: ArchiveName,
   sizeBytes: Natural,
-  /** XXH3-64 over the block sums, as of files (see `fileChecksum`). */
+  /** That of files (see `fileChecksum`); "" of a journal: it grows. */
   checksum: v.string(),
 });
 export type ArchiveFile = v.InferOutput<typeof ArchiveFile>;
@@ -58,12 +91,37 @@ export type ArchiveFile = v.InferOutput<typeof ArchiveFile>;
 export const commandArchive = rpc(
   "archive",
   v.object({}),
-  v.object({ files: v.array(ArchiveFile), masterEpoch: Natural }),
+  v.object({
+    files: v.array(ArchiveFile),
+    /** The newest master that the keeper has obeyed, and its catalog; none: it never has. */
+    masterEpoch: Natural,
+    catalog: v.optional(Id),
+  }),
 );
 
-/** `keeper.<id>.prune`: remove all files of the archive but `keep`. */
+/**
+ * `keeper.<id>.prune`: remove these files of the archive. They are named one by one: what has come
+ * since the keeper was asked is safe.
+ */
 export const commandPrune = rpc(
   "prune",
-  v.object({ epoch: Natural, catalog: Id, keep: v.pipe(v.array(ArchiveName), v.maxLength(64)) }),
+  v.object({ epoch: Natural, remove: v.pipe(v.array(ArchiveName), v.maxLength(64)) }),
   v.object({ removed: Natural }),
 );
+
+/** The name of a catalog's snapshot that ends, or its journal that begins, at `sequence`. */
+export function archiveName(
+  kind: "snapshot" | "journal",
+  catalog: string,
+  sequence: number,
+): string {
+  return `${kind}-${catalog}-${sequence}`;
+}
+
+/** What a name in an archive says. */
+export function parseArchiveName(
+  name: string,
+): { kind: "snapshot" | "journal"; catalog: string; sequence: number } {
+  const [kind, catalog = "", sequence] = validate(ArchiveName, name, "the archive").split("-");
+  return { kind: kind as "snapshot" | "journal", catalog, sequence: Number(sequence) };
+}

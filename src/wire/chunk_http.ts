@@ -193,7 +193,8 @@ async function fetchChunk(
   }
 }
 
-async function readAnswer<T>(
+/** Reads an answer in JSON. Throws what the keeper says, or `unavailable`. */
+export async function readAnswer<T>(
   schema: Schema<T>,
   response: Response,
   address: PortAddress,
@@ -202,7 +203,8 @@ async function readAnswer<T>(
   return validate(schema, await response.json(), `the answer of ${address.host}:${address.port}`);
 }
 
-async function readError(response: Response, address: PortAddress): Promise<TydfsError> {
+/** What a keeper's refusal says. */
+export async function readError(response: Response, address: PortAddress): Promise<TydfsError> {
   const place = `${address.host}:${address.port}`;
   try {
     const reply = validate(ReplyEnvelope, await response.json(), `the answer of ${place}`);
@@ -217,7 +219,7 @@ async function readError(response: Response, address: PortAddress): Promise<Tydf
 /**
  * Passes pieces on and throws unless they add up to `length`: a short or long body is never silent.
  */
-async function* exactly(
+export async function* exactly(
   body: AsyncIterable<Uint8Array>,
   length: number,
   address: PortAddress,
@@ -239,7 +241,8 @@ async function* exactly(
   }
 }
 
-function streamFailure(address: PortAddress, signal: AbortSignal, cause: unknown): unknown {
+/** The failure of a request that got no answer. */
+export function streamFailure(address: PortAddress, signal: AbortSignal, cause: unknown): unknown {
   if (signal.aborted && signal.reason instanceof TydfsError) return signal.reason;
   const message = `Cannot reach the keeper at ${address.host}:${address.port}`;
   return new TydfsError("unavailable", message, { cause });

@@ -61,8 +61,15 @@ export const commandInventory = rpc("inventory", v.object({ epoch }), Done);
 /** `keeper.<id>.register`: this master does not know you (any more): report `joined` again. */
 export const commandRegister = rpc("register", v.object({ epoch }), Done);
 
-/** `keeper.<id>.retire`: stop when you are this instance: a newer process has your id. */
-export const commandRetire = rpc("retire", v.object({ epoch, keeperEpoch: Natural }), Done);
+/**
+ * `keeper.<id>.retire`: stop when you are this process: a newer one has your id, or (`removed`) an
+ * operator has removed you, and you are not to be started again.
+ */
+export const commandRetire = rpc(
+  "retire",
+  v.object({ epoch, keeperEpoch: Natural, removed: v.optional(v.boolean()) }),
+  Done,
+);
 
 /** `keeper.<id>.scrub`: read all chunks again, beginning now. */
 export const commandScrub = rpc("scrub", v.object({ epoch }), Done);

@@ -24,6 +24,10 @@ export const keeperDrain = rpc(
     /** Chunks that are still to be copied elsewhere. */
     chunksLeft: Natural,
     bytesLeft: Natural,
+    /** Of these chunks: no other keeper can take a copy as things are. */
+    stuck: Natural,
+    /** Why nothing is moved for now, if nothing is. */
+    heldBack: v.optional(v.string()),
     /** Each chunk that it holds has all its copies elsewhere: it may be stopped and removed. */
     safeToRemove: v.boolean(),
   }),
@@ -44,6 +48,8 @@ export const keeperRemove = rpc(
     /** Chunks that have lost a copy which they needed, and those that have none left. */
     short: Natural,
     lost: Natural,
+    /** Only a part is done: ask again, and add up. */
+    more: v.boolean(),
   }),
 );
 

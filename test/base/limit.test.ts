@@ -1,6 +1,6 @@
-/** Limiter, forEachLimited, retry: bounds hold, failures surface. */
+/** Limiter, Pacer, forEachLimited, retry: bounds hold, failures surface. */
 import { expect, test } from "bun:test";
-import { backoffMs, forEachLimited, Limiter, retry } from "../../src/base/limit.ts";
+import { backoffMs, forEachLimited, Limiter, Pacer, retry } from "../../src/base/limit.ts";
 import { seededRandom } from "../../src/base/random.ts";
 import { ManualClock } from "../manual_clock.ts";
 
@@ -36,6 +36,23 @@ test("backoffMs grows to its ceiling and never beyond", () => {
     expect(pauseMs).toBeGreaterThanOrEqual(5);
     expect(pauseMs).toBeLessThanOrEqual(1000);
   }
+});
+
+test("Pacer lets bytes pass at its pace, and makes up for a short pause only", async () => {
+  const clock = new ManualClock();
+  const pacer = new Pacer(clock, 1_000);
+  const startMs = clock.monotonicMs();
+  const pass = (bytes: number) => clock.runUntil(pacer.pass(bytes));
+  for (let piece = 0; piece < 10; piece++) await pass(200);
+  expect(clock.monotonicMs() - startMs).toBe(2_000);
+  await clock.advance(60_000);
+  const laterMs = clock.monotonicMs();
+  await pass(1_100);
+  expect(clock.monotonicMs() - laterMs).toBe(1_000);
+  const stop = new AbortController();
+  const passing = pacer.pass(5_000, stop.signal);
+  stop.abort(new Error("enough"));
+  await expect(passing).rejects.toThrow("enough");
 });
 
 test("retry repeats passing faults until its time is up", async () => {

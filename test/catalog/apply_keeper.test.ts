@@ -31,7 +31,7 @@ test("join refuses the 1025th keeper", () => {
   world.database.run("BEGIN");
   world.database.run(`INSERT INTO keeper WITH RECURSIVE n(i) AS (
     SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 1022)
-    SELECT i, 'id' || i, 'name' || i, 'h', '[]', 1, '{}', 1, 'x', 0, 0, NULL FROM n`);
+    SELECT i, 'id' || i, 'name' || i, 'h', '[]', 1, '{}', 1, 'x', 0, 0, NULL, 0, 0 FROM n`);
   world.database.run("COMMIT");
   expect(world.do("join k0 1")).toBe("number 1023");
   expect(world.do("join k1 1")).toBe(

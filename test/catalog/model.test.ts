@@ -64,6 +64,8 @@ const steps = fc.array(
     step(2, "forget", { pick: fc.nat({ max: 50 }) }),
     step(2, "relabel", { keeper, label: fc.constantFrom("kind=a", "kind=b") }),
     step(3, "apply", { path, require: fc.constantFrom("_", "kind=a", "kind=b") }),
+    step(1, "drain", { keeper, on: flag }),
+    step(2, "remove", { keeper, force: flag }),
     step(1, "inventory", {
       keeper,
       picks: fc.array(flag, { minLength: 1, maxLength: 5 }),
@@ -130,6 +132,10 @@ function compare(world: World, model: Model): void {
   }
   const rows = world.database.prepare("SELECT count(*) FROM chunk").values();
   expect(rows).toEqual([[model.chunks.size]]);
+  expect(world.reader.keepers().map(({ number, draining }) => [number, draining])).toEqual(
+    [...Array(KEEPERS).keys()].filter((number) => !model.removed.has(number))
+      .map((number) => [number, model.draining.has(number)]),
+  );
   compareMisplaced(world, model);
 }
 

@@ -59,6 +59,8 @@ export type Step =
   | { verb: "forget"; pick: number }
   | { verb: "relabel"; keeper: number; label: string }
   | { verb: "apply"; path: string; require: string }
+  | { verb: "drain"; keeper: number; on: boolean }
+  | { verb: "remove"; keeper: number; force: boolean }
   | { verb: "inventory"; keeper: number; picks: boolean[]; stray: boolean };
 
 export const KEEPERS = 3;
@@ -81,6 +83,8 @@ export class Model {
   /** The label of each keeper, and what each chunk requires. */
   readonly labels: string[] = [];
   readonly requires = new Map<string, string>();
+  readonly removed = new Set<number>();
+  readonly draining = new Set<number>();
   made = 0;
   #steps = 0;
 
@@ -93,7 +97,7 @@ export class Model {
         const line = `put ${step.exclusive ? "-x " : ""}${step.path} ${label}`;
         const verdict = this.#refuseFile(step.path, step.exclusive) ?? "ok";
         if (verdict === "ok") {
-          this.chunks.set(label, new Set([0, 1]));
+          this.chunks.set(label, this.#members([0, 1]));
           this.#setFile(step.path, [label]);
           this.#supersede(step.path);
         }
@@ -160,7 +164,7 @@ export class Model {
       case "place": {
         const [id, upload] = this.#findUpload(step.upload);
         const label = this.#newLabel();
-        this.chunks.set(label, new Set(step.keepers));
+        this.chunks.set(label, this.#members(step.keepers));
         if (step.small) this.#small.add(label);
         const keepers = step.keepers.map((number) => `k${number}`).join(",");
         const size = this.sizeOf(label);
@@ -218,13 +222,15 @@ export class Model {
       case "inventory": {
         const listed = labels.filter((_, index) => step.picks[index % step.picks.length]);
         if (step.stray) listed.push(this.#newLabel());
+        const line = (list: string) => `inventory k${step.keeper} * ${list} last`;
+        if (this.removed.has(step.keeper)) return { line: line("_"), verdict: "not-found" };
         for (const label of listed) if (!this.chunks.has(label)) this.chunks.set(label, new Set());
         for (const [label, keepers] of this.chunks) {
           if (listed.includes(label)) keepers.add(step.keeper);
           else keepers.delete(step.keeper);
         }
         const list = listed.sort().map((label) => `${label}=${this.sizeOf(label)}`).join(",");
-        return { line: `inventory k${step.keeper} * ${list} last`, verdict: "ok" };
+        return { line: line(list), verdict: "ok" };
       }
       default:
         return this.#takePlacement(step);
@@ -235,6 +241,7 @@ export class Model {
     switch (step.verb) {
       case "relabel": {
         this.labels[step.keeper] = step.label;
+        this.removed.delete(step.keeper);
         const epoch = 100 + this.made++;
         return { line: `join k${step.keeper} ${epoch} ${step.label}`, verdict: "ok" };
       }
@@ -245,9 +252,38 @@ export class Model {
         }
         return { line: `apply ${step.path} 3 ${step.require}`, verdict: "ok" };
       }
+      case "drain": {
+        const line = `drain k${step.keeper} ${step.on ? "" : "stop"}`.trim();
+        if (this.removed.has(step.keeper)) return { line, verdict: "not-found" };
+        if (step.on) this.draining.add(step.keeper);
+        else this.draining.delete(step.keeper);
+        return { line, verdict: "ok" };
+      }
+      case "remove":
+        return this.#removeKeeper(step.keeper, step.force);
       default:
         return undefined;
     }
+  }
+
+  /** All others are alive. */
+  #removeKeeper(keeper: number, force: boolean): { line: string; verdict: string } {
+    const others = [...Array(KEEPERS).keys()].filter((number) => number !== keeper);
+    const alive = others.map((number) => `k${number}`).join(",");
+    const line = `remove ${force ? "-f " : ""}k${keeper} 1000 ${alive}`;
+    if (this.removed.has(keeper)) return { line, verdict: "not-found" };
+    const held = [...this.chunks].filter(([, keepers]) => keepers.has(keeper));
+    // The goal is never below the number of keepers here.
+    const needed = held.some(([label]) => this.refs(label) > 0);
+    if (needed && !force) return { line, verdict: "conflict" };
+    for (const [, keepers] of held) keepers.delete(keeper);
+    this.removed.add(keeper);
+    this.draining.delete(keeper);
+    return { line, verdict: "ok" };
+  }
+
+  #members(keepers: number[]): Set<number> {
+    return new Set(keepers.filter((number) => !this.removed.has(number)));
   }
 
   /** How many copies of a chunk lie where they must not. */

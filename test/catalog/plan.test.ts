@@ -46,6 +46,8 @@ test("no statement of apply or of the reader scans a table", () => {
       "empty /t 99999",
     ],
     ...["trash /", "purge 10"],
+    ...["drain k2", "drain k2 stop", "balance on", "join m 1", "stored mm 10 m", "remove m 5"],
+    ...["join m 1", "join m 2", "drain m", "remove -f m 5 k0"],
   ];
   for (const line of lines) expect(world.do(line)).not.toStartWith("internal");
   world.do("begin u2 /g");
@@ -53,6 +55,9 @@ test("no statement of apply or of the reader scans a table", () => {
   reader.getEntry("/g");
   reader.locate("/g", undefined, 0, 5);
   reader.keepers();
+  reader.removedKeepers();
+  reader.heldByKeepers();
+  reader.balanceWanted();
   reader.counts();
   reader.upload("x");
   reader.uploadsIdleSince(5, 5);

@@ -258,6 +258,7 @@ describe("lists for repair", () => {
     world.joinKeepers(2);
     const generation = reader.keepersGeneration();
     expect(reader.keepers()[1]).toEqual({
+      draining: false,
       number: 1,
       id: idOf("k1"),
       name: "k1",

@@ -269,11 +269,17 @@ export class World {
         return describe(this.apply({ kind: "upload.commit", ...facts }));
       }
       default:
-        return this.#runChunk(verb, first, second, others);
+        return this.#runChunk(verb, first, second, others, flags);
     }
   }
 
-  #runChunk(verb: string, first: string, second: string, others: string[]): string {
+  #runChunk(
+    verb: string,
+    first: string,
+    second: string,
+    others: string[],
+    flags: string[],
+  ): string {
     const atMs = this.nowMs;
     switch (verb) {
       case "stored":
@@ -324,11 +330,17 @@ export class World {
         return `${found.unknown} unknown, ${found.missing} missing${ending}`;
       }
       default:
-        return this.#runRule(verb, first, second, others);
+        return this.#runRule(verb, first, second, others, flags);
     }
   }
 
-  #runRule(verb: string, first: string, second: string, others: string[]): string {
+  #runRule(
+    verb: string,
+    first: string,
+    second: string,
+    others: string[],
+    flags: string[],
+  ): string {
     switch (verb) {
       case "rule": {
         // rule PATTERN REQUIRE [PREFER [COPIES]]; "_" is none
@@ -355,6 +367,39 @@ export class World {
         this.apply({ kind: "keeper.recount", keeper, limit: Number(second) });
         return this.reader.relabelledKeeper() === undefined ? "done" : "more";
       }
+      default:
+        return this.#runMembership(verb, first, second, others, flags);
+    }
+  }
+
+  #runMembership(
+    verb: string,
+    first: string,
+    second: string,
+    others: string[],
+    flags: string[],
+  ): string {
+    const keeper = idOf(first);
+    switch (verb) {
+      case "drain":
+        // drain KEEPER [stop]
+        this.apply({ kind: "keeper.drain", keeper, on: second !== "stop" });
+        return "ok";
+      case "remove": {
+        // remove KEEPER LIMIT [ALIVE,…]; -f forces
+        const alive = (others[0] ?? "").split(",").map(idOf);
+        const facts = { limit: Number(second), force: flags.includes("-f"), atMs: this.nowMs };
+        const { short, lost, more } = this.apply({
+          kind: "keeper.remove",
+          keeper,
+          alive,
+          ...facts,
+        });
+        return `${short} short, ${lost} lost${more ? ", more" : ""}`;
+      }
+      case "balance":
+        this.apply({ kind: "balance.set", on: first === "on" });
+        return this.reader.balanceWanted() ? "wanted" : "not wanted";
       default:
         throw new Error(`No such line: ${verb}`);
     }

@@ -25,7 +25,8 @@ function idleProgram(): { program: CommandUnknownOpts; called: string[]; output:
   const program = makeProgram(session);
   const called: string[] = [];
   for (const command of allCommands(program)) {
-    if (command.commands.length > 0) continue;
+    // A keeper is run by the word that its subcommands stand behind.
+    if (command.commands.length > 0 && nameOf(command) !== "tydfs keeper") continue;
     command.action(() => void called.push(nameOf(command)));
   }
   return { program, called, output };

@@ -33,6 +33,14 @@ export interface ClusterOptions {
   masterArgs?: string[];
   /** Environment of every role: settings as TYDFS_<KEY>. */
   env?: Record<string, string>;
+  /** Where "master", "keeper-K" and "client" run; all on this machine's loopback unless given. */
+  place?: (who: string) => Place;
+}
+
+/** A host of its own: the words that go before a command that is to run there, and its address. */
+export interface Place {
+  enter: string[];
+  address: string;
 }
 
 export interface RunOptions {
@@ -61,6 +69,7 @@ export class TestCluster {
   readonly dir = mkdtempSync(join(tmpdir(), "tydfs-test-"));
   readonly #env: Record<string, string>;
   readonly #masterArgs: string[];
+  readonly #place: (who: string) => Place;
   readonly #keepers = new Map<number, Process>();
   readonly #others = new Set<Command>();
   #master: Process | undefined;
@@ -70,6 +79,7 @@ export class TestCluster {
   constructor(options: ClusterOptions = {}) {
     this.#env = { ...FAST, ...options.env };
     this.#masterArgs = options.masterArgs ?? [];
+    this.#place = options.place ?? (() => ({ enter: [], address: "127.0.0.1" }));
   }
 
   /** Starts a master and `keepers` keepers (3), all registered and alive. */
@@ -116,8 +126,9 @@ export class TestCluster {
     return readFileSync(join(this.dir, `${role}.log`), "utf8");
   }
 
-  async startMaster(env: Record<string, string> = {}): Promise<void> {
-    const args = ["master", "--data", this.masterDir, "--port", this.#port, ...this.#masterArgs];
+  async startMaster(env: Record<string, string> = {}, more: string[] = []): Promise<void> {
+    const fixed = ["master", "--data", this.masterDir, "--port", this.#port];
+    const args = [...fixed, ...this.#masterArgs, ...more];
     const master = this.#spawnRole("master", args, env);
     this.#master = master;
     const join_ = join(this.masterDir, "join.client");
@@ -215,7 +226,7 @@ export class TestCluster {
 
   /** Starts one command and leaves it running. */
   spawn(args: string[], options: RunOptions = {}): Command {
-    const child = Bun.spawn([BINARY, ...args], {
+    const child = Bun.spawn([...this.#place("client").enter, BINARY, ...args], {
       cwd: options.cwd ?? this.dir,
       env: { ...process.env, TYDFS_URL: this.clientUrl, ...options.env },
       stdin: options.stdin ?? "ignore",
@@ -278,7 +289,8 @@ export class TestCluster {
   #spawnRole(role: string, args: string[], env: Record<string, string>): Process {
     mkdirSync(this.dir, { recursive: true });
     const log = openSync(join(this.dir, `${role}.log`), "a");
-    return Bun.spawn([BINARY, ...args], {
+    const { enter, address } = this.#place(role);
+    return Bun.spawn([...enter, BINARY, ...args, "--host", address], {
       cwd: this.dir,
       env: { ...process.env, ...this.#env, ...env },
       stdin: "ignore",

@@ -88,8 +88,7 @@ class Client {
         clearTimeout(late);
         resolve(outcome);
       });
-      stdin.write(JSON.stringify(order) + "\n");
-      void stdin.flush();
+      void send(stdin, JSON.stringify(order) + "\n");
     });
   }
 
@@ -138,5 +137,15 @@ class Client {
   #settle(id: number, outcome: Outcome): void {
     this.#waiting.get(id)?.(outcome);
     this.#waiting.delete(id);
+  }
+}
+
+/** Writes to a process that may just have been killed: then its end answers the order. */
+async function send(stdin: Child["stdin"], line: string): Promise<void> {
+  try {
+    stdin.write(line);
+    await stdin.flush();
+  } catch (error) {
+    if ((error as { code?: string }).code !== "EPIPE") throw error;
   }
 }

@@ -52,6 +52,8 @@ export interface Role {
   held: boolean;
   /** Its end is what the nemesis wants. */
   doomed: boolean;
+  /** Another keeper may have its directory: then it is refused. */
+  contested: boolean;
   /** Failpoints of its present life. */
   armed: string;
   /** The most memory that was seen, bytes. */
@@ -225,7 +227,7 @@ export class ChaosCluster {
     this.options.clocks?.forget(child.pid);
     const { log, random, onViolation, chooseFailpoint } = this.options;
     const ended = child.signalCode ?? child.exitCode;
-    const planned = role.doomed || role.held || this.#ended ||
+    const planned = role.doomed || role.held || role.contested || this.#ended ||
       (role.armed !== "" && child.signalCode === "SIGKILL");
     log.note("end", { role: role.name, pid: child.pid, ended, planned, armed: role.armed });
     if (!planned) {
@@ -252,6 +254,7 @@ export class ChaosCluster {
       process: undefined,
       held: false,
       doomed: false,
+      contested: false,
       armed: "",
       peakBytes: 0,
       descriptors: [],

@@ -5,7 +5,7 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { mustRun } from "./command_line.ts";
+import { system } from "./hosts.ts";
 
 /** One change of the source: `from` must be in `file` exactly once. */
 export interface Mutation {
@@ -34,7 +34,7 @@ export class Mutant {
       }
       for (const name of ["node_modules", ".build"]) symlinkSync(join(root, name), join(dir, name));
       for (const mutation of mutations) apply(dir, mutation);
-      mustRun([process.execPath, join(dir, "build.ts"), "--outfile", mutant.binary]);
+      system([process.execPath, join(dir, "build.ts"), "--outfile", mutant.binary]);
       return mutant;
     } catch (error) {
       mutant.remove();

@@ -85,22 +85,21 @@ export class Run {
 
   async #inCluster(hosts: Hosts, smallDisks: string[]): Promise<void> {
     const { seed, dir, binary, keepers, sizeMaxBytes, clock } = this.#options;
-    const random = seededRandom(seed);
     const log = this.#log;
     const onViolation = (violation: Violation) => this.#note(violation);
     const canary = new Canary(dir);
     const cluster: ChaosCluster = new ChaosCluster({
       ...{ binary, dir, hosts, keepers, log, onViolation },
       clocks: clock ? FakeClocks.open(join(dir, "clocks")) : undefined,
-      random: seededRandom(seed + 1),
+      random: seededRandom(seed + 2),
       chooseFailpoint: (role) => nemesis.chooseFailpoint(role),
     });
     const pool = new ClientPool(cluster, CLIENTS);
     const field: Field = { cluster, pool, spoiled: new Map(), smallDisks: new Set(smallDisks) };
-    const nemesis = new Nemesis(field, log, this.#tally, random);
+    const nemesis = new Nemesis(field, log, this.#tally, seed);
     const workload = new Workload({
       ...{ seed, pool, log, onViolation, tally: this.#tally },
-      ...{ random: seededRandom(seed + 2), sizeMax: sizeMaxBytes },
+      ...{ random: seededRandom(seed + 3), sizeMax: sizeMaxBytes },
     });
     const measuring = setInterval(() => cluster.measure(), MEASURE_MS);
     try {

@@ -21,9 +21,9 @@ const ASK_MS = 8_000;
 /** A keeper verifies a doubted copy at most this often. */
 const DOUBT_MS = 11_000;
 /** After this keepers are started again, so that each tells its whole inventory. */
-const PATIENCE_MS = 25_000;
+const PATIENCE_MS = 15_000;
 /** After this spoiled copies of chunks that nobody needs are no more waited for. */
-const FORGET_MS = 50_000;
+const FORGET_MS = 30_000;
 
 /** Waits until the cluster is at rest. Throws a violation that names what is not. */
 export async function settle(field: Field, log: EventLog, withinMs = SETTLE_MS): Promise<void> {

@@ -1,5 +1,5 @@
 /** What a cluster must come to when it is left alone after a fault, whatever the fault was. */
-import { existsSync, readdirSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { TydfsClient } from "../../src/client/client.ts";
 import { type TestCluster, until } from "../cluster/harness.ts";
@@ -59,8 +59,8 @@ async function compare(
   const drafts: string[] = [];
   for (const k of keepers) {
     for (const path of cluster.replicas(k)) there.add(`keeper-${k}:${basename(path)}`);
-    const incoming = join(cluster.keeperDir(k), "incoming");
-    if (existsSync(incoming)) drafts.push(...readdirSync(incoming));
+    const incoming = join(cluster.keeperDir(k), "tmp");
+    drafts.push(...readdirSync(incoming));
   }
   const missing = [...wanted].filter((replica) => !there.has(replica));
   const unknown = [...there].filter((replica) => !wanted.has(replica));

@@ -47,12 +47,19 @@ const holder = ({ id, port }: TestKeeper) => ({
   ports: [port],
 });
 
-function replicate(world: World, to: TestKeeper, ticket: PutTicket, sources: TestKeeper[]) {
+function replicate(
+  world: World,
+  to: TestKeeper,
+  ticket: PutTicket,
+  sources: TestKeeper[],
+  bytesPerSecond?: number,
+) {
   const { chunk, sizeBytes, sums } = ticket;
   return call(world.bus, subjects.command(to.id, "replicate"), commandReplicate, {
     ...{ epoch: 1, chunk, sizeBytes, sums, goal: 3 },
     sources: sources.map(holder),
     ticket: getTicket(chunk),
+    ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }),
   }, WITHIN);
 }
 
@@ -65,6 +72,28 @@ test("replicate copies a chunk, sidecar and all, and reports it", async () => {
   expect(world.stored.at(-1)).toMatchObject({ keepers: [to.id], head: false });
   const sidecar = readFileSync(join(to.directory, sidecarPath(ticket.chunk)), "utf8");
   expect(JSON.parse(sidecar)).toMatchObject({ ...ticket.origin, path: "/x", goal: 3 });
+});
+
+test("replicate keeps to the pace that it is told", async () => {
+  await using world = new World();
+  const [from, to] = [await world.keeper(), await world.keeper()];
+  const ticket = await stored(from);
+  const startMs = systemClock.monotonicMs();
+  await replicate(world, to, ticket, [from], 2 * MIB);
+  // 2 MiB and 1 byte at 2 MiB/s, less what a pacer lets one make up for.
+  expect(systemClock.monotonicMs() - startMs).toBeGreaterThan(850);
+  expect(readFileSync(join(to.directory, chunkPath(ticket.chunk)))).toEqual(Buffer.from(BYTES));
+});
+
+test("replicate keeps to the pace that it is told", async () => {
+  await using world = new World();
+  const [from, to] = [await world.keeper(), await world.keeper()];
+  const ticket = await stored(from);
+  const startMs = systemClock.monotonicMs();
+  await replicate(world, to, ticket, [from], 2 * MIB);
+  // 2 MiB and 1 byte at 2 MiB/s, less what a pacer lets one make up for.
+  expect(systemClock.monotonicMs() - startMs).toBeGreaterThan(850);
+  expect(readFileSync(join(to.directory, chunkPath(ticket.chunk)))).toEqual(Buffer.from(BYTES));
 });
 
 test("replicate falls over from a corrupt and a missing source to a good one", async () => {

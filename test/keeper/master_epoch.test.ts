@@ -76,6 +76,39 @@ test("MasterEpoch refuses a file that is none", async () => {
   }
 });
 
+test("MasterEpoch obeys the masters of one catalog only, over restarts too", async () => {
+  using world = scratch();
+  const [mine, other] = ["0123456789abcdef".repeat(2), "f".repeat(32)];
+  const first = await world.open();
+  expect(first.catalog).toBeUndefined();
+  await first.check(3, mine);
+  expect(world.kept()).toBe(`3 ${mine}\n`);
+  const again = await world.open();
+  expect(again.catalog).toBe(mine);
+  await expect(again.check(9, other)).rejects.toMatchObject({ code: "stale-epoch" });
+  // Until its own master is heard again, nobody can tell whose command it is.
+  await expect(again.check(3)).rejects.toMatchObject({ code: "stale-epoch" });
+  await again.check(3, mine);
+  await again.check(3);
+  expect(again.newest).toBe(3);
+});
+
+test("MasterEpoch takes a newer epoch only with its catalog, once it knows one", async () => {
+  using world = scratch();
+  const main = await world.open();
+  const catalog = "ab".repeat(16);
+  const streamer = new MasterEpoch(world.options, main.buffer);
+  await streamer.check(2);
+  expect(world.kept()).toBe("2\n");
+  await main.check(2, catalog);
+  expect(world.kept()).toBe(`2 ${catalog}\n`);
+  await expect(streamer.check(5)).rejects.toMatchObject({ code: "unavailable" });
+  expect(main.newest).toBe(2);
+  await main.check(5, catalog);
+  await streamer.check(5);
+  expect(() => main.refuseOlder(4)).toThrow("Master epoch 4 is over");
+});
+
 test("a master on an older catalog: no inventory, no obedience, a way out; reads go on", async () => {
   await using world = new World();
   const keeper = await world.keeper();
@@ -102,10 +135,10 @@ test("a master on an older catalog: no inventory, no obedience, a way out; reads
       throw error;
     },
   });
-  let epoch = 4;
+  let [epoch, catalog] = [4, keeperId];
   serve(world.bus, subjects.report(keeperId, "joined"), reportJoined, {
     onFailure: () => {},
-  }, () => ({ number: 0, masterEpoch: epoch, catalog: keeperId, beatMs: 1000, chunkBytes: 1 }));
+  }, () => ({ number: 0, masterEpoch: epoch, catalog, beatMs: 1000, chunkBytes: 1 }));
 
   await membership.join();
   expect(joined).toEqual([false]);
@@ -122,5 +155,13 @@ test("a master on an older catalog: no inventory, no obedience, a way out; reads
   await membership.join();
   expect(joined).toEqual([false, true]);
   expect(world.inventories.length).toBe(1);
+  expect(masterEpoch.newest).toBe(10);
+
+  // A master that was restarted often enough, but on another catalog.
+  [epoch, catalog] = [99, "f".repeat(32)];
+  await membership.join();
+  expect(joined).toEqual([false, true, false]);
+  expect(world.inventories.length).toBe(1);
+  expect(lines.join()).toContain("catalog is another one than this keeper has obeyed");
   expect(masterEpoch.newest).toBe(10);
 });

@@ -6,11 +6,13 @@ import type { AssertionError } from "../../src/base/assert.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { silentLog } from "../../src/base/log.ts";
 import { randomHex, seededRandom } from "../../src/base/random.ts";
+import { Archive } from "../../src/chunks/archive.ts";
 import { ChunkStore } from "../../src/chunks/chunk_store.ts";
 import type { Disk } from "../../src/chunks/disk.ts";
 import { systemDisk } from "../../src/chunks/disk.ts";
 import { StoreShare } from "../../src/chunks/store_share.ts";
 import type { ChainLimits } from "../../src/keeper/chain.ts";
+import { serveArchive } from "../../src/keeper/archive_commands.ts";
 import { serveCommands } from "../../src/keeper/commands.ts";
 import { MasterEpoch } from "../../src/keeper/master_epoch.ts";
 import { Reporter } from "../../src/keeper/reporter.ts";
@@ -80,7 +82,9 @@ export class World {
     const reporter = new Reporter({ ...effects, bus: this.bus, subjects, keeperId: id });
     const transport = { ...httpTransport, ...options.transport };
     const masterEpoch = await MasterEpoch.open({ ...effects, disk }, directory);
-    const parts = { ...effects, keeperId: id, store, disk, transport, reporter };
+    const archive = new Archive(disk, random);
+    await archive.prepare();
+    const parts = { ...effects, keeperId: id, store, disk, archive, transport, reporter };
     const broken: AssertionError[] = [];
     const streamer = new Streamer({
       ...parts,
@@ -90,7 +94,11 @@ export class World {
       ...options.chainLimits === undefined ? {} : { chainLimits: options.chainLimits },
     });
     const port = streamer.listen("127.0.0.1", 0);
-    const commands = serveCommands({ ...parts, bus: this.bus, subjects, masterEpoch });
+    const ends = { bus: this.bus, subjects, masterEpoch };
+    const commands = [
+      ...serveCommands({ ...parts, ...ends }),
+      ...serveArchive({ ...parts, ...ends }),
+    ];
     this.#listen(id);
     const keeper: TestKeeper = {
       ...{ id, directory, port, disk, store, ports, streamer, masterEpoch, broken },

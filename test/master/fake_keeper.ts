@@ -48,6 +48,8 @@ export class FakeKeeper {
   readonly bad = new Map<string, "corrupt" | "missing">();
   /** Commands as they came: `replicate <chunk>`, `delete <chunk>,…`, `register`, … */
   readonly commands: string[] = [];
+  /** The pace of each copy that it was to make, as told. */
+  readonly paces: (number | undefined)[] = [];
   epoch = 1;
   beats = 0;
   number = -1;
@@ -144,8 +146,9 @@ export class FakeKeeper {
   }
 
   #obey(): void {
-    this.#on(commandReplicate, async ({ chunk, sizeBytes, sums }) => {
+    this.#on(commandReplicate, async ({ chunk, sizeBytes, sums, bytesPerSecond }) => {
       this.commands.push(`replicate ${chunk}`);
+      this.paces.push(bytesPerSecond);
       if (this.refuses !== undefined) throw new RefusalError(this.refuses);
       await this.stored({ chunk, sizeBytes, sums, keepers: [this.id], head: false });
       return {};

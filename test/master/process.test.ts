@@ -1,7 +1,7 @@
 /** The end of other processes: over means that their ports are free. */
 import { expect, test } from "bun:test";
 import { systemClock } from "../../src/base/clock.ts";
-import { endProcess, processArguments } from "../../src/master/process.ts";
+import { endProcess, processArguments, processesWith } from "../../src/master/process.ts";
 
 /** Listens, and holds much memory, so that its end takes the kernel a while. */
 const LISTENER = `
@@ -26,4 +26,17 @@ test("endProcess bears a process that is not there", async () => {
   await child.exited;
   await endProcess(systemClock, child.pid, 5_000);
   expect(processArguments(child.pid)).toEqual([]);
+});
+
+test("processesWith finds a process by a word of its command line", async () => {
+  const word = `word-${crypto.randomUUID()}`;
+  expect(processesWith(word)).toEqual([]);
+  const child = Bun.spawn(["sleep", "60"], { argv0: word });
+  try {
+    expect(processesWith(word)).toEqual([child.pid]);
+  } finally {
+    child.kill();
+    await child.exited;
+  }
+  expect(processesWith(word)).toEqual([]);
 });

@@ -4,9 +4,8 @@ import { seededRandom } from "../../src/base/random.ts";
 import { Ages } from "../../src/master/ages.ts";
 import { RecentSet } from "../../src/master/recent.ts";
 import type { HolderState } from "../../src/master/repair.ts";
-import { decideRepair, decideSafety, decideSurplus, isStranded } from "../../src/master/repair.ts";
+import { decideRepair, decideSurplus, isStranded } from "../../src/master/repair.ts";
 import { RepairQueue } from "../../src/master/repair_queue.ts";
-import type { KeeperState } from "../../src/wire/cluster.ts";
 import { ManualClock } from "../manual_clock.ts";
 
 const DELAYS = { repairDelayMs: 300, maintenanceWindowMs: 1_800 };
@@ -88,6 +87,20 @@ test("decideSurplus gives up a copy only when enough others are surely there", (
   }
 });
 
+test("decideRepair says how long it waits", () => {
+  const dead = (deadForMs: number, left = false): HolderState => ({
+    state: "DEAD",
+    deadForMs,
+    left,
+  });
+  const alive: HolderState = { state: "ALIVE", deadForMs: 0, left: false };
+  const wait = (goal: number, holders: HolderState[]) => decideRepair(goal, holders, DELAYS);
+  expect(wait(3, [alive, alive, dead(100)])).toEqual({ kind: "wait", live: 2, waitMs: 200 });
+  expect(wait(4, [alive, alive, dead(100), dead(0, true)])).toMatchObject({ waitMs: 200 });
+  // One more than are needed is awaited: the repair begins when only one of them still is.
+  expect(wait(3, [alive, alive, dead(100), dead(0, true)])).toMatchObject({ waitMs: 1_800 });
+});
+
 test("isStranded looks at the misplaced copies only", () => {
   for (
     const [letters, expected] of [["A/D", true], ["A/dl", true], ["D/A", false], ["/SD", false]]
@@ -96,31 +109,10 @@ test("isStranded looks at the misplaced copies only", () => {
   }
 });
 
-test("decideSafety allows deletion in a settled cluster only", () => {
-  const table: [KeeperState[], number, string][] = [
-    [["ALIVE", "ALIVE"], 10, "safe"],
-    [["ALIVE", "ALIVE"], 9, "unsafe"],
-    [["ALIVE", "JOINING", "ALIVE"], 99, "unsafe"],
-    [["ALIVE", "DEAD"], 10, "safe"],
-    [["ALIVE", "DEAD", "DEAD"], 10, "unsafe"],
-    [["ALIVE", "SUSPECT", "SUSPECT"], 10, "unsafe"],
-    [[], 10, "safe"],
-  ];
-  for (const [states, decidedForMs, expected] of table) {
-    const { kind } = decideSafety(
-      states.map((state) => ({ state, listed: true })),
-      decidedForMs,
-      10,
-    );
-    expect(`${states.join()} ${decidedForMs}: ${kind}`)
-      .toBe(`${states.join()} ${decidedForMs}: ${expected}`);
-  }
-});
-
 test("RepairQueue hands out the most endangered first, and keeps them when it is full", () => {
   const queue = new RepairQueue(new ManualClock(), seededRandom(1), 3);
   for (const [chunk, rank] of [["a", 2], ["b", 1], ["c", 2], ["d", 1], ["e", 2]] as const) {
-    queue.offer({ chunk, rank });
+    queue.offer({ chunk, rank, sizeBytes: 10 });
   }
   expect(queue.size).toBe(3);
   const taken = [queue.take(), queue.take(), queue.take(), queue.take()].map((job) => job?.chunk);
@@ -133,7 +125,7 @@ test("RepairQueue pauses after failures, longer each time, and forgets them with
   const clock = new ManualClock();
   const queue = new RepairQueue(clock, seededRandom(1), 10);
   const offered = () => {
-    queue.offer({ chunk: "a", rank: 1 });
+    queue.offer({ chunk: "a", rank: 1, sizeBytes: 10 });
     return queue.take() !== undefined;
   };
   queue.fail("a");
@@ -166,14 +158,4 @@ test("RecentSet takes a key once in its period, and no more keys than it may", a
     .toEqual([true, false, true, false]);
   await clock.advance(100);
   expect([recent.add("a"), recent.add("c")]).toEqual([true, true]);
-});
-
-test("decideSafety waits for the inventories of living keepers", () => {
-  const keepers = (listed: boolean, state: KeeperState) => [
-    { state: "ALIVE" as const, listed: true },
-    { state, listed },
-  ];
-  expect(decideSafety(keepers(true, "ALIVE"), 10, 10).kind).toBe("safe");
-  expect(decideSafety(keepers(false, "ALIVE"), 10, 10).kind).toBe("unsafe");
-  expect(decideSafety(keepers(false, "DEAD"), 10, 10).kind).toBe("safe");
 });

@@ -84,7 +84,7 @@ test("keeper.scrub finds the keeper that is meant, and says when it is away", as
   expect(world.commands("scrub")).toEqual(Array(3).fill("alpha: scrub"));
   expect((await failureOf(scrub("gamma"))).message)
     .toBe(
-      'Cannot scrub keeper "gamma": the cluster has no keeper of this name; tydfs status lists them',
+      'Cannot scrub keeper "gamma": there are alpha, beta',
     );
   expect(await codeOf(scrub("gamma"))).toBe("not-found");
   await world.live(6_000, [b]);

@@ -67,6 +67,20 @@ export class SimDisk implements Disk {
     if (options.sync) await this.#sync(inode);
   }
 
+  async writeAt(path: string, bytes: Uint8Array, position: number): Promise<void> {
+    const { drive } = this.#options;
+    const inode = await this.#call(CALL_MS, () => {
+      this.#checkWritable(path);
+      const found = drive.find(path) ?? drive.create(path, false);
+      const whole = new Uint8Array(Math.max(found.bytes.length, position + bytes.length));
+      whole.set(found.bytes);
+      whole.set(bytes, position);
+      drive.grow(found, whole);
+      return found;
+    });
+    await this.#sync(inode);
+  }
+
   read(path: string): Promise<Uint8Array | undefined> {
     return this.#call(CALL_MS, () => {
       const bytes = this.#options.drive.find(path)?.bytes;

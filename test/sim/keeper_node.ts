@@ -28,6 +28,7 @@ import { SimDisk, SOUND } from "./disk.ts";
 import { Drive } from "./drive.ts";
 import { DeadProcess, type SimProcess } from "./process.ts";
 import { SimTransport } from "./transport.ts";
+import { Archive } from "../../src/chunks/archive.ts";
 
 /** What the thread that looks after the disk is made of. */
 interface CareParts {
@@ -142,6 +143,8 @@ export class KeeperNode {
       });
     const store = openStore("main");
     await store.prepare();
+    const archive = new Archive(disk, dice("archive"));
+    await archive.prepare();
     const ports = new PortTable(this.#streamers);
     this.ports = ports;
     const epochOptions = { disk, clock, log: log("epoch") };
@@ -153,7 +156,7 @@ export class KeeperNode {
       const reporter = new Reporter({ ...own, bus: ownBus, subjects, keeperId });
       const parts = {
         ...{ ...own, bus: ownBus, subjects, keeperId, disk, reporter },
-        ...{ store: openStore(String(row)) },
+        ...{ store: openStore(String(row)), archive },
         transport: new SimTransport(this.#cluster.ports, process),
       };
       const streamer: Streamer = new Streamer({

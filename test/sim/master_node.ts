@@ -18,6 +18,7 @@ import { RepairTable } from "../../src/tables/repair_table.ts";
 import { decodeError, encodeError } from "../../src/wire/errors.ts";
 import { CLUSTER, type Cluster, TICKET_KEY } from "./cluster.ts";
 import { DeadProcess, type SimProcess } from "./process.ts";
+import { ArchiveTable } from "../../src/tables/archive_table.ts";
 
 export const MASTER = "master";
 const TRACKERS = 2;
@@ -72,6 +73,7 @@ export class MasterNode {
       ports: new PortTable(KEEPERS_MAX * PORTS_MAX),
       keepers: new KeeperTable(),
       repairs: new RepairTable(),
+      archive: new ArchiveTable(),
     };
     const writer = new CatalogWriter({
       path: this.#path,

@@ -3,7 +3,6 @@ import { expect, test } from "bun:test";
 import { decideKeeperState } from "../../src/tables/keeper_state.ts";
 import type { KeeperRow } from "../../src/tables/keeper_table.ts";
 import { KeeperTable } from "../../src/tables/keeper_table.ts";
-import { RepairTable } from "../../src/tables/repair_table.ts";
 import type { KeeperState } from "../../src/wire/cluster.ts";
 
 const ROW: KeeperRow = {
@@ -77,17 +76,4 @@ test("decideKeeperState follows the silence", () => {
     const next = decideKeeperState(state, silentMs, limits);
     expect(`${state} ${silentMs}: ${next}`).toBe(`${state} ${silentMs}: ${expected}`);
   }
-});
-
-test("RepairTable gives back what was put, with or without an estimate", () => {
-  const table = new RepairTable();
-  const other = new RepairTable(table.buffer);
-  const zeros = { under: 0, lost: 0, stranded: 0, blocked: 0, scannedMs: 0 };
-  expect(other.read()).toEqual({ running: 0, queued: 0, ...zeros });
-  const scanned = { under: 7, lost: 1, stranded: 2 ** 34, blocked: 3, scannedMs: 1.7e12 };
-  const counts = { running: 4, queued: 2 ** 33, ...scanned };
-  table.put({ ...counts, etaMs: 0 });
-  expect(other.read()).toEqual({ ...counts, etaMs: 0 });
-  table.put(counts);
-  expect(other.read()).toEqual(counts);
 });

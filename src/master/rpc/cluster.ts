@@ -3,13 +3,18 @@ import type { KeeperRecord } from "../../catalog/reader.ts";
 import { UNKNOWN_SCRUB } from "../../tables/keeper_table.ts";
 import { portRow } from "../../tables/port_table.ts";
 import type { ClusterStatus, KeeperStatus } from "../../wire/cluster.ts";
+import { describeSafeMode, unpackSafeMode } from "../safe_mode.ts";
 import type { Desk } from "./desk.ts";
+import { drainProgress, percent } from "./operator.ts";
 
 /** `cluster.status`. */
 export function status(desk: Desk): ClusterStatus {
   const { reader, roster, settings, tables, clock, version, natsVersion: nats } = desk;
   const { files, bytes, chunks: total, chunksMisplaced } = reader.counts();
-  const { running, queued, stranded, blocked, etaMs } = tables.repairs.read();
+  const { running, queued, stranded, blocked, etaMs, ...repairs } = tables.repairs.read();
+  const { endangered, waiting, waitUntilMs, queuedBytes, bytesPerSecond } = repairs;
+  const waitMs = Math.max(0, Math.round((waitUntilMs ?? 0) - clock.monotonicMs()));
+  const reason = describeSafeMode(unpackSafeMode(repairs.safety));
   const { under, lost } = health(desk);
   const misplaced = Math.max(0, chunksMisplaced - stranded);
   return {
@@ -29,11 +34,17 @@ export function status(desk: Desk): ClusterStatus {
       blocked: Math.min(blocked, misplaced),
     },
     repairs: {
-      ...{ running, queued, endangered: 0, waiting: 0, queuedBytes: 0, bytesPerSecond: 0 },
+      ...{ running, queued, endangered, waiting, queuedBytes, bytesPerSecond },
       ...(etaMs === undefined ? {} : { etaMs }),
+      ...(waitUntilMs === undefined ? {} : { waitMs }),
     },
-    balance: { running: false, spreadPercent: 0, moving: 0 },
-    archive: { sequence: 0, archived: 0, keepers: 0, snapshotMs: 0, snapshotCopies: 0 },
+    ...(reason === undefined ? {} : { safeMode: { reason } }),
+    balance: {
+      running: repairs.balancing,
+      spreadPercent: percent(repairs.spread),
+      moving: repairs.moving,
+    },
+    archive: archiveStatus(desk),
   };
 }
 
@@ -59,6 +70,20 @@ function health(desk: Desk): { under: number; lost: number } {
   return { under: Math.min(under, chunks - lost), lost };
 }
 
+function drainPart(desk: Desk, keeper: KeeperRecord): KeeperStatus["drain"] {
+  const { chunksLeft, safeToRemove } = drainProgress(desk, keeper);
+  return { chunksLeft, safeToRemove };
+}
+
+/** How far the catalog is safe on the keepers. */
+function archiveStatus({ reader, tables }: Desk): ClusterStatus["archive"] {
+  const { madeMs: snapshotMs, copies: snapshotCopies } = tables.archive.readSnapshot();
+  const { keepers } = tables.archive.readJournal();
+  const archived = tables.archive.archived();
+  const sequence = Math.max(archived, reader.sequence());
+  return { sequence, archived, keepers, snapshotMs, snapshotCopies };
+}
+
 function keeperStatus(desk: Desk, keeper: KeeperRecord): KeeperStatus {
   const { tables, clock, startedMs } = desk;
   const { id, name, host, labels, number } = keeper;
@@ -68,7 +93,7 @@ function keeperStatus(desk: Desk, keeper: KeeperRecord): KeeperStatus {
   return {
     id,
     name,
-    state: row?.state ?? "JOINING",
+    state: keeper.draining && row?.state === "ALIVE" ? "DRAINING" : row?.state ?? "JOINING",
     host,
     labels,
     totalBytes: row?.totalBytes ?? 0,
@@ -78,6 +103,7 @@ function keeperStatus(desk: Desk, keeper: KeeperRecord): KeeperStatus {
     readOnly: row?.readOnly ?? false,
     ...(row?.fault === undefined ? {} : { fault: row.fault }),
     aside: row?.aside ?? 0,
+    ...(keeper.draining ? { drain: drainPart(desk, keeper) } : {}),
     scrub: row?.scrub ?? UNKNOWN_SCRUB,
     ports: keeper.ports.map((port, index) => {
       const at = portRow(number, index);

@@ -9,7 +9,7 @@ import { commandScrub, commandVerify } from "../../wire/command.ts";
 import { hasCode, TydfsError, wrapError } from "../../wire/errors.ts";
 import type { ScrubPage } from "../../wire/operator.ts";
 import { SCRUB_PAGE_MAX } from "../../wire/operator.ts";
-import { getNamedKeeper } from "../named_keeper.ts";
+import { findKeeper } from "../../wire/keeper_word.ts";
 import type { Desk } from "./desk.ts";
 
 /** Less than a client waits for one answer. */
@@ -24,7 +24,7 @@ export async function scrubKeeper(
   request: { keeper: string },
 ): Promise<Record<string, never>> {
   const { bus, subjects, roster, tables, masterEpoch: epoch } = desk;
-  const keeper = getNamedKeeper(roster, request.keeper, "scrub");
+  const keeper = findKeeper(roster.all(), request.keeper, "scrub");
   const state = tables.keepers.find(keeper.number)?.state ?? "JOINING";
   const cannot = `Cannot scrub keeper "${keeper.name}"`;
   if (state === "DEAD") throw new TydfsError("no-keepers", `${cannot}: it is ${state}`);

@@ -101,16 +101,20 @@ export class Nemesis {
   readonly #field: Field;
   readonly #log: EventLog;
   readonly #tally: Tally;
+  /** Of the plan alone, which follows from the seed. */
   readonly #random: Random;
+  /** Of what is asked for when something happens to start. */
+  readonly #arming: Random;
   readonly #lasting = new Set<Lasting>();
   #awake = false;
   #directoriesLost = 0;
 
-  constructor(field: Field, log: EventLog, tally: Tally, random: Random) {
+  constructor(field: Field, log: EventLog, tally: Tally, seed: number) {
     this.#field = field;
     this.#log = log;
     this.#tally = tally;
-    this.#random = random;
+    this.#random = seededRandom(seed);
+    this.#arming = seededRandom(seed + 1);
   }
 
   /** Takes a disk away, now and then, from a cluster that is at its goal. */
@@ -160,7 +164,7 @@ export class Nemesis {
 
   /** The failpoints of a role that is started again while faults go on. */
   chooseFailpoint(role: Role): string {
-    const random = this.#random;
+    const random = this.#arming;
     if (!this.#awake || random.next() > ARMED_SHARE) return "";
     const points = role.name === "master" ? MASTER_POINTS : KEEPER_POINTS;
     const point = points[randomInt(random, points.length)];

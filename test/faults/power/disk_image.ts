@@ -5,7 +5,7 @@
  */
 import { closeSync, ftruncateSync, mkdirSync, openSync, rmSync } from "node:fs";
 import { until } from "../../cluster/harness.ts";
-import { mustRun } from "../command_line.ts";
+import { system } from "../hosts.ts";
 
 export type FileSystem = "ext4" | "xfs";
 
@@ -42,7 +42,7 @@ export class DiskImage {
     const handle = openSync(file, "w");
     ftruncateSync(handle, sizeBytes);
     closeSync(handle);
-    mustRun([...MAKERS[fileSystem], file]);
+    system([...MAKERS[fileSystem], file]);
     mkdirSync(point, { recursive: true });
     const image = new DiskImage(file, point);
     image.#mount();
@@ -51,7 +51,12 @@ export class DiskImage {
 
   /** Cuts the power of several disks, as near to one moment as it can be. */
   static cutPower(images: readonly DiskImage[]): void {
-    mustRun(["/usr/bin/python3", "-c", SHUTDOWN, ...images.map(({ point }) => point)]);
+    system(["/usr/bin/python3", "-c", SHUTDOWN, ...images.map(({ point }) => point)]);
+  }
+
+  /** Makes an ext4 disk read-only as its kernel does after an error, with files open on it. */
+  turnReadOnly(): void {
+    system(["mount", "-o", "remount,abort", this.point]);
   }
 
   /** Mounts the disk again after its power was cut; nobody may use it. The journal is replayed. */
@@ -67,7 +72,7 @@ export class DiskImage {
   }
 
   #mount(): void {
-    mustRun(["mount", "-o", "loop,noatime", this.#file, this.point]);
+    system(["mount", "-o", "loop,noatime", this.#file, this.point]);
   }
 
   /** What was killed may still be on its way out. */
