@@ -62,8 +62,8 @@ export const PLANTED: readonly PlantedBug[] = [
     name: "no epoch check",
     file: "src/keeper/master_epoch.ts",
     edits: [{
-      find: "if (heard < newest) {",
-      replace: "if (heard < 0n) {",
+      find: "if (epoch >= this.newest) return;",
+      replace: "if (epoch >= 0) return;",
     }],
     caughtBy: {
       test: "test/keeper/commands.test.ts",

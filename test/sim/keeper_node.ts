@@ -254,8 +254,8 @@ export class KeeperNode {
       subjects.command(keeperId, "register"),
       commandRegister,
       settings,
-      async (request) => {
-        await masterEpoch.check(request.epoch);
+      (request) => {
+        masterEpoch.refuseOlder(request.epoch);
         void membership.join();
         return {};
       },
