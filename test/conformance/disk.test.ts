@@ -163,6 +163,22 @@ describe("SimDisk", () => {
     expect(left.has("safe")).toBe(true);
   });
 
+  test("keeps a name that was used anew, whatever becomes of the rename before", async () => {
+    for (let round = 0; round < 10; round++) {
+      using world = simulated(round);
+      const { disk, drive } = world;
+      for (const path of ["d", "aside"]) disk.makeDirectory(path);
+      await disk.syncDirectory(".");
+      await disk.write("d/a", [bytesOf("old")], { sync: true });
+      await disk.syncDirectory("d");
+      disk.rename("d/a", "aside/a");
+      await disk.write("d/a", [bytesOf("new")], { sync: true });
+      await disk.syncDirectory("d");
+      drive.losePower();
+      expect(textOf(await disk.read("d/a"))).toBe("new");
+    }
+  });
+
   test("gives up the pages of a sync that failed: the next one helps nothing", async () => {
     const time = new VirtualTime();
     using _stop = { [Symbol.dispose]: pump(time) };

@@ -62,8 +62,8 @@ export const PLANTED: readonly PlantedBug[] = [
     name: "no epoch check",
     file: "src/keeper/master_epoch.ts",
     edits: [{
-      find: "if (heard < newest) {",
-      replace: "if (heard < 0n) {",
+      find: "if (epoch >= this.newest) return;",
+      replace: "if (epoch >= 0) return;",
     }],
     caughtBy: {
       test: "test/keeper/commands.test.ts",
@@ -95,11 +95,11 @@ export const PLANTED: readonly PlantedBug[] = [
     name: "serve a temporary file",
     file: "src/chunks/chunk_store.ts",
     edits: [{
-      find: 'if (sizeBytes === undefined) return { kind: "missing" };',
+      find: "if (sizeBytes === undefined) return await this.#missing();",
       replace: `if (sizeBytes === undefined) {
       const names = await disk.list(INCOMING);
       const name = names.find((each) => each.startsWith(id) && !each.endsWith(".json"));
-      if (name === undefined) return { kind: "missing" };
+      if (name === undefined) return await this.#missing();
       const path = \`\${INCOMING}/\${name}\`;
       return { kind: "found", body: disk.body(path), sizeBytes: disk.sizeOf(path) ?? 0 };
     }`,

@@ -113,7 +113,8 @@ export class Drive {
     target.pending.push(() => {
       target.durable.set(newName, inode);
       inode.moved = true;
-      source.durable.delete(oldName);
+      // Something else may have that name by now.
+      if (source.durable.get(oldName) === inode) source.durable.delete(oldName);
     });
   }
 

@@ -149,13 +149,15 @@ export class Nemesis {
   }
 
   #disk(keeper: KeeperNode): void {
-    const { cluster } = this.#targets;
-    const dice = randomInt(this.#random, 5);
+    const { cluster, keepers } = this.#targets;
+    // Bytes that can't be read count as damaged: never all copies of them.
+    const first = keeper === keepers[0] ? 0 : 1;
+    const dice = first + randomInt(this.#random, 5 - first);
     if (dice === 4) keeper.drive.totalBytes = 2 ** 20 + 2 ** 18 * randomInt(this.#random, 8);
     else {
       keeper.faults = {
         ...SOUND,
-        ...[{ syncErrors: 0.3 }, { readErrors: 0.3 }, { readOnly: true }, { slowness: 200 }][dice],
+        ...[{ readErrors: 0.3 }, { syncErrors: 0.3 }, { readOnly: true }, { slowness: 200 }][dice],
       };
     }
     const words = `${keeper.name} ${JSON.stringify(keeper.faults)} ${keeper.drive.totalBytes}`;

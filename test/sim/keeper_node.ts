@@ -103,6 +103,12 @@ export class KeeperNode {
     if (powerLoss) this.drive.losePower();
   }
 
+  /** Whether its disk holds this chunk with the right bytes, whatever became of its sidecar. */
+  hasBytes(id: string, isRight: (bytes: Uint8Array) => boolean): boolean {
+    const bytes = this.drive.find(`chunks/${id.slice(0, 2)}/${id.slice(2, 4)}/${id}`)?.bytes;
+    return bytes !== undefined && isRight(bytes);
+  }
+
   /** Whether its disk holds this chunk whole: right bytes, durably. */
   holds(id: string, isRight: (bytes: Uint8Array) => boolean): "good" | "damaged" | "bad" {
     const path = `chunks/${id.slice(0, 2)}/${id.slice(2, 4)}/${id}`;
@@ -248,8 +254,8 @@ export class KeeperNode {
       subjects.command(keeperId, "register"),
       commandRegister,
       settings,
-      async (request) => {
-        await masterEpoch.check(request.epoch);
+      (request) => {
+        masterEpoch.refuseOlder(request.epoch);
         void membership.join();
         return {};
       },
