@@ -216,7 +216,9 @@ test("Scrubber puts what is bad aside and tells it; what can't be read now is le
   expect(share.passes).toBe(1);
   expect(lost).toEqual([`corrupt ${bad}`]);
   expect(store.asideIds).toEqual([bad]);
-  expect(store.reads.get(short)).toHaveLength(1);
+  // The pass after it may have come to it again.
+  expect(store.reads.get(short)?.length).toBeGreaterThan(0);
+  expect(store.reads.has(stuck)).toBe(false);
   expect([...store.chunks.keys()].sort()).toEqual([good, short, stuck].sort());
 });
 
