@@ -27,9 +27,10 @@ export interface CatalogWriterOptions {
   waitingMax?: number;
   /**
    * Takes each batch on after its commit, in order. Callers whose operations must not be lost with
-   * this disk are answered when what it returns resolves; it never rejects.
+   * this disk are answered when what it returns resolves (it never rejects); where there are none,
+   * it is not `awaited`.
    */
-  ship?: (batch: CommittedBatch) => Promise<void> | undefined;
+  ship?: (batch: CommittedBatch, awaited: boolean) => Promise<void> | undefined;
   /** The catalog can't be written any more: the process must stop. Called once. */
   onFatal: (error: unknown) => void;
 }
@@ -68,7 +69,7 @@ export class CatalogWriter implements Journal {
   #sequence: number;
   #hash: Uint8Array;
   #closed: TydfsError | undefined;
-  readonly #ship: (batch: CommittedBatch) => Promise<void> | undefined;
+  readonly #ship: (batch: CommittedBatch, awaited: boolean) => Promise<void> | undefined;
   /** The answers that wait for the archive, in order, and their number. */
   #shipped: Promise<void> = Promise.resolve();
   #shipping = 0;
@@ -136,16 +137,17 @@ export class CatalogWriter implements Journal {
   async #runBatch(items: Item[]): Promise<void> {
     // What is committed does not wait for what is shipped, but only so far.
     if (this.#shipping >= SHIPPING_MAX) await this.#shipped;
-    const answers = await this.#commit(items);
+    const { now, later, batch } = await this.#commit(items);
     if (items.some(commitsFile)) await failpoint("master.commit.after");
-    const shipped = answers.batch.from > answers.batch.to ? undefined : this.#ship(answers.batch);
-    for (const answer of answers.now) answer();
-    if (shipped === undefined) return answers.later.forEach((answer) => answer());
-    if (answers.later.length === 0) return;
+    const awaited = later.length > 0;
+    const shipped = batch.from > batch.to ? undefined : this.#ship(batch, awaited);
+    for (const answer of now) answer();
+    if (shipped === undefined) return later.forEach((answer) => answer());
+    if (!awaited) return;
     this.#shipping++;
     this.#shipped = Promise.all([this.#shipped, shipped]).then(() => {
       this.#shipping--;
-      for (const answer of answers.later) answer();
+      for (const answer of later) answer();
     });
   }
 

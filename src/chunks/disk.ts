@@ -6,6 +6,7 @@
 import {
   close,
   closeSync,
+  constants,
   fdatasync,
   fsync,
   mkdirSync,
@@ -14,9 +15,9 @@ import {
   readSync,
   renameSync,
   statSync,
+  write,
 } from "node:fs";
-import type { FileHandle } from "node:fs/promises";
-import { constants, open, readdir, readFile, statfs, unlink } from "node:fs/promises";
+import { open, readdir, readFile, statfs, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { openLibc } from "../base/libc.ts";
@@ -120,6 +121,7 @@ const fsyncLater = promisify(fsync);
 const datasyncLater = promisify(fdatasync);
 const closeLater = promisify(close);
 const readLater = promisify(read);
+const writeLater = promisify(write);
 
 /**
  * The disk of this machine below `root`. Short calls on metadata are made at once, syncs and data
@@ -140,8 +142,12 @@ export function systemDisk(root: string): Disk {
       try {
         let position = 0;
         for await (const piece of pieces) {
-          await writeWhole(file, piece, position);
-          position += piece.length;
+          for (let done = 0; done < piece.length;) {
+            const rest = piece.length - done;
+            const { bytesWritten } = await file.write(piece, done, rest, position);
+            done += bytesWritten;
+            position += bytesWritten;
+          }
         }
         if (options.sync) await file.datasync();
       } finally {
@@ -149,12 +155,15 @@ export function systemDisk(root: string): Disk {
       }
     },
     async writeAt(path, bytes, position) {
-      const file = await open(at(path), constants.O_WRONLY | constants.O_CREAT, 0o600);
+      const handle = openSync(at(path), constants.O_WRONLY | constants.O_CREAT, 0o600);
       try {
-        await writeWhole(file, bytes, position);
-        await file.datasync();
+        for (let done = 0; done < bytes.length;) {
+          const rest = bytes.length - done;
+          done += (await writeLater(handle, bytes, done, rest, position + done)).bytesWritten;
+        }
+        await datasyncLater(handle);
       } finally {
-        await file.close();
+        closeSync(handle);
       }
     },
     read: (path) => unlessMissing(readFile(at(path)), undefined),
@@ -177,12 +186,6 @@ export function systemDisk(root: string): Disk {
       return { totalBytes: blocks * bsize, freeBytes: bavail * bsize };
     },
   };
-}
-
-async function writeWhole(file: FileHandle, bytes: Uint8Array, start: number): Promise<void> {
-  for (let done = 0; done < bytes.length;) {
-    done += (await file.write(bytes, done, bytes.length - done, start + done)).bytesWritten;
-  }
 }
 
 function systemFile(handle: number): DiskFile {

@@ -49,6 +49,8 @@ const WAIT_MS = 1_000;
 /** Time for which a keeper that was slow or has failed gets nothing. */
 const PASSED_OVER_MS = 10_000;
 const LOOK_MS = 1_000;
+/** Time for which a batch that nobody waits for may stay. */
+const LAZY_MS = 100;
 /** While there are too few keepers, each batch looks for more, but not sooner than this. */
 const LOOK_SOON_MS = 50;
 const BUFFER_MAX = 32 * 2 ** 20;
@@ -78,6 +80,8 @@ export class JournalShipper {
   /** The journal's file now: its first operation, its bytes, the snapshot before it. */
   #file: { from: number; bytes: number; snapshot: number };
   #timer: Timer | undefined;
+  /** Runs when something waits that nobody waits for. */
+  #lazy: Timer | undefined;
 
   constructor(options: JournalShipperOptions) {
     const { mark, bufferMax = BUFFER_MAX, tail, copies } = options;
@@ -104,15 +108,16 @@ export class JournalShipper {
   /** Ships no more; whoever waits is answered. */
   stop(): void {
     this.#timer?.stop();
+    this.#lazy?.stop();
     this.#lanes.clear();
     this.#settle();
   }
 
   /**
    * Takes a batch on. Resolves when enough keepers have it durably, or the wait is over; undefined:
-   * no keeper is there to wait for.
+   * no keeper is there to wait for. What is not `awaited` may stay a moment, to go with what is.
    */
-  ship(batch: CommittedBatch): Promise<void> | undefined {
+  ship(batch: CommittedBatch, awaited = true): Promise<void> | undefined {
     const { copies, clock, tail } = this.#options;
     this.#sequence = batch.to;
     if (copies === 0) {
@@ -128,7 +133,8 @@ export class JournalShipper {
     if (this.#queue.lost > lostBefore) this.#options.log.warn("A part of the journal is given up");
     const isDue = clock.monotonicMs() - this.#lookedMs >= LOOK_SOON_MS;
     if (this.#lanes.size < copies && isDue && this.#epoch > 0) this.look();
-    if (this.#lanes.size === 0) {
+    if (this.#lanes.size === 0 || !awaited) {
+      if (!awaited) this.#lazy ??= clock.after(LAZY_MS, () => this.#sendAll());
       this.#tell();
       return undefined;
     }
@@ -166,6 +172,8 @@ export class JournalShipper {
   }
 
   #sendAll(): void {
+    this.#lazy?.stop();
+    this.#lazy = undefined;
     if (this.#epoch === 0) return;
     for (const id of this.#lanes.keys()) void this.#send(id);
   }

@@ -107,7 +107,13 @@ export class Replicator {
     this.#copier = new Copier({ ...shared, keepers });
     const settleMs = options.settleMs ?? options.settings.dead_after;
     const safeShare = options.settings.safe_share;
-    this.#safety = new SafetyWatch({ ...shared, keepers, safeShare, settleMs });
+    this.#safety = new SafetyWatch({
+      ...shared,
+      keepers,
+      archive: tables.archive,
+      safeShare,
+      settleMs,
+    });
     const mayDelete = () => allowsDeletions(this.#safety.mode);
     this.#trimmer = new Trimmer({ ...shared, keepers, settleMs, mayDelete });
     this.#sweeper = new Sweeper({ ...shared, keepers });

@@ -23,6 +23,8 @@ export type SafeMode =
   | { kind: "settling"; leftMs: number }
   | { kind: "uncounted" }
   | { kind: "unreported"; missing: number; chunks: number }
+  /** Keepers have archived a newer history of this catalog: it comes from an old backup. */
+  | { kind: "older"; newer: number }
   | { kind: "off" };
 
 export interface SafetyFacts {
@@ -41,6 +43,8 @@ export interface SafetyFacts {
   missing: number | undefined;
   /** Safe mode was left before, since the start. */
   passed: boolean;
+  /** The last operation that keepers have archived of a newer history than this one, else 0. */
+  newer: number;
 }
 
 /** The part of the chunks, 1 in so many, that may be missing when safe mode is left at a start. */
@@ -48,7 +52,7 @@ const MISSING_PART = 1_000;
 
 /** Decides what is held back now. */
 export function decideSafeMode(facts: SafetyFacts): SafeMode {
-  const { keepers, safeShare, settledForMs, settleMs, chunks, missing, passed } = facts;
+  const { keepers, safeShare, settledForMs, settleMs, chunks, missing, passed, newer } = facts;
   const known = keepers.length;
   const unheard = keepers.filter(({ state }) => state === "JOINING").length;
   if (unheard > 0) return { kind: "unheard", unheard, known };
@@ -59,6 +63,7 @@ export function decideSafeMode(facts: SafetyFacts): SafeMode {
   if (settledForMs < settleMs) {
     return { kind: "settling", leftMs: Math.ceil(settleMs - settledForMs) };
   }
+  if (newer > 0) return { kind: "older", newer };
   if (passed) return { kind: "off" };
   if (missing === undefined) return { kind: "uncounted" };
   if (missing * MISSING_PART > chunks) return { kind: "unreported", missing, chunks };
@@ -85,6 +90,7 @@ const KINDS: readonly SafeMode["kind"][] = [
   "uncounted",
   "unreported",
   "off",
+  "older",
 ];
 
 /** A safe mode as three numbers: its kind, and the two that go with it. */
@@ -101,6 +107,8 @@ export function packSafeMode(mode: SafeMode): [number, number, number] {
       return [code, mode.leftMs, 0];
     case "unreported":
       return [code, mode.missing, mode.chunks];
+    case "older":
+      return [code, mode.newer, 0];
     default:
       return [code, 0, 0];
   }
@@ -120,6 +128,8 @@ export function unpackSafeMode([code, first, second]: readonly [number, number, 
       return { kind, leftMs: first };
     case "unreported":
       return { kind, missing: first, chunks: second };
+    case "older":
+      return { kind, newer: first };
     default:
       return { kind };
   }
@@ -127,26 +137,28 @@ export function unpackSafeMode([code, first, second]: readonly [number, number, 
 
 /** The reason in words; undefined when nothing is held back. */
 export function describeSafeMode(mode: SafeMode): string | undefined {
-  const all = "nothing is deleted, moved or repaired meanwhile";
-  const most = "nothing is deleted or moved meanwhile";
   switch (mode.kind) {
     case "starting":
-      return `the master has just started; ${all}`;
+      return "the master has just started";
     case "unheard":
       return `${mode.unheard} of ${mode.known} keepers have not been heard of since the master's ` +
-        `start; ${all}`;
+        "start";
     case "few":
-      return `only ${mode.alive} of ${mode.known} keepers are alive; ${all} ` +
+      return `only ${mode.alive} of ${mode.known} keepers are alive ` +
         "(tydfs keeper remove forgets those that are gone for good)";
     case "unlisted":
-      return `${mode.unlisted} of ${mode.known} keepers have not told yet what they have; ${most}`;
+      return `${mode.unlisted} of ${mode.known} keepers have not told yet what they have`;
     case "settling":
       return `keepers have come or gone just now: waiting ${Math.ceil(mode.leftMs / 1_000)} s ` +
-        `for the picture to settle; ${most}`;
+        "for the picture to settle";
     case "uncounted":
-      return `copies are being counted after the master's start; ${most}`;
+      return "copies are being counted after the master's start";
+    case "older":
+      return `the catalog is an older one: keepers have its history up to change ${mode.newer} ` +
+        "(stop the master, move its data directory away, and bring the newer one back with " +
+        "tydfs master --recover)";
     case "unreported":
-      return `no living keeper has ${mode.missing} of ${mode.chunks} chunks; ${most} ` +
+      return `no living keeper has ${mode.missing} of ${mode.chunks} chunks ` +
         "(start the keepers that have them, or have tydfs keeper remove forget those)";
     case "off":
       return undefined;

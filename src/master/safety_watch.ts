@@ -2,11 +2,12 @@
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import type { CatalogReader } from "../catalog/reader.ts";
+import type { ArchiveTable } from "../tables/archive_table.ts";
 import type { KeeperTable } from "../tables/keeper_table.ts";
 import type { KeeperState } from "../wire/cluster.ts";
 import type { PassCounts } from "./repair_scan.ts";
 import type { Roster } from "./roster.ts";
-import { decideSafeMode, describeSafeMode, type SafeMode } from "./safe_mode.ts";
+import { allowsRepairs, decideSafeMode, describeSafeMode, type SafeMode } from "./safe_mode.ts";
 
 export interface SafetyWatchOptions {
   clock: Clock;
@@ -14,6 +15,7 @@ export interface SafetyWatchOptions {
   roster: Roster;
   reader: Pick<CatalogReader, "counts">;
   keepers: KeeperTable;
+  archive: ArchiveTable;
   safeShare: number;
   /** How long the picture must have stood before copies are given up. */
   settleMs: number;
@@ -48,7 +50,7 @@ export class SafetyWatch {
 
   /** Decides anew; `pass` is the latest whole count. */
   look(pass: PassCounts): void {
-    const { clock, roster, reader, safeShare, settleMs } = this.#options;
+    const { clock, roster, reader, archive, safeShare, settleMs } = this.#options;
     const nowMs = clock.monotonicMs();
     const keepers = roster.all().map(({ number }) => this.#keeper(number));
     this.#noteMembers();
@@ -61,6 +63,7 @@ export class SafetyWatch {
     const isCounted = this.#listedSinceMs !== undefined && pass.startedMs >= this.#listedSinceMs;
     const next = decideSafeMode({
       ...{ keepers, safeShare, settleMs, chunks: reader.counts().chunks, passed: this.#passed },
+      newer: archive.readSnapshot().newer,
       settledForMs: nowMs - (this.#settledSinceMs ?? nowMs),
       missing: isCounted ? Math.max(0, pass.lost - this.#knownLost) : undefined,
     });
@@ -82,7 +85,7 @@ export class SafetyWatch {
     const { log } = this.#options;
     const reason = describeSafeMode(this.#mode);
     if (reason === undefined) log.info("Replicas may be deleted and moved now");
-    else log.warn("Safe mode", { reason });
+    else log.warn("Safe mode", { reason, holdsRepairs: !allowsRepairs(this.#mode) });
   }
 
   /** A keeper that the sentinel has not come to yet is about to be JOINING. */

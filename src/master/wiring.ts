@@ -156,7 +156,8 @@ export function openShippedWriter(
   onFatal: (error: unknown) => void,
 ): { writer: CatalogWriter; shipper: JournalShipper; reader: CatalogReader } {
   const path = start.catalogPath;
-  const ship = (batch: CommittedBatch): Promise<void> | undefined => shipper.ship(batch);
+  const ship = (batch: CommittedBatch, awaited: boolean): Promise<void> | undefined =>
+    shipper.ship(batch, awaited);
   const writer = new CatalogWriter({ path, log, onFatal, ship });
   const reader = new CatalogReader(path);
   const { cluster } = start.url;

@@ -76,8 +76,8 @@ export const ClusterStatus = v.object({
     queuedBytes: Natural,
     bytesPerSecond: Natural,
   }),
-  /** Why nothing is deleted, moved or repaired for now; undefined while everything is. */
-  safeMode: v.optional(v.object({ reason: v.string() })),
+  /** Why nothing is deleted or moved, and whether nothing is repaired either; undefined else. */
+  safeMode: v.optional(v.object({ reason: v.string(), holdsRepairs: v.boolean() })),
   balance: v.object({
     running: v.boolean(),
     /** Largest difference between a keeper's used share and the mean, in percent of a disk. */

@@ -172,8 +172,7 @@ test("a drain that the others can't take ends as far as it can, with status 6", 
   const refused = await cluster.run(["drain", "keeper-9"]);
   expect([refused.exit, refused.stderr]).toEqual([
     3,
-    'tydfs: Cannot drain keeper "keeper-9": the cluster has none of this name or id; ' +
-    "tydfs keeper list shows all\n",
+    'tydfs: Cannot drain keeper "keeper-9": there are keeper-1, keeper-2, keeper-3\n',
   ]);
 });
 

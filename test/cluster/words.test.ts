@@ -19,6 +19,9 @@ let source: string;
 beforeAll(async () => {
   const env = { TYDFS_REPAIR_DELAY: "10m", TYDFS_MAINTENANCE_WINDOW: "10m" };
   cluster = await TestCluster.start({ keepers: 2, env });
+  await cluster.untilStatus("all is settled", ({ safeMode, archive }) => {
+    return safeMode === undefined && archive.keepers > 0;
+  });
   source = cluster.file("a.bin", 5 * MIB);
 }, 60_000);
 afterAll(() => cluster.stop());
@@ -28,7 +31,7 @@ async function put(...args: string[]): Promise<Put> {
 }
 
 test("with two keepers everything works and is marked 2 of 3 copies, never read-only", async () => {
-  expect(await cluster.ok("status")).toContain("\nAll is well: every chunk has all its copies");
+  expect(await cluster.ok("status")).toContain("\nAll is well: every chunk has all its copies\n");
   const told = await cluster.ok("put", source, "/two/a");
   expect(told).toMatch(
     /· 2\/3 copies: 2 keepers are known, a third would complete it · synced, xxh3 [0-9a-f]{16}\n$/,

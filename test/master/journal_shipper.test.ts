@@ -224,6 +224,23 @@ test("JournalShipper sends what waited together in one piece, and cuts large bat
   shipper.stop();
 });
 
+test("JournalShipper lets what nobody waits for go with the next, or after a moment", async () => {
+  const keepers = new Keepers(["a", "b"]);
+  const shipper = keepers.shipper();
+  expect(shipper.ship(keepers.batch(), false)).toBeUndefined();
+  await keepers.settle();
+  expect(keepers.has(0)).toBe("");
+  keepers.ship(shipper);
+  await keepers.settle();
+  expect(keepers.has(0)).toBe("1-2");
+  expect(shipper.ship(keepers.batch(), false)).toBeUndefined();
+  await keepers.clock.advance(100);
+  await keepers.settle();
+  expect(keepers.has(0)).toBe("1-2 3-3");
+  expect(keepers.table.archived()).toBe(3);
+  shipper.stop();
+});
+
 test("JournalShipper gives up the oldest when its room is full, and says so", async () => {
   const keepers = new Keepers(["a", "b"]);
   keepers.alive.fill(false);

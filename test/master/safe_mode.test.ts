@@ -25,7 +25,7 @@ function facts(letters: string, more: Partial<SafetyFacts> = {}): SafetyFacts {
     state: STATES[letter] ?? "DEAD",
     listed: letter !== "a",
   }));
-  const counts = { chunks: 2_000, missing: 0, passed: false };
+  const counts = { chunks: 2_000, missing: 0, passed: false, newer: 0 };
   return { keepers, safeShare: 50, settledForMs: 10, settleMs: 10, ...counts, ...more };
 }
 
@@ -50,6 +50,8 @@ test("decideSafeMode decides", () => {
     [facts("AAA", { missing: 3 }), "unreported"],
     [facts("AAA", { missing: 3, passed: true }), "off"],
     [facts("AAA", { missing: 1, chunks: 999 }), "unreported"],
+    [facts("AAA", { newer: 7 }), "older"],
+    [facts("AAA", { newer: 7, passed: true }), "older"],
   ];
   for (const [given, expected] of table) {
     const told = `${given.keepers.map(({ state }) => state).join()} ${JSON.stringify(given)}`;
@@ -58,13 +60,14 @@ test("decideSafeMode decides", () => {
 });
 
 const MODES: [SafeMode, boolean, boolean, RegExp | undefined][] = [
-  [{ kind: "starting" }, false, false, /just started.*or repaired/],
-  [{ kind: "unheard", unheard: 2, known: 5 }, false, false, /2 of 5 keepers.*or repaired/],
-  [{ kind: "few", alive: 2, known: 5 }, false, false, /only 2 of 5.*or repaired.*keeper remove/],
-  [{ kind: "unlisted", unlisted: 1, known: 3 }, true, false, /1 of 3.*deleted or moved/],
-  [{ kind: "settling", leftMs: 4_200 }, true, false, /5 s .*deleted or moved/],
-  [{ kind: "uncounted" }, true, false, /counted.*deleted or moved/],
-  [{ kind: "unreported", missing: 7, chunks: 9 }, true, false, /7 of 9 chunks.*deleted or moved/],
+  [{ kind: "starting" }, false, false, /just started/],
+  [{ kind: "unheard", unheard: 2, known: 5 }, false, false, /2 of 5 keepers/],
+  [{ kind: "few", alive: 2, known: 5 }, false, false, /only 2 of 5.*keeper remove/],
+  [{ kind: "unlisted", unlisted: 1, known: 3 }, true, false, /1 of 3/],
+  [{ kind: "settling", leftMs: 4_200 }, true, false, /5 s/],
+  [{ kind: "uncounted" }, true, false, /counted/],
+  [{ kind: "unreported", missing: 7, chunks: 9 }, true, false, /7 of 9 chunks/],
+  [{ kind: "older", newer: 7 }, true, false, /older one.*up to change 7.*--recover/],
   [{ kind: "off" }, true, true, undefined],
 ];
 

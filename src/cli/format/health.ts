@@ -14,6 +14,8 @@ export interface HealthLine {
   text: string;
 }
 
+type SafeModeStatus = NonNullable<ClusterStatus["safeMode"]>;
+
 const DAY_MS = 86_400_000;
 /** A whole pass is due each seven days unless keepers were told otherwise; one day is leeway. */
 const SCRUB_LATE_MS = 8 * DAY_MS;
@@ -26,22 +28,26 @@ const NAMED_MAX = 5;
 export function healthLines(status: ClusterStatus, nowMs: number): HealthLine[] {
   const { keepers, chunks } = status;
   if (keepers.length + chunks.total === 0) return [];
+  const held = safeModeLines(status);
+  const isMild = status.safeMode?.holdsRepairs !== true;
   const lines = [
     ...chunkLines(status),
     ...repairLines(status),
-    ...safeModeLines(status),
+    ...(isMild ? [] : held),
     ...keepers.flatMap(keeperLines),
     ...keepers.flatMap((keeper) => scrubLines(keeper, nowMs)),
     ...balanceLines(status),
     ...placementLines(status),
     ...journalLines(status),
   ];
+  const well = { text: "All is well: every chunk has all its copies" };
   const catalog = catalogWords(status, nowMs);
-  if (lines.length > 0) {
-    return catalog === undefined ? lines : [...lines, { text: `The catalog ${catalog}` }];
-  }
-  const words = "All is well: every chunk has all its copies";
-  return [{ text: catalog === undefined ? words : `${words}; the catalog ${catalog}` }];
+  return [
+    ...(lines.length === 0 ? [well] : lines),
+    // That deletions wait for a while after a start is no trouble.
+    ...(isMild ? held : []),
+    ...(catalog === undefined ? [] : [{ text: `The catalog ${catalog}` }]),
+  ];
 }
 
 /** The repairs in one line. */
@@ -57,9 +63,10 @@ export function repairsLine(status: ClusterStatus): string {
   return status.chunks.under > 0 ? whyNoRepairs(status) : "No repairs are due";
 }
 
-/** Why nothing is deleted, moved or repaired. */
-export function safeModeWords(reason: string): string {
-  return `Safe mode: ${printable(reason)}; nothing is deleted, moved or repaired meanwhile`;
+/** Why nothing is deleted or moved, or repaired either. */
+export function safeModeWords({ reason, holdsRepairs }: SafeModeStatus): string {
+  const held = holdsRepairs ? "deleted, moved or repaired" : "deleted or moved";
+  return `Safe mode: ${printable(reason)}; nothing is ${held} meanwhile`;
 }
 
 /** So long ago, roughly. */
@@ -145,7 +152,7 @@ function repairLines(status: ClusterStatus): HealthLine[] {
   if (running + queued > 0) lines.push({ text: repairsLine(status) });
   if (waiting > 0) lines.push({ text: waitingWords(status) });
   if (lines.length > 0 || under + lost === 0) return lines;
-  const hopeless = under === 0 || status.safeMode !== undefined ||
+  const hopeless = under === 0 || status.safeMode?.holdsRepairs === true ||
     (status.keepers.length < status.replicas && keepersAway(status).length === 0);
   return hopeless ? [] : [{ text: whyNoRepairs(status) }];
 }
@@ -163,7 +170,7 @@ function waitingWords(status: ClusterStatus): string {
 /** Why chunks are short, and yet nothing is repaired. */
 function whyNoRepairs(status: ClusterStatus): string {
   const away = keepersAway(status);
-  if (status.safeMode !== undefined) return "Repairs wait for the end of the safe mode";
+  if (status.safeMode?.holdsRepairs === true) return "Repairs wait for the end of the safe mode";
   if (away.length > 0) {
     const have = away.length === 1 ? "has" : "have";
     const delay = "for the master's --repair-delay";
@@ -175,7 +182,9 @@ function whyNoRepairs(status: ClusterStatus): string {
 }
 
 function safeModeLines({ safeMode }: ClusterStatus): HealthLine[] {
-  return safeMode === undefined ? [] : [{ tone: "bad", text: safeModeWords(safeMode.reason) }];
+  if (safeMode === undefined) return [];
+  const text = safeModeWords(safeMode);
+  return [safeMode.holdsRepairs ? { tone: "bad", text } : { text }];
 }
 
 function keeperLines(keeper: KeeperStatus): HealthLine[] {

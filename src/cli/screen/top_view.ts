@@ -144,7 +144,7 @@ function warningLine({ status, silentMs, paused }: TopState): string {
   }
   const words = [
     ...(paused ? ["Paused: p goes on"] : []),
-    ...(status.safeMode === undefined ? [] : [safeModeWords(status.safeMode.reason)]),
+    ...(status.safeMode === undefined ? [] : [safeModeWords(status.safeMode)]),
   ];
   return words.join(" · ");
 }

@@ -134,7 +134,7 @@ export function explainCopies(
   const enough = usable >= goal;
   const missing = enough ? [] : away.map(({ keeper, state }) => ({ keeper: keeper.name, state }));
   const coming = Math.min(goal, usable) - copies;
-  if (safeMode !== undefined) {
+  if (safeMode?.holdsRepairs === true) {
     const words = `no more are made in safe mode (${printable(safeMode.reason)})`;
     return { reason: "safe-mode", words, missing };
   }

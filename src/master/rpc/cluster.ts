@@ -3,7 +3,7 @@ import type { KeeperRecord } from "../../catalog/reader.ts";
 import { UNKNOWN_SCRUB } from "../../tables/keeper_table.ts";
 import { portRow } from "../../tables/port_table.ts";
 import type { ClusterStatus, KeeperStatus } from "../../wire/cluster.ts";
-import { describeSafeMode, unpackSafeMode } from "../safe_mode.ts";
+import { allowsRepairs, describeSafeMode, unpackSafeMode } from "../safe_mode.ts";
 import type { Desk } from "./desk.ts";
 import { drainProgress, percent } from "./operator.ts";
 
@@ -14,7 +14,8 @@ export function status(desk: Desk): ClusterStatus {
   const { running, queued, stranded, blocked, etaMs, ...repairs } = tables.repairs.read();
   const { endangered, waiting, waitUntilMs, queuedBytes, bytesPerSecond } = repairs;
   const waitMs = Math.max(0, Math.round((waitUntilMs ?? 0) - clock.monotonicMs()));
-  const reason = describeSafeMode(unpackSafeMode(repairs.safety));
+  const mode = unpackSafeMode(repairs.safety);
+  const reason = describeSafeMode(mode);
   const { under, lost } = health(desk);
   const misplaced = Math.max(0, chunksMisplaced - stranded);
   return {
@@ -38,7 +39,7 @@ export function status(desk: Desk): ClusterStatus {
       ...(etaMs === undefined ? {} : { etaMs }),
       ...(waitUntilMs === undefined ? {} : { waitMs }),
     },
-    ...(reason === undefined ? {} : { safeMode: { reason } }),
+    ...(reason === undefined ? {} : { safeMode: { reason, holdsRepairs: !allowsRepairs(mode) } }),
     balance: {
       running: repairs.balancing,
       spreadPercent: percent(repairs.spread),

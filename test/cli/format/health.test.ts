@@ -48,10 +48,15 @@ function troubles(change: Change): string[] {
   return all.slice(0, -1);
 }
 
-test("a healthy cluster is said in one line", () => {
+test("a healthy cluster is said in one line, and one on the catalog", () => {
   expect(lines({})).toEqual([
-    "All is well: every chunk has all its copies; " +
-    "the catalog is kept on 3 keepers, too, its last snapshot 2 h ago",
+    "All is well: every chunk has all its copies",
+    "The catalog is kept on 3 keepers, too, its last snapshot 2 h ago",
+  ]);
+  const mild = { safeMode: { reason: "the picture has to settle", holdsRepairs: false } };
+  expect(lines({ rest: mild }).slice(0, 2)).toEqual([
+    "All is well: every chunk has all its copies",
+    "Safe mode: the picture has to settle; nothing is deleted or moved meanwhile",
   ]);
   expect(lines({ rest: { archive: { ...ARCHIVE, sequence: 0 } } })).toEqual([
     "All is well: every chunk has all its copies",
@@ -137,7 +142,7 @@ describe("repairs", () => {
   });
 
   test("wait in safe mode, which is told with its reason", () => {
-    const rest = { safeMode: { reason: "2 of 9 keepers are alive" } };
+    const rest = { safeMode: { reason: "2 of 9 keepers are alive", holdsRepairs: true } };
     const state = stateOf({ chunks: { under: 7 }, rest });
     expect(healthLines(state, NOW).slice(0, 2)).toEqual([
       { tone: "doubtful", text: "7 chunks are short of copies" },
@@ -227,10 +232,10 @@ test("healthLines tells of balancing, of placement, and of a catalog that is not
   expect(lines({ rest: { archive: { ...ARCHIVE, keepers: 0 } } })).toEqual([
     "The catalog is on the master's disk only: no keeper has its journal",
   ]);
-  expect(lines({ rest: { archive: { ...ARCHIVE, snapshotMs: 0 } } })[0]).toEndWith(
-    "the catalog is kept on 3 keepers, too, without a snapshot yet",
+  expect(lines({ rest: { archive: { ...ARCHIVE, snapshotMs: 0 } } })[1]).toBe(
+    "The catalog is kept on 3 keepers, too, without a snapshot yet",
   );
-  expect(lines({ rest: { archive: { ...ARCHIVE, snapshotCopies: 1 } } })[0]).toEndWith(
+  expect(lines({ rest: { archive: { ...ARCHIVE, snapshotCopies: 1 } } })[1]).toEndWith(
     "its last snapshot in 1 copy 2 h ago",
   );
 });

@@ -144,7 +144,7 @@ test("renderTop tells of safe mode, of copies that are the last, and of balancin
     ...STATUS,
     repairs: { ...STATUS.repairs, endangered: 1, queuedBytes: 2 ** 30, bytesPerSecond: 2 ** 26 },
     balance: { running: true, spreadPercent: 5, moving: 2 },
-    safeMode: { reason: "1 of 3 keepers is alive" },
+    safeMode: { reason: "1 of 3 keepers is alive", holdsRepairs: true },
   };
   expect(picture(160, 9, { status, paused: true }).slice(1, 5)).toEqual([
     "1 file, 3 GiB in 48 chunks · 45 with all copies, 2 short (1 with one copy left), " +

@@ -88,7 +88,10 @@ const CASES: [string, Copies, ClusterStatus | undefined, string, string][] = [
   [
     "the master holds repairs back",
     { copies: 2, goal: 3 },
-    { ...stateOf(UP, UP, UP), safeMode: { reason: "3 of 9 keepers are alive" } },
+    {
+      ...stateOf(UP, UP, UP),
+      safeMode: { reason: "3 of 9 keepers are alive", holdsRepairs: true },
+    },
     "safe-mode",
     "no more are made in safe mode (3 of 9 keepers are alive)",
   ],
