@@ -16,11 +16,11 @@ const COMMAND_MS = 45_000;
 /** Done; or: no answer in time, too few keepers. */
 const CLEAN_ENDS = [0, 5, 6];
 
-let cluster = new TestCluster();
+let cluster: TestCluster;
 let namespaces: Namespaces | undefined;
 
 afterEach(async () => {
-  await cluster.stop();
+  await cluster?.stop();
   namespaces?.close();
   namespaces = undefined;
 });
