@@ -18,7 +18,7 @@ const SETTINGS = { TYDFS_CHUNK_SIZE: "1MiB", TYDFS_RESERVE: "8MiB" };
 const SMALL_MIB = 64;
 
 const random = seededRandom(9);
-let cluster = new TestCluster();
+let cluster: TestCluster;
 let ledger = new Ledger();
 const cleanups: (() => unknown)[] = [];
 const clients: TydfsClient[] = [];

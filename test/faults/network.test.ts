@@ -5,7 +5,7 @@
  * while transfers run.
  */
 import { afterEach, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { MIB, sameBytes, TestCluster, until } from "../cluster/harness.ts";
 import { type Host, Namespaces } from "./hosts.ts";
@@ -16,11 +16,11 @@ const COMMAND_MS = 45_000;
 /** Done; or: no answer in time, too few keepers. */
 const CLEAN_ENDS = [0, 5, 6];
 
-let cluster = new TestCluster();
+let cluster: TestCluster;
 let namespaces: Namespaces | undefined;
 
 afterEach(async () => {
-  await cluster.stop();
+  await cluster?.stop();
   namespaces?.close();
   namespaces = undefined;
 });
@@ -113,6 +113,9 @@ test("nats-server killed under a put and a get: both finish, and no role ends", 
     cluster.run(["get", "/old", back]),
   ]);
   await until("chunks arrive", () => chunks() > there);
+  // Who is not connected yet is told at once that nobody is there.
+  const begun = () => readdirSync(cluster.dir).some((name) => name.includes("back"));
+  await until("the get has begun", begun);
   process.kill(Number(readFileSync(join(cluster.masterDir, "nats.pid"), "utf8")), "SIGKILL");
   const [put, get] = await commands;
   expect(put.stderr + put.exit).toEndWith("0");
