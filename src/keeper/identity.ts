@@ -9,6 +9,7 @@ import type { FileLock } from "../base/file_lock.ts";
 import type { Random } from "../base/random.ts";
 import { CHUNKS } from "../chunks/places.ts";
 import type { Disk } from "../chunks/disk.ts";
+import { faultOf } from "../chunks/disk.ts";
 import { validate } from "../wire/codec.ts";
 import { TydfsError } from "../wire/errors.ts";
 import { Id, makeId, Natural } from "../wire/ids.ts";
@@ -150,11 +151,24 @@ async function readText(disk: Disk, path: string): Promise<string | undefined> {
   return bytes === undefined ? undefined : new TextDecoder().decode(bytes);
 }
 
-/** Replaces a small file so that a crash leaves the old or the new one whole. */
+/**
+ * Replaces a small file so that a crash leaves the old or the new one whole. On a full disk it is
+ * written over in place, where it has room already: a keeper must start there, to serve and to
+ * delete. That is one sector of a disk, which is written whole or not at all.
+ */
 export async function replaceText(disk: Disk, path: string, text: string): Promise<void> {
-  await disk.remove(`${path}.new`);
-  await disk.write(`${path}.new`, [new TextEncoder().encode(text)], { sync: true });
-  disk.rename(`${path}.new`, path);
+  const draft = `${path}.new`;
+  await disk.remove(draft);
+  try {
+    await disk.write(draft, [new TextEncoder().encode(text)], { sync: true });
+  } catch (error) {
+    await disk.remove(draft);
+    const sizeBytes = disk.sizeOf(path);
+    if (faultOf(error) !== "full" || sizeBytes === undefined) throw error;
+    const padded = new TextEncoder().encode(text.padEnd(sizeBytes, "\n"));
+    return await disk.writeAt(path, padded, 0);
+  }
+  disk.rename(draft, path);
   await disk.syncDirectory(".");
 }
 

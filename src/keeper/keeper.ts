@@ -141,7 +141,7 @@ async function startKeeper(
   };
   await join({ ...parts, introduction, masterEpoch }, lifetime);
   signal.throwIfAborted();
-  await markReady(disk, identity.id, lifetime);
+  await markReady(disk, identity.id, lifetime, log);
   log.info("The keeper is ready", { host: introduction.host, ports: taken.join(",") });
   notifier.ready(`Joined as ${name}; serves ports ${taken.join(", ")}`);
 }
@@ -302,10 +302,15 @@ function endRemoved(log: Log, end: (status: number) => void): void {
   end(0);
 }
 
-/** `DATA/ready` holds the keeper's id while it takes part. */
-async function markReady(disk: Disk, id: string, lifetime: Lifetime): Promise<void> {
+/** `DATA/ready` holds the keeper's id while it takes part; on a full disk it is empty. */
+async function markReady(disk: Disk, id: string, lifetime: Lifetime, log: Log): Promise<void> {
   lifetime.own("ready", async () => void await disk.remove(READY_FILE));
-  await replaceText(disk, READY_FILE, `${id}\n`);
+  try {
+    await replaceText(disk, READY_FILE, `${id}\n`);
+  } catch (error) {
+    log.warn(`Cannot write ${READY_FILE} into the data directory`, { error });
+    await disk.write(READY_FILE, [], { sync: false });
+  }
 }
 
 /** Says why the keeper can't go on; returns the exit status for that. */

@@ -29,6 +29,7 @@ test("top --json is the status, and wrong flags are refused", async () => {
 });
 
 test("status --once is status", async () => {
+  await cluster.untilStatus("all is settled", ({ safeMode }) => safeMode === undefined);
   const [once, plain] = [await cluster.ok("status", "--once"), await cluster.ok("status")];
   expect(once.split("\n").length).toBe(plain.split("\n").length);
   for (const line of once.split("\n")) expect(Bun.stringWidth(line)).toBeLessThanOrEqual(80);

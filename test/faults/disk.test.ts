@@ -154,6 +154,12 @@ test(
     expect(await ledger.remove(client, "/files/0")).toBeUndefined();
     await until("its chunk goes", () => cluster.replicas(1).length < before);
     expect(readdirSync(join(cluster.keeperDir(1), "tmp"))).toEqual([]);
+    // Not a byte is left: started again it serves all the same.
+    await cluster.killKeeper(1);
+    fill(cluster.keeperDir(1));
+    await cluster.startKeeper(1);
+    await until("it is back", async () => (await keeperOne(client))?.state === "ALIVE");
+    expect(await ledger.check(client)).toEqual([]);
     giveBack();
     const takesAgain = async () => {
       expect(await put(client, 1)).toEqual([]);

@@ -27,6 +27,18 @@ test("openIdentity keeps the id, counts the starts, and makes each instance anew
   expect(second.instance).not.toBe(first.instance);
 });
 
+test("openIdentity counts the start on a full disk too", async () => {
+  using world = scratch();
+  const { disk } = world.options;
+  await openIdentity(world.options);
+  const fault = Object.assign(new Error("ENOSPC: injected"), { code: "ENOSPC" });
+  const full = { ...disk, write: () => Promise.reject(fault) };
+  for (const epoch of [2, 3]) {
+    expect((await openIdentity({ ...world.options, disk: full })).epoch).toBe(epoch);
+  }
+  expect((await openIdentity(world.options)).epoch).toBe(4);
+});
+
 test("openIdentity refuses another cluster's directory by name", async () => {
   using world = scratch();
   await openIdentity(world.options);
