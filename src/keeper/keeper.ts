@@ -305,11 +305,13 @@ function endRemoved(log: Log, end: (status: number) => void): void {
 /** `DATA/ready` holds the keeper's id while it takes part; on a full disk it is empty. */
 async function markReady(disk: Disk, id: string, lifetime: Lifetime, log: Log): Promise<void> {
   lifetime.own("ready", async () => void await disk.remove(READY_FILE));
+  const tell = (error: unknown) =>
+    log.warn(`Cannot write ${READY_FILE} into the data directory`, { error });
   try {
     await replaceText(disk, READY_FILE, `${id}\n`);
   } catch (error) {
-    log.warn(`Cannot write ${READY_FILE} into the data directory`, { error });
-    await disk.write(READY_FILE, [], { sync: false });
+    tell(error);
+    await disk.write(READY_FILE, [], { sync: false }).catch(tell);
   }
 }
 
