@@ -183,6 +183,12 @@ export class ChunkStore {
     return facts?.sizeBytes === sizeBytes ? facts : undefined;
   }
 
+  /** The facts of a chunk that is here, durably: see `facts` and `has`. */
+  async durable(id: string): Promise<ChunkFacts | undefined> {
+    const facts = await this.facts(id);
+    return facts !== undefined && await this.has(facts) ? facts : undefined;
+  }
+
   /** Finds a chunk for serving. Throws `unavailable` when its sidecar can't be read now. */
   async find(id: string): Promise<FoundChunk> {
     const { disk } = this.#options;

@@ -71,6 +71,10 @@ class FakeStore {
     return chunk.state;
   }
 
+  durable(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+
   async quarantine(id: string): Promise<boolean> {
     if (this.isReadOnly) throw Object.assign(new Error("EROFS"), { code: "EROFS" });
     if (!this.chunks.delete(id)) return false;
