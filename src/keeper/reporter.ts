@@ -82,10 +82,10 @@ export class Reporter {
     return await this.#report(reportInventory, page, FOR_MS);
   }
 
-  /** Tells of chunks that lie aside; returns which of them may go, and who says so. */
+  /** Tells of chunks that lie aside; returns which may go or are wanted, and who says so. */
   async aside(
     request: { chunks: AsideChunk[] },
-  ): Promise<{ masterEpoch: number; discard: string[] }> {
+  ): Promise<{ masterEpoch: number; discard: string[]; wanted: string[] }> {
     return await this.#report(reportAside, request, FOR_MS);
   }
 

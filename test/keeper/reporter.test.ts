@@ -1,6 +1,7 @@
 /** Reports that come late: what they say must still be true when the master hears it. */
 import { expect, test } from "bun:test";
 import { silentLog } from "../../src/base/log.ts";
+import { seededRandom } from "../../src/base/random.ts";
 import type { ChunkFacts } from "../../src/chunks/sidecar.ts";
 import { Reporter } from "../../src/keeper/reporter.ts";
 import { serve } from "../../src/wire/bus.ts";
@@ -9,8 +10,9 @@ import { reportLost, reportStored } from "../../src/wire/report.ts";
 import { makeChunk } from "../chunks/fixture.ts";
 import { ManualClock } from "../manual_clock.ts";
 import { MemoryBus } from "./memory_bus.ts";
-import { random, subjects } from "./world.ts";
+import { subjects } from "./world.ts";
 
+const random = seededRandom(11);
 const KEEPER = "0a".repeat(16);
 
 /** A keeper's reporter, and a master that keeps one row. */
