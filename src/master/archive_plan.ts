@@ -14,15 +14,29 @@ export interface ArchiveKeeper {
   zone: string;
 }
 
-/** Keepers that are alive and can be written. */
+/** Keepers that are alive and can be written; those that are to go only if there are no others. */
 export function archiveKeepers(
   roster: readonly KeeperRecord[],
   table: Pick<KeeperTable, "find">,
 ): KeeperRecord[] {
-  return roster.filter(({ number }) => {
+  const present = roster.filter(({ number }) => {
     const row = table.find(number);
     return row?.state === "ALIVE" && !row.readOnly;
   });
+  const staying = present.filter(({ draining }) => !draining);
+  return staying.length > 0 ? staying : present;
+}
+
+/** Whether one of these keepers, by id, has gone or is to go, and its archive with it. */
+export function isAnyLeaving(
+  ids: ReadonlySet<string>,
+  roster: readonly KeeperRecord[],
+  table: Pick<KeeperTable, "find">,
+): boolean {
+  const staying = roster.filter(({ number, draining }) =>
+    !draining && table.find(number)?.state !== "DEAD"
+  ).map(({ id }) => id);
+  return !ids.isSubsetOf(new Set(staying));
 }
 
 /**
@@ -64,6 +78,8 @@ export interface SnapshotState {
   journalBytes: number;
   /** The journals of the keepers do not lead from it to here. */
   isBroken: boolean;
+  /** A keeper is gone or is to go that may have a part of what is needed. */
+  isLeaving: boolean;
   /** Journals that the keepers have. */
   journals: number;
   /** The setting. */
@@ -81,7 +97,7 @@ const EARLY_MS = 60_000;
 /** Why a snapshot is due; undefined: it is not. */
 export function decideSnapshot(state: SnapshotState): string | undefined {
   const { nowMs, sequence, snapshotSequence, madeMs, failedMs, periodMs } = state;
-  if (sequence === snapshotSequence) return undefined;
+  if (sequence === snapshotSequence && !state.isLeaving) return undefined;
   if (nowMs - failedMs < Math.min(RETRY_MS, periodMs)) return undefined;
   if (madeMs === -Infinity) return "there is none since the start";
   const ageMs = nowMs - madeMs;
@@ -89,6 +105,7 @@ export function decideSnapshot(state: SnapshotState): string | undefined {
   if (isThin && ageMs >= Math.min(RETRY_MS, periodMs)) return "it is on one keeper only";
   if (ageMs >= periodMs) return "its time has come";
   if (ageMs < Math.min(EARLY_MS, periodMs)) return undefined;
+  if (state.isLeaving) return "a keeper of the archive is gone, or is to go";
   if (state.isBroken) return "a part of the journal is on too few keepers";
   if (state.journalBytes >= JOURNAL_BYTES_MAX) return "the journal has grown long";
   if (state.journals > JOURNALS_MAX) return "there are many journals";

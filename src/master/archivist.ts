@@ -25,6 +25,7 @@ import {
   chooseArchiveKeepers,
   decideSnapshot,
   findNewer,
+  isAnyLeaving,
   planPrune,
 } from "./archive_plan.ts";
 import { type KeeperReader, Roster } from "./roster.ts";
@@ -75,6 +76,8 @@ export class Archivist {
   #failedMs = -Infinity;
   /** The snapshots that were stored, by their last operation: the latest ones. */
   readonly #made = new Set<number>();
+  /** The keepers that may have a part of what was archived since the newest snapshot, with it. */
+  #holders: ReadonlySet<string> = new Set();
   #listedMs = -Infinity;
   /** Bytes of journal when the newest snapshot was made. */
   #bytesBefore = 0;
@@ -123,6 +126,7 @@ export class Archivist {
         ...{ madeMs: this.#madeMs, failedMs: this.#failedMs },
         keepers: keepers.length,
         journalBytes: journal.bytes - this.#bytesBefore,
+        isLeaving: isAnyLeaving(this.#holders, this.#roster.all(), tables.keepers),
         isBroken: journal.lost > snapshotSequence,
         journals: this.#countJournals(),
         periodMs: this.#options.settings.snapshot_period,
@@ -161,6 +165,7 @@ export class Archivist {
         throw new TydfsError("no-keepers", message);
       }
       this.#bytesBefore = bytes;
+      this.#holders = new Set(keepers.map(({ id }) => id));
       this.#made.add(facts.sequence);
       if (this.#made.size > MADE_MAX) this.#made.delete(Math.min(...this.#made));
       this.#madeMs = clock.monotonicMs();

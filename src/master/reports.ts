@@ -53,7 +53,7 @@ export interface ReportsOptions {
   bus: Bus;
   journal: Journal;
   reader: CatalogReader;
-  tables: Pick<Tables, "ports" | "keepers">;
+  tables: Pick<Tables, "ports" | "keepers" | "archive">;
   ticketKey: string;
   masterEpoch: number;
 }
@@ -190,11 +190,13 @@ export class Reports {
     const { reader, settings, clock, tables, masterEpoch } = this.#options;
     const picture = pictureOf(this.#roster.all(), tables.keepers, settings, clock.wallMs());
     const reporter = this.#roster.byId(keeper)?.number;
+    const isOld = tables.archive.readSnapshot().newer > 0;
     const discard: string[] = [];
     const wanted: string[] = [];
     for (const aside of request.chunks) {
       const chunk = reader.chunk(aside.chunk);
-      if (decideDiscard(aside, reporter, chunk, picture)) discard.push(aside.chunk);
+      // What an older catalog does not need says nothing.
+      if (!isOld && decideDiscard(aside, reporter, chunk, picture)) discard.push(aside.chunk);
       else if (decideWanted(aside, reporter, chunk, picture)) wanted.push(aside.chunk);
     }
     return { masterEpoch, discard, wanted };

@@ -33,7 +33,7 @@ test("decideSnapshot: at the start, in time, or sooner where the journal says so
   const quiet: SnapshotState = {
     ...{ nowMs: 1e6, sequence: 9, snapshotSequence: 5, madeMs: 1e6 - 70_000, failedMs: -Infinity },
     ...{ journalBytes: 0, isBroken: false, journals: 1, periodMs: 3_600_000 },
-    ...{ copies: 3, keepers: 3 },
+    ...{ copies: 3, keepers: 3, isLeaving: false },
   };
   const cases: [Partial<SnapshotState>, string | undefined][] = [
     [{}, undefined],
@@ -47,6 +47,9 @@ test("decideSnapshot: at the start, in time, or sooner where the journal says so
     [{ isBroken: true }, "a part of the journal is on too few keepers"],
     [{ isBroken: true, madeMs: 1e6 - 59_000 }, undefined],
     [{ journalBytes: JOURNAL_BYTES_MAX }, "the journal has grown long"],
+    [{ isLeaving: true }, "a keeper of the archive is gone, or is to go"],
+    [{ isLeaving: true, sequence: 5 }, "a keeper of the archive is gone, or is to go"],
+    [{ isLeaving: true, madeMs: 1e6 - 59_000 }, undefined],
     [{ journals: 25 }, "there are many journals"],
     [{ periodMs: 1_000, failedMs: 1e6 - 1_000, madeMs: 1e6 - 1_000 }, "its time has come"],
   ];

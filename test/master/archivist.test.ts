@@ -37,8 +37,10 @@ class Cluster {
   readonly files: Map<string, Blob>[] = [];
   readonly refusing = new Set<number>();
   readonly lines: string[] = [];
+  roster: KeeperRecord[];
+  generation = 1;
 
-  constructor(zones: string[]) {
+  constructor(zones: string[], periodMs = 60_000) {
     const write = (line: string) => void this.lines.push(line);
     const log = new Log("master", { level: "info", format: "text", nowMs: () => 0, write });
     const onFatal = (error: unknown) => {
@@ -46,7 +48,7 @@ class Cluster {
     };
     this.writer = new CatalogWriter({ path: this.catalogPath, log, onFatal });
     this.reader = new CatalogReader(this.catalogPath);
-    const roster = zones.map((zone, number) => ({
+    this.roster = zones.map((zone, number) => ({
       ...{ number, id: idOf(number), name: `k${number}`, labels: { zone } },
       ...{ host: "10.0.0.1", ports: [number] },
     })) as unknown as KeeperRecord[];
@@ -64,10 +66,10 @@ class Cluster {
     this.archivist = new Archivist({
       ...{ clock, bus, tables, catalogPath, transport, log, cluster: "main", masterEpoch: 1 },
       ...{ ticketKey: KEY, sealedKey: "ab".repeat(32) },
-      settings: { snapshot_period: 60_000 },
+      settings: { snapshot_period: periodMs },
       reader: {
-        keepers: () => roster,
-        keepersGeneration: () => 1,
+        keepers: () => this.roster,
+        keepersGeneration: () => this.generation,
         removedKeepers: () => [],
         catalogId: () => this.reader.catalogId(),
         sequence: () => this.reader.sequence(),
@@ -93,18 +95,17 @@ class Cluster {
   }
 
   beat(number: number): void {
-    const space = { freeBytes: 1e12, totalBytes: 1e12, chunks: 0 };
-    const flags = { readOnly: false, fault: undefined, left: false, deadSinceMs: 0 };
-    const row = {
+    this.tables.keepers.put(number, this.row);
+  }
+
+  get row() {
+    return {
       state: "ALIVE",
-      epoch: 1,
-      lastBeatMs: 1,
-      ...space,
-      ...flags,
-      aside: 0,
-      scrub: QUIET_SCRUB,
+      ...{ epoch: 1, lastBeatMs: 1 },
+      ...{ freeBytes: 1e12, totalBytes: 1e12, chunks: 0 },
+      ...{ readOnly: false, fault: undefined, left: false, deadSinceMs: 0 },
+      ...{ aside: 0, scrub: QUIET_SCRUB },
     } as const;
-    this.tables.keepers.put(number, row);
   }
 
   /** Changes something, lets `ms` pass, and lets the archivist look. */
@@ -194,4 +195,24 @@ test("Archivist of an old copy of the catalog stores and removes nothing, and sa
   expect([0, 1, 2, 3].map((number) => cluster.names(number))).toEqual(["", "", "j1 s50", ""]);
   expect(cluster.tables.archive.readSnapshot()).toMatchObject({ newer: 50, sequence: 0 });
   expect(cluster.lines.join("\n")).toContain("Keepers have a newer state of this catalog");
+});
+
+test("Archivist stores a snapshot elsewhere when those that have the newest are to go", async () => {
+  await cluster.stop();
+  cluster = new Cluster(["a", "b", "c", "d", "d"], 3_600_000);
+  await cluster.change(0);
+  expect(cluster.names(3)).toBe("");
+  // Drained, dead and removed, one after the other, and nothing else changes.
+  cluster.roster = cluster.roster.map((keeper, number) => ({ ...keeper, draining: number === 0 }));
+  cluster.tables.keepers.put(1, { ...cluster.row, state: "DEAD" });
+  cluster.roster.splice(2, 1);
+  cluster.generation++;
+  await cluster.clock.advance(61_000);
+  await cluster.archivist.tick();
+  expect([3, 4].map((number) => cluster.names(number))).toEqual(["s1", "s1"]);
+  // Once is enough.
+  for (const number of [3, 4]) cluster.files[number]?.clear();
+  await cluster.clock.advance(120_000);
+  await cluster.archivist.tick();
+  expect(cluster.names(3)).toBe("");
 });
