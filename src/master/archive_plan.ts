@@ -168,17 +168,34 @@ export function planPrune(
   return removals;
 }
 
+/** What a master knows of its own history. */
+export interface OwnHistory {
+  catalog: string;
+  epoch: number;
+  /** The last operation now. */
+  sequence: number;
+  /** The last one at its start, or that a recovery has given up. */
+  startSequence: number;
+}
+
 /**
- * How far keepers' archives go beyond this catalog: the largest number of a file of it that the
- * catalog has not reached; 0: they don't. Such a catalog is an old one.
+ * How far keepers' archives go beyond this catalog: the largest number of an operation of it that
+ * the catalog has not; 0: they don't. Such a catalog is an old one: a master commits before it
+ * ships, so that nobody else's piece can reach beyond what its own disk held at the start.
  */
-export function findNewer(listing: ArchiveListing, catalog: string, sequence: number): number {
+export function findNewer(listing: ArchiveListing, own: OwnHistory): number {
   let newest = 0;
-  for (const { name } of [...listing.values()].flat()) {
+  const look = (reaches: number, known: number) => {
+    if (reaches > known) newest = Math.max(newest, reaches);
+  };
+  for (const { name, ends = [] } of [...listing.values()].flat()) {
     const file = parseArchiveName(name);
-    if (file.catalog !== catalog) continue;
-    const reaches = file.kind === "journal" ? file.sequence - 1 : file.sequence;
-    if (reaches > sequence) newest = Math.max(newest, reaches);
+    if (file.catalog !== own.catalog) continue;
+    const sequence = file.kind === "journal" ? file.sequence - 1 : file.sequence;
+    look(sequence, Math.max(own.sequence, own.startSequence));
+    for (const [epoch, to] of ends) {
+      look(to, epoch === own.epoch ? Math.max(own.sequence, own.startSequence) : own.startSequence);
+    }
   }
   return newest;
 }

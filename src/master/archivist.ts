@@ -41,7 +41,7 @@ export interface ArchivistOptions {
   /** The cluster's key as `sealKey` makes it. */
   sealedKey: string;
   bus: Bus;
-  reader: KeeperReader & Pick<CatalogReader, "catalogId" | "sequence">;
+  reader: KeeperReader & Pick<CatalogReader, "catalogId" | "sequence" | "givenUpSequence">;
   tables: Pick<Tables, "keepers" | "archive">;
   transport: ArchiveTransport;
   clock: Clock;
@@ -67,6 +67,7 @@ export class Archivist {
   readonly #options: ArchivistOptions;
   readonly #subjects: Subjects;
   readonly #roster: Roster;
+  readonly #startSequence: number;
   /** What the keepers' archives held when they were last asked, by keeper. */
   #listing = new Map<string, readonly ArchiveFile[]>();
   #timer: Timer | undefined;
@@ -87,6 +88,8 @@ export class Archivist {
     this.#options = options;
     this.#subjects = subjectsOf(options.cluster);
     this.#roster = new Roster(options.reader);
+    const { reader } = options;
+    this.#startSequence = Math.max(reader.sequence(), reader.givenUpSequence());
   }
 
   start(): void {
@@ -241,7 +244,10 @@ export class Archivist {
     }));
     this.#listing = listing;
     this.#listedMs = this.#options.clock.monotonicMs();
-    const newer = findNewer(listing, reader.catalogId(), reader.sequence());
+    const newer = findNewer(listing, {
+      ...{ catalog: reader.catalogId(), epoch: this.#options.masterEpoch },
+      ...{ sequence: reader.sequence(), startSequence: this.#startSequence },
+    });
     const before = tables.archive.readSnapshot();
     if (newer === before.newer) return;
     tables.archive.putSnapshot({ ...before, newer });

@@ -116,9 +116,24 @@ test("planPrune never removes a journal that holds an operation behind the older
 
 test("findNewer tells how far keepers go beyond this catalog", () => {
   const listing = listingOf({ a: "s10 j11", b: "s30 j41" });
-  expect(findNewer(listing, CATALOG, 50)).toBe(0);
-  expect(findNewer(listing, CATALOG, 40)).toBe(0);
-  expect(findNewer(listing, CATALOG, 39)).toBe(40);
-  expect(findNewer(listing, CATALOG, 12)).toBe(40);
-  expect(findNewer(listing, "d".repeat(32), 1)).toBe(0);
+  const own = { catalog: CATALOG, epoch: 3, sequence: 50, startSequence: 5 };
+  expect(findNewer(listing, own)).toBe(0);
+  expect(findNewer(listing, { ...own, sequence: 40 })).toBe(0);
+  expect(findNewer(listing, { ...own, sequence: 39 })).toBe(40);
+  expect(findNewer(listing, { ...own, sequence: 12 })).toBe(40);
+  expect(findNewer(listing, { ...own, sequence: 12, startSequence: 40 })).toBe(0);
+  expect(findNewer(listing, { ...own, catalog: "d".repeat(32), sequence: 1 })).toBe(0);
+});
+
+test("findNewer sees in a journal what an old copy of the catalog lacks, however far it has come", () => {
+  const [file] = listingOf({ a: "j11" }).get("a") ?? [];
+  if (file === undefined) throw new Error("no journal");
+  const own = { catalog: CATALOG, epoch: 3, sequence: 50, startSequence: 20 };
+  const find = (...ends: [number, number][]) =>
+    findNewer(new Map([["a", [{ ...file, ends }]]]), own);
+  // Its own pieces, and those of the master before it, up to where that one ended.
+  expect(find([2, 20], [3, 50])).toBe(0);
+  expect(find([2, 21], [3, 50])).toBe(21);
+  // Another master had the same epoch: the old copy was made before its start.
+  expect(find([3, 51])).toBe(51);
 });

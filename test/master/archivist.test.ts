@@ -7,6 +7,7 @@ import { Log } from "../../src/base/log.ts";
 import { CatalogReader, type KeeperRecord } from "../../src/catalog/reader.ts";
 import { CatalogWriter } from "../../src/catalog/writer.ts";
 import { Archivist } from "../../src/master/archivist.ts";
+import { leapEpoch } from "../../src/catalog/rebuild.ts";
 import { readSnapshot } from "../../src/master/snapshot_file.ts";
 import { openTables } from "../../src/master/wiring.ts";
 import type { ArchiveFile } from "../../src/wire/archive.ts";
@@ -32,9 +33,14 @@ class Cluster {
   readonly tables = openTables();
   readonly writer: CatalogWriter;
   readonly reader: CatalogReader;
-  readonly archivist: Archivist;
+  archivist: Archivist;
+  readonly log: Log;
+  readonly transport: ArchiveTransport;
+  readonly periodMs: number;
   /** Files by keeper, and by name there. */
   readonly files: Map<string, Blob>[] = [];
+  /** What journals say of their masters, by name. */
+  readonly ends = new Map<string, [number, number][]>();
   readonly refusing = new Set<number>();
   readonly lines: string[] = [];
   roster: KeeperRecord[];
@@ -42,10 +48,12 @@ class Cluster {
 
   constructor(zones: string[], periodMs = 60_000) {
     const write = (line: string) => void this.lines.push(line);
-    const log = new Log("master", { level: "info", format: "text", nowMs: () => 0, write });
+    this.periodMs = periodMs;
+    this.log = new Log("master", { level: "info", format: "text", nowMs: () => 0, write });
     const onFatal = (error: unknown) => {
       throw error;
     };
+    const { log } = this;
     this.writer = new CatalogWriter({ path: this.catalogPath, log, onFatal });
     this.reader = new CatalogReader(this.catalogPath);
     this.roster = zones.map((zone, number) => ({
@@ -53,7 +61,7 @@ class Cluster {
       ...{ host: "10.0.0.1", ports: [number] },
     })) as unknown as KeeperRecord[];
     zones.forEach((_, number) => this.#keeper(number));
-    const transport: ArchiveTransport = {
+    this.transport = {
       put: async ({ port }, { name, ticket, body }) => {
         const order = openTicket(KEY, ticket, this.clock.wallMs());
         expect(order).toMatchObject({ op: "archive", name, sizeBytes: body.size });
@@ -62,8 +70,12 @@ class Cluster {
       },
       get: () => Promise.reject(new Error("The archivist reads nothing")),
     };
-    const { clock, bus, tables, catalogPath } = this;
-    this.archivist = new Archivist({
+    this.archivist = this.makeArchivist();
+  }
+
+  makeArchivist(): Archivist {
+    const { clock, bus, tables, catalogPath, transport, log, periodMs } = this;
+    return new Archivist({
       ...{ clock, bus, tables, catalogPath, transport, log, cluster: "main", masterEpoch: 1 },
       ...{ ticketKey: KEY, sealedKey: "ab".repeat(32) },
       settings: { snapshot_period: periodMs },
@@ -73,6 +85,7 @@ class Cluster {
         removedKeepers: () => [],
         catalogId: () => this.reader.catalogId(),
         sequence: () => this.reader.sequence(),
+        givenUpSequence: () => this.reader.givenUpSequence(),
       },
     });
   }
@@ -85,7 +98,8 @@ class Cluster {
     const command = (name: string) => subjects.command(idOf(number), name);
     serve(this.bus, command("archive"), commandArchive, on, () => {
       const list = [...files].map(([name, { size }]): ArchiveFile => {
-        return { name, sizeBytes: size, checksum: "" };
+        const ends = this.ends.get(name);
+        return { name, sizeBytes: size, checksum: "", ...(ends && { ends }) };
       });
       return { files: list, masterEpoch: 1 };
     });
@@ -215,4 +229,23 @@ test("Archivist stores a snapshot elsewhere when those that have the newest are 
   await cluster.clock.advance(120_000);
   await cluster.archivist.tick();
   expect(cluster.names(3)).toBe("");
+});
+
+test("Archivist sees an old copy of the catalog also when it has come further than what it lacks", async () => {
+  cluster.add(2, "journal", 1);
+  cluster.ends.set(archiveName("journal", cluster.reader.catalogId(), 1), [[0, 3]]);
+  for (let n = 0; n < 5; n++) await cluster.writer.submit({ kind: "master.start", atMs: 1 });
+  await cluster.change(0);
+  expect([0, 1, 2, 3].map((number) => cluster.names(number))).toEqual(["", "", "j1", ""]);
+  expect(cluster.tables.archive.readSnapshot()).toMatchObject({ newer: 3, sequence: 0 });
+});
+
+test("Archivist takes no offence at what a recovery has given up", async () => {
+  cluster.add(2, "journal", 1);
+  cluster.ends.set(archiveName("journal", cluster.reader.catalogId(), 1), [[0, 3]]);
+  leapEpoch(cluster.catalogPath, 0, 3);
+  await cluster.archivist.stop();
+  cluster.archivist = cluster.makeArchivist();
+  await cluster.change(0);
+  expect(cluster.tables.archive.readSnapshot()).toMatchObject({ newer: 0, sequence: 1 });
 });
