@@ -238,6 +238,12 @@ export class CatalogReader {
     return must(this.#store.get<{ value: string }>(sql), "the catalog's id").value;
   }
 
+  /** The last operation that a recovery has seen, and could not bring back; 0: none was. */
+  givenUpSequence(): number {
+    const sql = "SELECT value FROM meta WHERE key = 'given_up'";
+    return this.#store.get<{ value: number }>(sql)?.value ?? 0;
+  }
+
   /** The number of master starts so far. */
   epoch(): number {
     return this.#meta("epoch");

@@ -34,6 +34,8 @@ export interface RebuildReport {
   gap?: { from: number; to: number; lastSeen: number };
   /** Pieces that reach further, but belong to another history. */
   foreign: number;
+  /** The last operation of all pieces that are not in the catalog; 0: all are. */
+  givenUp: number;
   /** The newest epoch of a master in catalog and pieces. */
   epoch: number;
   /** Broken invariants of the result: empty, or something is wrong with what was found. */
@@ -68,11 +70,15 @@ export function rebuildCatalog(path: string, pieces: readonly RebuildPiece[]): R
 
 /**
  * Makes the next master of this catalog newer than any that was: its epoch will be above `epoch`.
+ * What keepers have of the history up to `givenUp` makes the catalog no old one.
  */
-export function leapEpoch(path: string, epoch: number): void {
+export function leapEpoch(path: string, epoch: number, givenUp = 0): void {
   const database = openCatalog(path);
   try {
     database.run("UPDATE meta SET value = max(value, ?) WHERE key = 'epoch'", [epoch]);
+    const sql = `INSERT INTO meta VALUES ('given_up', ?1)
+      ON CONFLICT DO UPDATE SET value = max(value, ?1)`;
+    if (givenUp > 0) database.run(sql, [givenUp]);
     database.run("PRAGMA wal_checkpoint(TRUNCATE)");
   } finally {
     database.close();
@@ -100,8 +106,9 @@ function replay(
   const gapEnd = beyond[0];
   const { sequence, applied, lastMs } = replayer;
   const lastSeen = beyond.reduce((last, { to }) => Math.max(last, to), 0);
+  const givenUp = waiting.reduce((last, { to }) => Math.max(last, to), 0);
   return {
-    ...{ sequence, applied, epoch, foreign: waiting.length - beyond.length },
+    ...{ sequence, applied, epoch, foreign: waiting.length - beyond.length, givenUp },
     ...(lastMs === undefined ? {} : { lastMs }),
     ...(gapEnd === undefined ? {} : { gap: { from: sequence + 1, to: gapEnd.from - 1, lastSeen } }),
   };

@@ -7,12 +7,13 @@ import type { Random } from "../base/random.ts";
 import { randomHex } from "../base/random.ts";
 import { Batcher } from "../base/batch.ts";
 import type { ArchiveFile } from "../wire/archive.ts";
-import { parseArchiveName } from "../wire/archive.ts";
+import { JournalPiece, parseArchiveName } from "../wire/archive.ts";
+import { decode } from "../wire/codec.ts";
 import { hasCode, TydfsError } from "../wire/errors.ts";
 import { encodeFrame, FrameReader } from "../wire/journal_frame.ts";
 import { BLOCK_BYTES, blockCount, fileChecksum, sumsOf } from "../wire/sums.ts";
 import type { Disk } from "./disk.ts";
-import { faultOf } from "./disk.ts";
+import { faultOf, isUnreadable } from "./disk.ts";
 import { ARCHIVE } from "./places.ts";
 
 /** Pieces that may wait for the disk; one more is refused with `busy`. */
@@ -38,6 +39,7 @@ export class Archive {
   /** Where each journal's next frame goes; one whose sync has failed takes no more. */
   readonly #ends = new Map<string, number | "broken">();
   readonly #checksums = new Map<string, string>();
+  readonly #journalEnds = new Map<string, { sizeBytes: number; ends: [number, number][] }>();
 
   constructor(disk: Disk, random: Random) {
     this.#disk = disk;
@@ -77,15 +79,24 @@ export class Archive {
     await this.#appends.submit({ name, payload });
   }
 
-  /** What the archive holds. Of snapshots that have not been summed yet, every byte is read. */
+  /**
+   * What the archive holds. Of what has not been read yet, every byte is; a file that can't be read
+   * is left out, so that the others can still be had.
+   */
   async list(): Promise<ArchiveFile[]> {
     const files: ArchiveFile[] = [];
     for (const name of await this.#disk.list(ARCHIVE)) {
       const sizeBytes = this.#disk.sizeOf(`${ARCHIVE}/${name}`);
       if (sizeBytes === undefined || !isArchiveName(name)) continue;
       const isSnapshot = parseArchiveName(name).kind === "snapshot";
-      const checksum = isSnapshot ? await this.#checksum(name, sizeBytes) : "";
-      files.push({ name, sizeBytes, checksum });
+      try {
+        const found = isSnapshot
+          ? { checksum: await this.#checksum(name, sizeBytes) }
+          : { checksum: "", ...await this.#endsOf(name, sizeBytes) };
+        files.push({ name, sizeBytes, ...found });
+      } catch (error) {
+        if (!isUnreadable(error)) throw error;
+      }
     }
     return files;
   }
@@ -131,6 +142,7 @@ export class Archive {
     let removed = 0;
     for (const name of names) {
       this.#ends.delete(name);
+      this.#journalEnds.delete(name);
       this.#checksums.delete(name);
       if (await this.#disk.remove(`${ARCHIVE}/${name}`)) removed++;
     }
@@ -157,6 +169,28 @@ export class Archive {
       this.#ends.set(name, faultOf(error) === "full" ? end : "broken");
       throw wordFailure(error);
     }
+  }
+
+  /** The last operation of each master in a journal, up to what is no piece of one. */
+  async #endsOf(name: string, sizeBytes: number): Promise<{ ends?: [number, number][] }> {
+    const known = this.#journalEnds.get(name);
+    if (known?.sizeBytes === sizeBytes) return { ends: known.ends };
+    const ends = new Map<number, number>();
+    const reader = new FrameReader();
+    try {
+      for await (const block of this.#blocks(`${ARCHIVE}/${name}`, sizeBytes)) {
+        for (const payload of reader.read(block)) {
+          const { epoch, to } = decode(JournalPiece, payload, "a piece of the journal");
+          ends.set(epoch, Math.max(to, ends.get(epoch) ?? 0));
+        }
+      }
+    } catch (error) {
+      if (!hasCode(error, "invalid", "limit")) throw error;
+    }
+    if (ends.size === 0) return {};
+    if (this.#journalEnds.size >= CHECKSUMS_MAX) this.#journalEnds.clear();
+    this.#journalEnds.set(name, { sizeBytes, ends: [...ends] });
+    return { ends: [...ends] };
   }
 
   async #goodEnd(path: string): Promise<number> {

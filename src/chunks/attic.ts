@@ -1,13 +1,18 @@
 /**
  * The attic: what a keeper puts aside instead of deleting it, bad copies above all. Each file has
  * its chunk's id and the time in its name, its sidecar lies beside it, and nothing serves it. It
- * goes only by `discard`, when whoever knows the whole cluster has said that nobody needs it.
+ * goes only by `discard`, when whoever knows the whole cluster has said that nobody needs it; it
+ * comes back when it proves to be whole, and no other copy is left.
  */
 import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import { randomHex } from "../base/random.ts";
+import { hasCode } from "../wire/errors.ts";
+import { findBadBlock } from "./block_check.ts";
 import type { Disk } from "./disk.ts";
 import { QUARANTINE, SIDECAR_ENDING } from "./places.ts";
+import type { ChunkFacts } from "./sidecar.ts";
+import { parseSidecar } from "./sidecar.ts";
 import type { StoreShare } from "./store_share.ts";
 
 /** A file that lies aside. */
@@ -57,6 +62,53 @@ export class Attic {
   /** All that lies here, sorted by chunk; what has another kind of name is not ours. */
   async list(): Promise<AsideFile[]> {
     return (await this.#options.disk.list(QUARANTINE)).flatMap((name) => parseName(name) ?? []);
+  }
+
+  /**
+   * The facts of a file that is whole by its own sidecar, read from the disk itself; undefined for
+   * one that is not, or has none. Throws what the disk throws.
+   */
+  async verify({ name, chunk }: AsideFile): Promise<ChunkFacts | undefined> {
+    const { disk } = this.#options;
+    const path = `${QUARANTINE}/${name}`;
+    const facts = await this.#readSidecar(chunk, path);
+    if (facts === undefined || disk.sizeOf(path) !== facts.sizeBytes) return undefined;
+    const file = disk.open(path);
+    try {
+      file.forget();
+      return await findBadBlock(file, facts) === undefined ? facts : undefined;
+    } finally {
+      file.forget();
+      await file.close();
+    }
+  }
+
+  /**
+   * Moves a file to `path`, the chunk's own place, with a copy of its sidecar first: whatever
+   * happens in between, one lies beside it. The caller holds the chunk's lock, and makes the change
+   * durable.
+   */
+  async giveBack({ name }: AsideFile, path: string): Promise<void> {
+    const { disk, share } = this.#options;
+    const aside = `${QUARANTINE}/${name}`;
+    const sidecar = await disk.read(aside + SIDECAR_ENDING);
+    if (sidecar === undefined) throw new Error(`"${name}" has lost its sidecar`);
+    // What an earlier try may have left there.
+    await disk.remove(path + SIDECAR_ENDING);
+    await disk.write(path + SIDECAR_ENDING, [sidecar], { sync: true });
+    disk.rename(aside, path);
+    share.countAside(-1);
+    await disk.remove(aside + SIDECAR_ENDING);
+  }
+
+  async #readSidecar(chunk: string, path: string): Promise<ChunkFacts | undefined> {
+    const bytes = await this.#options.disk.read(path + SIDECAR_ENDING);
+    try {
+      return bytes === undefined ? undefined : parseSidecar(chunk, bytes);
+    } catch (error) {
+      if (hasCode(error, "corrupt", "invalid")) return undefined;
+      throw error;
+    }
   }
 
   /** Deletes a file for good, with its sidecar. */

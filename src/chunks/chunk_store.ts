@@ -11,6 +11,7 @@ import type { Random } from "../base/random.ts";
 import { randomHex } from "../base/random.ts";
 import { hasCode, TydfsError } from "../wire/errors.ts";
 import { isId } from "../wire/ids.ts";
+import type { AsideFile } from "./attic.ts";
 import { Attic } from "./attic.ts";
 import type { Pace } from "./block_check.ts";
 import { findBadBlock, nextTurn } from "./block_check.ts";
@@ -183,6 +184,12 @@ export class ChunkStore {
     return facts?.sizeBytes === sizeBytes ? facts : undefined;
   }
 
+  /** The facts of a chunk that is here, durably: see `facts` and `has`. */
+  async durable(id: string): Promise<ChunkFacts | undefined> {
+    const facts = await this.facts(id);
+    return facts !== undefined && await this.has(facts) ? facts : undefined;
+  }
+
   /** Finds a chunk for serving. Throws `unavailable` when its sidecar can't be read now. */
   async find(id: string): Promise<FoundChunk> {
     const { disk } = this.#options;
@@ -201,11 +208,46 @@ export class ChunkStore {
   }
 
   /**
-   * Reads a chunk again, from the disk and not from the page cache, and compares it with its sums.
-   * Bytes that the disk can't give are as bad as wrong ones; throws `unavailable` when reading
-   * fails for a reason that may pass, and what `pace` throws.
+   * Reads a chunk again, from the disk and not from the page cache, and compares it with its sums;
+   * twice before it is called corrupt. Bytes that the disk can't give are as bad as wrong ones;
+   * throws `unavailable` when reading fails for a reason that may pass, and what `pace` throws.
    */
   async verify(id: string, pace?: Pace): Promise<ChunkState> {
+    const state = await this.#verifyOnce(id, pace);
+    // A read that fails once, or brings other bytes, says more of cable and memory than of the
+    // chunk: two copies that are given up for that may be the last ones.
+    return state === "corrupt" ? await this.#verifyOnce(id, pace) : state;
+  }
+
+  /**
+   * Brings a copy back that lies aside, when it is whole after all and no other is in its place.
+   * Returns its facts, or undefined; resolves when it is durable. Throws `unavailable` when the
+   * disk can't tell now.
+   */
+  async restore(file: AsideFile): Promise<ChunkFacts | undefined> {
+    const { disk, share, clock, checkPremises } = this.#options;
+    const { chunk } = file;
+    try {
+      await checkPremises?.();
+      const facts = await this.attic.verify(file);
+      if (facts === undefined) return undefined;
+      const unlock = await share.lock(chunk, clock);
+      try {
+        if (disk.sizeOf(chunkPath(chunk)) !== undefined) return undefined;
+        disk.makeDirectory(shelfOf(chunk));
+        await this.attic.giveBack(file, chunkPath(chunk));
+        this.#sizes.delete(chunk);
+        share.countChunks(1);
+      } finally {
+        unlock();
+      }
+      return await this.durable(chunk);
+    } catch (error) {
+      throw unavailable(`Cannot bring back chunk "${chunk}" now`, error);
+    }
+  }
+
+  async #verifyOnce(id: string, pace: Pace | undefined): Promise<ChunkState> {
     if (this.#sizeOf(id) === undefined) return (await this.#missing()).kind;
     try {
       const facts = await this.facts(id);
@@ -254,9 +296,12 @@ export class ChunkStore {
         wrongSize.push(id);
       }
     }
-    // A disk that was unmounted has lost nothing.
-    if (missing.length > 0 && disk.sizeOf(CHUNKS) === undefined) {
-      throw new TydfsError("unavailable", "Cannot check chunks: their directory is not there");
+    // A disk that was unmounted has lost nothing; that of another keeper tells nothing.
+    if (missing.length > 0) {
+      await this.#options.checkPremises?.();
+      if (disk.sizeOf(CHUNKS) === undefined) {
+        throw new TydfsError("unavailable", "Cannot check chunks: their directory is not there");
+      }
     }
     return { missing, wrongSize };
   }

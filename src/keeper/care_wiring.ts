@@ -37,7 +37,7 @@ export async function startCare(start: CareStart): Promise<Running<Record<string
   const effects = { clock, random, log };
   const reporter = new Reporter({ ...effects, bus, subjects: subjectsOf(url.cluster), keeperId });
   const share = new ScrubShare(start.scrub);
-  const parts = { ...effects, disk, store, reporter, share, signal: stop.signal };
+  const parts = { ...effects, keeperId, disk, store, reporter, share, signal: stop.signal };
   const scrubber = new Scrubber({
     ...parts,
     periodMs: settings.scrub_period,

@@ -1,13 +1,14 @@
 /**
  * What a keeper does by and by, beside its scrub: looks that its data directory is its own, sends
  * its inventory each period and after each scrub, and asks what of the things that it has put aside
- * may go. In a thread that may wait for the disk.
+ * may go, or is wanted back. In a thread that may wait for the disk.
  */
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import type { AsideFile } from "../chunks/attic.ts";
 import type { ChunkStore } from "../chunks/chunk_store.ts";
+import { hasCode } from "../wire/errors.ts";
 import type { AsideChunk } from "../wire/report.ts";
 import { ASIDE_MAX } from "../wire/report.ts";
 import { sendInventory } from "./inventory_report.ts";
@@ -16,9 +17,10 @@ import type { Reporter } from "./reporter.ts";
 import type { ScrubShare } from "./scrub_share.ts";
 
 export interface CaretakerOptions {
+  keeperId: string;
   store: ChunkStore;
   share: ScrubShare;
-  reporter: Pick<Reporter, "inventory" | "aside">;
+  reporter: Pick<Reporter, "inventory" | "aside" | "stored">;
   masterEpoch: Pick<MasterEpoch, "check">;
   /** Throws when the data directory is not this keeper's any more. */
   checkPremises: () => Promise<void>;
@@ -33,6 +35,8 @@ const LOOK_MS = 2_000;
 /** Something new lies aside: soon asked about, then ever more seldom. */
 const ASK_FIRST_MS = 4_000;
 const ASK_MAX_MS = 60 * 60_000;
+/** What is remembered as bad for good. */
+const HOPELESS_MAX = 4_096;
 /** After an inventory that could not be sent. */
 const INVENTORY_RETRY_MS = 60_000;
 
@@ -43,6 +47,8 @@ export class Caretaker {
   #passes: number;
   #aside = 0;
   #askMs: number;
+  /** Files that were read once more in vain, and chunks that the master knows with other bytes. */
+  readonly #hopeless = new Set<string>();
   #askEveryMs = ASK_FIRST_MS;
   #inventoryMs: number;
 
@@ -130,6 +136,9 @@ export class Caretaker {
     }
     const answer = await reporter.aside({ chunks: asked });
     await masterEpoch.check(answer.masterEpoch);
+    for (const chunk of chunks.filter((chunk) => answer.wanted.includes(chunk))) {
+      await this.#bringBack(chunk, filesByChunk.get(chunk) ?? []);
+    }
     // Only what was asked about.
     const discard = chunks.filter((chunk) => answer.discard.includes(chunk));
     for (const chunk of discard) {
@@ -138,6 +147,38 @@ export class Caretaker {
     if (discard.length > 0) {
       log.info("Deleted what lay aside and is not needed", { chunks: discard.length });
     }
+  }
+
+  /**
+   * Brings back a copy that is whole after all: a disk that failed for a moment, say. The master
+   * knows best what its bytes are to be.
+   */
+  async #bringBack(chunk: string, files: readonly AsideFile[]): Promise<void> {
+    const { store, reporter, keeperId, log } = this.#options;
+    if (this.#hopeless.has(chunk)) return;
+    for (const file of files.filter(({ name }) => !this.#hopeless.has(name))) {
+      try {
+        const facts = await store.restore(file);
+        if (facts === undefined) {
+          this.#giveUp(file.name);
+          continue;
+        }
+        log.info("A copy that lay aside is whole, and in its place again", { chunk });
+        const { sizeBytes, sums } = facts;
+        await reporter.stored({ chunk, sizeBytes, sums, keepers: [keeperId], head: false });
+        return;
+      } catch (error) {
+        log.warn("Cannot bring back a chunk that is wanted", { chunk, error });
+        if (!hasCode(error, "corrupt", "conflict")) return;
+        this.#giveUp(chunk);
+        await store.quarantine(chunk);
+      }
+    }
+  }
+
+  #giveUp(name: string): void {
+    if (this.#hopeless.size >= HOPELESS_MAX) this.#hopeless.clear();
+    this.#hopeless.add(name);
   }
 
   /** The age of the newest file, by a clock that no jump makes go forward. */

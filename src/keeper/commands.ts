@@ -92,9 +92,11 @@ export function serveCommands(options: CommandOptions): Subscription[] {
       const state = await store.verify(chunk);
       if (state === "corrupt" && await store.quarantine(chunk)) {
         log.error("A chunk is corrupt and was put aside", { chunk });
-        reporter.lostLater(chunk, "corrupt");
+        reporter.lostLater(chunk, "corrupt", () => store.durable(chunk));
       }
-      if (state === "missing") reporter.lostLater(chunk, "missing");
+      if (state === "missing") {
+        reporter.lostLater(chunk, "missing", () => store.durable(chunk));
+      }
       return { state };
     }),
     on(commandCheck, 1, ({ chunks }) => store.check(chunks)),

@@ -7,6 +7,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import { retry } from "../base/limit.ts";
 import type { Random } from "../base/random.ts";
+import type { ChunkFacts } from "../chunks/sidecar.ts";
 import type { Bus } from "../wire/bus.ts";
 import { call } from "../wire/bus.ts";
 import { mayPass } from "../wire/errors.ts";
@@ -16,6 +17,9 @@ import type { AsideChunk, InventoryRequest } from "../wire/report.ts";
 import type { Rpc } from "../wire/rpc.ts";
 import type { Subjects } from "../wire/subjects.ts";
 import type { Committed } from "../wire/upload.ts";
+
+/** The facts of a copy that lies in its place, durably; undefined when none does. */
+export type FindCopy = () => Promise<ChunkFacts | undefined>;
 
 export interface ReporterOptions {
   bus: Bus;
@@ -59,18 +63,16 @@ export class Reporter {
 
   /**
    * Reports, in the background and not again for a minute, that a chunk is not here or was put
-   * aside.
+   * aside. `find` tells the facts of a durable copy that has come since: then nothing is said, or
+   * taken back what was.
    */
-  lostLater(chunk: string, reason: "missing" | "corrupt"): void {
+  lostLater(chunk: string, reason: "missing" | "corrupt", find: FindCopy): void {
     const key = `${reason}:${chunk}`;
     const nowMs = this.#options.clock.monotonicMs();
     if (nowMs - (this.#told.get(key) ?? -Infinity) < TOLD_MS) return;
     if (this.#told.size >= TOLD_MAX) this.#told.clear();
     this.#told.set(key, nowMs);
-    this.#start(
-      "lost",
-      () => this.#report(reportLost, { chunks: [chunk], reason }, LATER_FOR_MS),
-    );
+    this.#start("lost", () => this.#reportLost(chunk, reason, find));
   }
 
   /** Sends one page of the inventory; returns how it differs from the record. */
@@ -80,16 +82,44 @@ export class Reporter {
     return await this.#report(reportInventory, page, FOR_MS);
   }
 
-  /** Tells of chunks that lie aside; returns which of them may go, and who says so. */
+  /** Tells of chunks that lie aside; returns which may go or are wanted, and who says so. */
   async aside(
     request: { chunks: AsideChunk[] },
-  ): Promise<{ masterEpoch: number; discard: string[] }> {
+  ): Promise<{ masterEpoch: number; discard: string[]; wanted: string[] }> {
     return await this.#report(reportAside, request, FOR_MS);
   }
 
   /** Waits for the reports in the background. */
   async idle(): Promise<void> {
     while (this.#later.size > 0) await Promise.all(this.#later);
+  }
+
+  /** A report that comes late must not take a copy off the record that has landed meanwhile. */
+  async #reportLost(
+    chunk: string,
+    reason: "missing" | "corrupt",
+    find: FindCopy,
+  ): Promise<void> {
+    const { bus, subjects, keeperId } = this.#options;
+    const subject = subjects.report(keeperId, reportLost.name);
+    // What can't be looked up now counts as gone.
+    const look = () => find().catch(() => undefined);
+    await this.#again(async () => {
+      if (await look() !== undefined) return;
+      await call(bus, subject, reportLost, { chunks: [chunk], reason }, { timeoutMs: TRY_MS });
+    }, LATER_FOR_MS);
+    const found = await look();
+    if (found === undefined) return;
+    // A try that is given up may still be heard, and it may have been heard behind the landing's.
+    this.#forget(chunk);
+    const { sizeBytes, sums } = found;
+    const report = { chunk, sizeBytes, sums, keepers: [keeperId], head: false };
+    await this.#report(reportStored, report, LATER_FOR_MS);
+  }
+
+  /** A copy is here: that it gets lost again is news. */
+  #forget(chunk: string): void {
+    for (const reason of ["missing", "corrupt"]) this.#told.delete(`${reason}:${chunk}`);
   }
 
   #start(what: string, task: () => Promise<unknown>): void {
@@ -108,13 +138,19 @@ export class Reporter {
     forMs: number,
     signal?: AbortSignal,
   ): Promise<Reply> {
-    const { bus, subjects, keeperId, clock, random } = this.#options;
+    const { bus, subjects, keeperId } = this.#options;
     const subject = subjects.report(keeperId, procedure.name);
-    const pace = { firstMs: 100, maxMs: 2_000, forMs, ...signal === undefined ? {} : { signal } };
-    return retry(
+    return this.#again(
       // A try under way is not given up: it may be done already, and its answer tells.
       () => call(bus, subject, procedure, request, { timeoutMs: TRY_MS }),
-      { clock, random, ...pace, retryable: mayPass },
+      forMs,
+      signal,
     );
+  }
+
+  #again<T>(task: () => Promise<T>, forMs: number, signal?: AbortSignal): Promise<T> {
+    const { clock, random } = this.#options;
+    const pace = { firstMs: 100, maxMs: 2_000, forMs, ...signal === undefined ? {} : { signal } };
+    return retry(task, { clock, random, ...pace, retryable: mayPass });
   }
 }

@@ -14,7 +14,7 @@ import { keepRecord, readRecord } from "./scrub_record.ts";
 import type { ScrubShare } from "./scrub_share.ts";
 
 export interface ScrubberOptions {
-  store: Pick<ChunkStore, "ids" | "sizeOf" | "verify" | "quarantine">;
+  store: Pick<ChunkStore, "ids" | "sizeOf" | "verify" | "quarantine" | "durable">;
   /** For the record of how far it is. */
   disk: Disk;
   share: ScrubShare;
@@ -118,14 +118,17 @@ export class Scrubber {
     const { store, reporter, log } = this.#options;
     const state = await this.#verify(id);
     if (state !== "corrupt") return;
+    let isAside = true;
     try {
       if (!await store.quarantine(id)) return;
       log.error("The scrub found a chunk corrupt, and put it aside", { chunk: id });
     } catch (error) {
       // A disk that has turned read-only, say: others are to make a new copy all the same.
+      isAside = false;
       log.error("The scrub found a chunk corrupt, and can't put it aside", { chunk: id, error });
     }
-    reporter.lostLater(id, "corrupt");
+    const find = () => isAside ? store.durable(id) : Promise.resolve(undefined);
+    reporter.lostLater(id, "corrupt", find);
   }
 
   /** Undefined when the chunk can't be read now: the next pass comes to it again. */

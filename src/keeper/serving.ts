@@ -37,13 +37,13 @@ export async function serveChunk(
   const { store, reporter, ports, row, log } = options;
   const found = await store.find(id);
   if (found.kind === "missing") {
-    reporter.lostLater(id, "missing");
+    reporter.lostLater(id, "missing", () => store.durable(id));
     throw new TydfsError("not-found", `Chunk "${id}" is not on this keeper`);
   }
   if (found.kind === "damaged") {
     log.error("A chunk is damaged and was put aside", { chunk: id, reason: found.reason });
     await store.quarantine(id);
-    reporter.lostLater(id, "corrupt");
+    reporter.lostLater(id, "corrupt", () => store.durable(id));
     throw new TydfsError("lost", `Chunk "${id}" is damaged on this keeper: ${found.reason}`);
   }
   const { body, sizeBytes } = found;

@@ -14,15 +14,29 @@ export interface ArchiveKeeper {
   zone: string;
 }
 
-/** Keepers that are alive and can be written. */
+/** Keepers that are alive and can be written; those that are to go only if there are no others. */
 export function archiveKeepers(
   roster: readonly KeeperRecord[],
   table: Pick<KeeperTable, "find">,
 ): KeeperRecord[] {
-  return roster.filter(({ number }) => {
+  const present = roster.filter(({ number }) => {
     const row = table.find(number);
     return row?.state === "ALIVE" && !row.readOnly;
   });
+  const staying = present.filter(({ draining }) => !draining);
+  return staying.length > 0 ? staying : present;
+}
+
+/** Whether one of these keepers, by id, has gone or is to go, and its archive with it. */
+export function isAnyLeaving(
+  ids: ReadonlySet<string>,
+  roster: readonly KeeperRecord[],
+  table: Pick<KeeperTable, "find">,
+): boolean {
+  const staying = roster.filter(({ number, draining }) =>
+    !draining && table.find(number)?.state !== "DEAD"
+  ).map(({ id }) => id);
+  return !ids.isSubsetOf(new Set(staying));
 }
 
 /**
@@ -64,6 +78,8 @@ export interface SnapshotState {
   journalBytes: number;
   /** The journals of the keepers do not lead from it to here. */
   isBroken: boolean;
+  /** A keeper is gone or is to go that may have a part of what is needed. */
+  isLeaving: boolean;
   /** Journals that the keepers have. */
   journals: number;
   /** The setting. */
@@ -81,7 +97,7 @@ const EARLY_MS = 60_000;
 /** Why a snapshot is due; undefined: it is not. */
 export function decideSnapshot(state: SnapshotState): string | undefined {
   const { nowMs, sequence, snapshotSequence, madeMs, failedMs, periodMs } = state;
-  if (sequence === snapshotSequence) return undefined;
+  if (sequence === snapshotSequence && !state.isLeaving) return undefined;
   if (nowMs - failedMs < Math.min(RETRY_MS, periodMs)) return undefined;
   if (madeMs === -Infinity) return "there is none since the start";
   const ageMs = nowMs - madeMs;
@@ -89,6 +105,7 @@ export function decideSnapshot(state: SnapshotState): string | undefined {
   if (isThin && ageMs >= Math.min(RETRY_MS, periodMs)) return "it is on one keeper only";
   if (ageMs >= periodMs) return "its time has come";
   if (ageMs < Math.min(EARLY_MS, periodMs)) return undefined;
+  if (state.isLeaving) return "a keeper of the archive is gone, or is to go";
   if (state.isBroken) return "a part of the journal is on too few keepers";
   if (state.journalBytes >= JOURNAL_BYTES_MAX) return "the journal has grown long";
   if (state.journals > JOURNALS_MAX) return "there are many journals";
@@ -151,17 +168,34 @@ export function planPrune(
   return removals;
 }
 
+/** What a master knows of its own history. */
+export interface OwnHistory {
+  catalog: string;
+  epoch: number;
+  /** The last operation now. */
+  sequence: number;
+  /** The last one at its start, or that a recovery has given up. */
+  startSequence: number;
+}
+
 /**
- * How far keepers' archives go beyond this catalog: the largest number of a file of it that the
- * catalog has not reached; 0: they don't. Such a catalog is an old one.
+ * How far keepers' archives go beyond this catalog: the largest number of an operation of it that
+ * the catalog has not; 0: they don't. Such a catalog is an old one: a master commits before it
+ * ships, so that nobody else's piece can reach beyond what its own disk held at the start.
  */
-export function findNewer(listing: ArchiveListing, catalog: string, sequence: number): number {
+export function findNewer(listing: ArchiveListing, own: OwnHistory): number {
   let newest = 0;
-  for (const { name } of [...listing.values()].flat()) {
+  const look = (reaches: number, known: number) => {
+    if (reaches > known) newest = Math.max(newest, reaches);
+  };
+  for (const { name, ends = [] } of [...listing.values()].flat()) {
     const file = parseArchiveName(name);
-    if (file.catalog !== catalog) continue;
-    const reaches = file.kind === "journal" ? file.sequence - 1 : file.sequence;
-    if (reaches > sequence) newest = Math.max(newest, reaches);
+    if (file.catalog !== own.catalog) continue;
+    const sequence = file.kind === "journal" ? file.sequence - 1 : file.sequence;
+    look(sequence, Math.max(own.sequence, own.startSequence));
+    for (const [epoch, to] of ends) {
+      look(to, epoch === own.epoch ? Math.max(own.sequence, own.startSequence) : own.startSequence);
+    }
   }
   return newest;
 }

@@ -25,6 +25,7 @@ import {
   chooseArchiveKeepers,
   decideSnapshot,
   findNewer,
+  isAnyLeaving,
   planPrune,
 } from "./archive_plan.ts";
 import { type KeeperReader, Roster } from "./roster.ts";
@@ -40,7 +41,7 @@ export interface ArchivistOptions {
   /** The cluster's key as `sealKey` makes it. */
   sealedKey: string;
   bus: Bus;
-  reader: KeeperReader & Pick<CatalogReader, "catalogId" | "sequence">;
+  reader: KeeperReader & Pick<CatalogReader, "catalogId" | "sequence" | "givenUpSequence">;
   tables: Pick<Tables, "keepers" | "archive">;
   transport: ArchiveTransport;
   clock: Clock;
@@ -66,6 +67,7 @@ export class Archivist {
   readonly #options: ArchivistOptions;
   readonly #subjects: Subjects;
   readonly #roster: Roster;
+  readonly #startSequence: number;
   /** What the keepers' archives held when they were last asked, by keeper. */
   #listing = new Map<string, readonly ArchiveFile[]>();
   #timer: Timer | undefined;
@@ -75,6 +77,8 @@ export class Archivist {
   #failedMs = -Infinity;
   /** The snapshots that were stored, by their last operation: the latest ones. */
   readonly #made = new Set<number>();
+  /** The keepers that may have a part of what was archived since the newest snapshot, with it. */
+  #holders: ReadonlySet<string> = new Set();
   #listedMs = -Infinity;
   /** Bytes of journal when the newest snapshot was made. */
   #bytesBefore = 0;
@@ -84,6 +88,8 @@ export class Archivist {
     this.#options = options;
     this.#subjects = subjectsOf(options.cluster);
     this.#roster = new Roster(options.reader);
+    const { reader } = options;
+    this.#startSequence = Math.max(reader.sequence(), reader.givenUpSequence());
   }
 
   start(): void {
@@ -123,6 +129,7 @@ export class Archivist {
         ...{ madeMs: this.#madeMs, failedMs: this.#failedMs },
         keepers: keepers.length,
         journalBytes: journal.bytes - this.#bytesBefore,
+        isLeaving: isAnyLeaving(this.#holders, this.#roster.all(), tables.keepers),
         isBroken: journal.lost > snapshotSequence,
         journals: this.#countJournals(),
         periodMs: this.#options.settings.snapshot_period,
@@ -161,6 +168,7 @@ export class Archivist {
         throw new TydfsError("no-keepers", message);
       }
       this.#bytesBefore = bytes;
+      this.#holders = new Set(keepers.map(({ id }) => id));
       this.#made.add(facts.sequence);
       if (this.#made.size > MADE_MAX) this.#made.delete(Math.min(...this.#made));
       this.#madeMs = clock.monotonicMs();
@@ -236,7 +244,10 @@ export class Archivist {
     }));
     this.#listing = listing;
     this.#listedMs = this.#options.clock.monotonicMs();
-    const newer = findNewer(listing, reader.catalogId(), reader.sequence());
+    const newer = findNewer(listing, {
+      ...{ catalog: reader.catalogId(), epoch: this.#options.masterEpoch },
+      ...{ sequence: reader.sequence(), startSequence: this.#startSequence },
+    });
     const before = tables.archive.readSnapshot();
     if (newer === before.newer) return;
     tables.archive.putSnapshot({ ...before, newer });

@@ -12,6 +12,8 @@ import type { AsideChunk } from "../wire/report.ts";
 export interface Picture {
   /** Numbers of the keepers whose copies are surely there. */
   sure: ReadonlySet<number>;
+  /** Numbers of the keepers that may have the copies on record: all that are not dead. */
+  there: ReadonlySet<number>;
   /** Each known keeper is one of them or dead, and enough of them are alive. */
   settled: boolean;
   wallMs: number;
@@ -27,9 +29,11 @@ export function pictureOf(
   wallMs: number,
 ): Picture {
   const sure = new Set<number>();
+  const there = new Set<number>();
   let undecided = 0;
   for (const { number } of keepers) {
     const row = table.find(number);
+    if (row !== undefined && row.state !== "DEAD") there.add(number);
     const isAlive = row?.state === "ALIVE" || row?.state === "DRAINING";
     if (isAlive && table.hasListed(number, row.epoch)) sure.add(number);
     else if (row?.state !== "DEAD") undecided++;
@@ -37,6 +41,7 @@ export function pictureOf(
   const isEnough = sure.size * 100 >= keepers.length * settings.safe_share;
   return {
     sure,
+    there,
     settled: undecided === 0 && isEnough,
     wallMs,
     graceMs: settings.grace,
@@ -65,4 +70,18 @@ export function decideDiscard(
   const unneededMs = wallMs - (chunk.orphanedMs ?? wallMs);
   const dueMs = chunk.stray === 1 ? unknownGraceMs : graceMs;
   return settled && Math.min(aside.ageMs, unneededMs) > dueMs;
+}
+
+/**
+ * Whether a chunk that lies aside at the keeper number `reporter` is needed, and has no copy that
+ * could be read: a copy that was put aside for nothing would be the last one.
+ */
+export function decideWanted(
+  aside: AsideChunk,
+  reporter: number | undefined,
+  chunk: ChunkRecord | undefined,
+  { there }: Pick<Picture, "there">,
+): boolean {
+  if (chunk === undefined || chunk.refs === 0 || aside.held) return false;
+  return !chunk.keepers.some((number) => number !== reporter && there.has(number));
 }

@@ -148,13 +148,15 @@ export class JournalShipper {
 
   /** Looks who is alive, and chooses anew where that is needed. */
   look(): void {
-    const { roster, keepers, clock, copies, log } = this.#options;
+    const { roster, keepers, clock, copies, log, table } = this.#options;
     const nowMs = clock.monotonicMs();
     this.#lookedMs = nowMs;
     for (const [id, untilMs] of this.#passedOver) {
       if (untilMs <= nowMs) this.#passedOver.delete(id);
     }
-    const candidates = archiveKeepers(roster.all(), keepers)
+    // An old copy of the catalog must not hide the newer history behind its own.
+    const isOld = table.readSnapshot().newer > 0;
+    const candidates = (isOld ? [] : archiveKeepers(roster.all(), keepers))
       .filter(({ id }) => !this.#passedOver.has(id))
       .map(({ id, labels }) => ({ id, zone: labels["zone"] ?? "" }));
     const chosen = chooseArchiveKeepers(candidates, new Set(this.#lanes.keys()), copies);

@@ -86,7 +86,8 @@ export async function recoverCatalog(options: RecoveryOptions): Promise<Recovery
     }
     if (!dryRun) {
       const epochs = rollCall.heard.map(({ masterEpoch }) => masterEpoch);
-      leapEpoch(draft, Math.max(report.rebuilt.epoch, ...epochs));
+      const { epoch, givenUp } = report.rebuilt;
+      leapEpoch(draft, Math.max(epoch, ...epochs), givenUp);
       options.keepKey(clusterKey);
       moveFile(draft, catalogPath);
     }

@@ -35,7 +35,7 @@ import type { PutTicket } from "../wire/ticket.ts";
 import { openTicket } from "../wire/ticket.ts";
 import type { Committed } from "../wire/upload.ts";
 import { PROTOCOL_VERSION } from "../wire/version.ts";
-import { decideDiscard, pictureOf } from "./discard.ts";
+import { decideDiscard, decideWanted, pictureOf } from "./discard.ts";
 import type { Announce } from "./events.ts";
 import { announceChange, announcer } from "./events.ts";
 import { noteFailure } from "./failures.ts";
@@ -53,7 +53,7 @@ export interface ReportsOptions {
   bus: Bus;
   journal: Journal;
   reader: CatalogReader;
-  tables: Pick<Tables, "ports" | "keepers">;
+  tables: Pick<Tables, "ports" | "keepers" | "archive">;
   ticketKey: string;
   masterEpoch: number;
 }
@@ -182,18 +182,24 @@ export class Reports {
     return { unknown, missing, wrongSize };
   }
 
-  /** What a keeper has put aside, and may delete now. */
+  /** What a keeper has put aside: what it may delete now, and what it is to look at again. */
   async aside(
     request: { chunks: AsideChunk[] },
     keeper: string,
-  ): Promise<{ masterEpoch: number; discard: string[] }> {
+  ): Promise<{ masterEpoch: number; discard: string[]; wanted: string[] }> {
     const { reader, settings, clock, tables, masterEpoch } = this.#options;
     const picture = pictureOf(this.#roster.all(), tables.keepers, settings, clock.wallMs());
     const reporter = this.#roster.byId(keeper)?.number;
-    const discard = request.chunks.filter((aside) =>
-      decideDiscard(aside, reporter, reader.chunk(aside.chunk), picture)
-    ).map(({ chunk }) => chunk);
-    return { masterEpoch, discard };
+    const isOld = tables.archive.readSnapshot().newer > 0;
+    const discard: string[] = [];
+    const wanted: string[] = [];
+    for (const aside of request.chunks) {
+      const chunk = reader.chunk(aside.chunk);
+      // What an older catalog does not need says nothing.
+      if (!isOld && decideDiscard(aside, reporter, chunk, picture)) discard.push(aside.chunk);
+      else if (decideWanted(aside, reporter, chunk, picture)) wanted.push(aside.chunk);
+    }
+    return { masterEpoch, discard, wanted };
   }
 
   /**

@@ -81,6 +81,8 @@ export const ArchiveFile = v.object({
   sizeBytes: Natural,
   /** That of files (see `fileChecksum`); "" of a journal: it grows. */
   checksum: v.string(),
+  /** Of a journal: the last operation of each master, by its epoch. */
+  ends: v.optional(v.array(v.tuple([Natural, Natural]))),
 });
 export type ArchiveFile = v.InferOutput<typeof ArchiveFile>;
 

@@ -114,10 +114,11 @@ export type AsideChunk = v.InferOutput<typeof AsideChunk>;
 /**
  * `report.<keeper>.aside`: what this keeper has put aside. Answers those that are not needed any
  * more: the chunk is whole elsewhere, or nothing refers to it. A keeper that has heard of a newer
- * master than `masterEpoch` keeps them.
+ * master than `masterEpoch` keeps them. Those that are `wanted` are needed, and no keeper that is
+ * there has a copy: what lies aside is to be read once more.
  */
 export const reportAside = rpc(
   "aside",
   v.object({ chunks: v.pipe(v.array(AsideChunk), v.maxLength(ASIDE_MAX)) }),
-  v.object({ masterEpoch: Natural, discard: v.array(Id) }),
+  v.object({ masterEpoch: Natural, discard: v.array(Id), wanted: v.array(Id) }),
 );

@@ -10,6 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { silentLog } from "../../src/base/log.ts";
 import type { Operation } from "../../src/catalog/operation.ts";
+import { CatalogReader } from "../../src/catalog/reader.ts";
 import { leapEpoch, rebuildCatalog, type RebuildPiece } from "../../src/catalog/rebuild.ts";
 import { readCatalogFacts, snapshotCatalog } from "../../src/catalog/snapshot.ts";
 import { CatalogWriter, chainBytes, type CommittedBatch } from "../../src/catalog/writer.ts";
@@ -211,8 +212,12 @@ test("leapEpoch makes every later master newer, and never an older one", async (
   const history = await makeHistory(3);
   leapEpoch(history.path, 41);
   expect(readCatalogFacts(history.path).epoch).toBe(41);
-  leapEpoch(history.path, 7);
+  leapEpoch(history.path, 7, 90);
+  leapEpoch(history.path, 7, 80);
   expect(readCatalogFacts(history.path).epoch).toBe(41);
+  const reader = new CatalogReader(history.path);
+  expect(reader.givenUpSequence()).toBe(90);
+  reader.close();
 });
 
 test("snapshotCatalog takes over what an earlier one has left, while the writer goes on", async () => {

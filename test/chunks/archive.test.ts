@@ -7,7 +7,8 @@ import { join } from "node:path";
 import { seededRandom } from "../../src/base/random.ts";
 import { Archive } from "../../src/chunks/archive.ts";
 import { type Disk, systemDisk } from "../../src/chunks/disk.ts";
-import { archiveName } from "../../src/wire/archive.ts";
+import { archiveName, type JournalPiece } from "../../src/wire/archive.ts";
+import { encode } from "../../src/wire/codec.ts";
 import { FrameReader } from "../../src/wire/journal_frame.ts";
 import { fileChecksum, sumsOf } from "../../src/wire/sums.ts";
 
@@ -44,6 +45,29 @@ test("Archive appends in order, what waits together with one sync, for the owner
   expect(syncs).toBe(2);
   expect(statSync(join(root, "archive")).mode & 0o777).toBe(0o700);
   expect(statSync(join(root, "archive", JOURNAL)).mode & 0o777).toBe(0o600);
+});
+
+test("Archive tells how far each master's journal goes, also when another file can't be read", async () => {
+  const facts = { catalog: "c".repeat(32), cluster: "main", key: "ab".repeat(32) };
+  const hashBefore = new Uint8Array(32);
+  const piece = (epoch: number, from: number, to: number): JournalPiece => {
+    return { ...facts, epoch, from, to, hashBefore, operations: new Uint8Array(1) };
+  };
+  const archive = await open((disk) => ({
+    open: (path) => ({
+      ...disk.open(path),
+      ...path.includes("snapshot")
+        ? { read: () => Promise.reject(Object.assign(new Error("EIO"), { code: "EIO" })) }
+        : {},
+    }),
+  }));
+  writeFileSync(join(root, "archive", SNAPSHOT), "x");
+  for (const [epoch, from, to] of [[1, 1, 4], [1, 5, 9], [2, 8, 8]] as const) {
+    await archive.append(JOURNAL, encode(piece(epoch, from, to)));
+  }
+  expect(await archive.list()).toMatchObject([{ name: JOURNAL, ends: [[1, 9], [2, 8]] }]);
+  await archive.append(JOURNAL, encode(piece(2, 9, 12)));
+  expect(await archive.list()).toMatchObject([{ name: JOURNAL, ends: [[1, 9], [2, 12]] }]);
 });
 
 test("Archive writes over what a crash has torn", async () => {

@@ -57,6 +57,31 @@ test("Attic is counted at the start, with what has lost its sidecar", async () =
   expect(files.filter(({ sinceMs }) => sinceMs === undefined)).toHaveLength(1);
 });
 
+test("restore brings back what is whole, sidecar and all, and nothing over another copy", async () => {
+  using world = await openWorld();
+  const { store, disk, directory } = world;
+  const { facts, bytes } = makeChunk(10);
+  const { chunk } = facts;
+  await landBytes(store, disk, facts, bytes);
+  await store.quarantine(chunk);
+  const [file] = await store.attic.list();
+  if (file === undefined) throw new Error("nothing lies aside");
+  expect(await store.restore(file)).toMatchObject({ chunk, sizeBytes: 10 });
+  expect([store.aside, store.chunks, await store.verify(chunk)]).toEqual([0, 1, "good"]);
+  expect(readdirSync(join(directory, "quarantine"))).toEqual([]);
+  await store.quarantine(chunk);
+  await landBytes(store, disk, facts, bytes);
+  const [again] = await store.attic.list();
+  if (again === undefined) throw new Error("nothing lies aside");
+  expect(await store.restore(again)).toBeUndefined();
+  expect([store.aside, store.chunks]).toEqual([1, 1]);
+  // Without its sidecar nobody can tell that it is whole.
+  await store.remove(chunk);
+  rmSync(join(directory, "quarantine", `${again.name}.json`));
+  expect(await store.restore(again)).toBeUndefined();
+  expect([store.aside, store.chunks]).toEqual([1, 0]);
+});
+
 test("parseName knows its own names, and those of older versions", () => {
   const id = "ab".repeat(16);
   expect(parseName(`${id}.1700000000000.0a0b0c0d`))

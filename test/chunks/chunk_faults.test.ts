@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { GIB, MIB } from "../../src/base/bytes.ts";
 import { systemClock } from "../../src/base/clock.ts";
+import { ChunkStore } from "../../src/chunks/chunk_store.ts";
 import { chunkPath } from "../../src/chunks/places.ts";
 import type { ErrorCode } from "../../src/wire/errors.ts";
 import { TydfsError } from "../../src/wire/errors.ts";
@@ -94,6 +95,35 @@ describe("an error that may pass", () => {
     code = "";
     expect(await verify()).toBe("good");
   });
+});
+
+describe("a read that fails once", () => {
+  test("makes no chunk corrupt", async () => {
+    let failures = 0;
+    using world = await openWorld((disk) => ({
+      open: (path) => ({
+        ...disk.open(path),
+        read: (buffer, position) =>
+          failures-- > 0 ? Promise.reject(fault("EIO")) : disk.open(path).read(buffer, position),
+      }),
+    }));
+    const { store, disk } = world;
+    const { facts, bytes } = makeChunk(1000);
+    await landBytes(store, disk, facts, bytes);
+    failures = 1;
+    expect(await store.verify(facts.chunk)).toBe("good");
+    failures = 2;
+    expect(await store.verify(facts.chunk)).toBe("corrupt");
+  });
+});
+
+test("check calls nothing missing in another keeper's directory", async () => {
+  using world = await openWorld();
+  const foreign = new TydfsError("local", "This is another keeper's directory");
+  const { disk, share } = world;
+  const options = { disk, share, reserveBytes: 0, clock: systemClock, random };
+  const store = new ChunkStore({ ...options, checkPremises: () => Promise.reject(foreign) });
+  expect(await codeOf(store.check([["ab".repeat(16), 5]]))).toBe("local");
 });
 
 describe("a failing disk", () => {

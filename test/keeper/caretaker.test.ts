@@ -1,5 +1,7 @@
 /** The caretaker on virtual time: when it lists, when it asks, what it deletes. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { silentLog } from "../../src/base/log.ts";
 import { ChunkStore } from "../../src/chunks/chunk_store.ts";
 import { Caretaker } from "../../src/keeper/caretaker.ts";
@@ -10,6 +12,7 @@ import { landBytes, makeChunk, openWorld, type StoreWorld } from "../chunks/fixt
 import { ManualClock } from "../manual_clock.ts";
 import { random } from "./world.ts";
 
+const KEEPER = "0a".repeat(16);
 const DAY_MS = 24 * 60 * 60_000;
 
 let world: StoreWorld;
@@ -19,8 +22,15 @@ let share: ScrubShare;
 const asked: AsideChunk[][] = [];
 const pages: InventoryRequest[] = [];
 /** What the master answers. */
-let answer = { masterEpoch: 5, discard: [] as string[], wrongSize: [] as string[] };
+let answer = makeAnswer();
+const stored: string[] = [];
+let refuses = false;
 let isAway = false;
+
+function makeAnswer() {
+  const none: string[] = [];
+  return { masterEpoch: 5, discard: none, wanted: none, wrongSize: none };
+}
 
 beforeEach(async () => {
   world = await openWorld();
@@ -30,19 +40,26 @@ beforeEach(async () => {
   share = new ScrubShare();
   share.obeying = true;
   asked.length = pages.length = 0;
-  answer = { masterEpoch: 5, discard: [], wrongSize: [] };
+  answer = makeAnswer();
+  stored.length = 0;
+  refuses = false;
   isAway = false;
 });
 afterEach(() => world[Symbol.dispose]());
 
 function makeCaretaker(): Caretaker {
   return new Caretaker({
-    ...{ store, share, clock, random, log: silentLog, inventoryPeriodMs: DAY_MS },
+    ...{ keeperId: KEEPER, store, share, clock, random, log: silentLog, inventoryPeriodMs: DAY_MS },
     reporter: {
       inventory(page) {
         if (isAway) return Promise.reject(new TydfsError("timeout", "No answer"));
         pages.push(page);
         return Promise.resolve({ unknown: 0, missing: 0, wrongSize: answer.wrongSize });
+      },
+      stored({ chunk, keepers }) {
+        stored.push(`${chunk} ${keepers.join()}`);
+        const error = new TydfsError("corrupt", "These are not the bytes on record");
+        return refuses ? Promise.reject(error) : Promise.resolve(undefined);
       },
       aside({ chunks }) {
         asked.push(chunks);
@@ -138,5 +155,29 @@ test("Caretaker puts aside what has another size than the master knows", async (
   const caretaker = makeCaretaker();
   share.countPass();
   await pass(caretaker, 2_000, 2_000);
+  expect([store.aside, store.chunks]).toEqual([1, 0]);
+});
+
+test("Caretaker brings a copy back that is whole and wanted, and no other", async () => {
+  const chunk = await putAside();
+  const bad = await putAside();
+  const [file] = (await store.attic.list()).filter((aside) => aside.chunk === bad);
+  writeFileSync(join(world.directory, "quarantine", file?.name ?? ""), new Uint8Array(10));
+  answer.wanted = [chunk, bad, "ff".repeat(16)];
+  const caretaker = makeCaretaker();
+  await pass(caretaker, 10_000, 2_000);
+  expect(stored).toEqual([`${chunk} ${KEEPER}`]);
+  expect(await store.verify(chunk)).toBe("good");
+  expect([store.aside, store.chunks]).toEqual([1, 1]);
+  expect((await store.attic.list()).map((aside) => aside.chunk)).toEqual([bad]);
+});
+
+test("Caretaker puts a copy aside again of which the master knows other bytes", async () => {
+  const chunk = await putAside();
+  answer.wanted = [chunk];
+  refuses = true;
+  const caretaker = makeCaretaker();
+  await pass(caretaker, 3_600_000);
+  expect(stored).toHaveLength(1);
   expect([store.aside, store.chunks]).toEqual([1, 0]);
 });

@@ -33,7 +33,7 @@ test("decideSnapshot: at the start, in time, or sooner where the journal says so
   const quiet: SnapshotState = {
     ...{ nowMs: 1e6, sequence: 9, snapshotSequence: 5, madeMs: 1e6 - 70_000, failedMs: -Infinity },
     ...{ journalBytes: 0, isBroken: false, journals: 1, periodMs: 3_600_000 },
-    ...{ copies: 3, keepers: 3 },
+    ...{ copies: 3, keepers: 3, isLeaving: false },
   };
   const cases: [Partial<SnapshotState>, string | undefined][] = [
     [{}, undefined],
@@ -47,6 +47,9 @@ test("decideSnapshot: at the start, in time, or sooner where the journal says so
     [{ isBroken: true }, "a part of the journal is on too few keepers"],
     [{ isBroken: true, madeMs: 1e6 - 59_000 }, undefined],
     [{ journalBytes: JOURNAL_BYTES_MAX }, "the journal has grown long"],
+    [{ isLeaving: true }, "a keeper of the archive is gone, or is to go"],
+    [{ isLeaving: true, sequence: 5 }, "a keeper of the archive is gone, or is to go"],
+    [{ isLeaving: true, madeMs: 1e6 - 59_000 }, undefined],
     [{ journals: 25 }, "there are many journals"],
     [{ periodMs: 1_000, failedMs: 1e6 - 1_000, madeMs: 1e6 - 1_000 }, "its time has come"],
   ];
@@ -113,9 +116,24 @@ test("planPrune never removes a journal that holds an operation behind the older
 
 test("findNewer tells how far keepers go beyond this catalog", () => {
   const listing = listingOf({ a: "s10 j11", b: "s30 j41" });
-  expect(findNewer(listing, CATALOG, 50)).toBe(0);
-  expect(findNewer(listing, CATALOG, 40)).toBe(0);
-  expect(findNewer(listing, CATALOG, 39)).toBe(40);
-  expect(findNewer(listing, CATALOG, 12)).toBe(40);
-  expect(findNewer(listing, "d".repeat(32), 1)).toBe(0);
+  const own = { catalog: CATALOG, epoch: 3, sequence: 50, startSequence: 5 };
+  expect(findNewer(listing, own)).toBe(0);
+  expect(findNewer(listing, { ...own, sequence: 40 })).toBe(0);
+  expect(findNewer(listing, { ...own, sequence: 39 })).toBe(40);
+  expect(findNewer(listing, { ...own, sequence: 12 })).toBe(40);
+  expect(findNewer(listing, { ...own, sequence: 12, startSequence: 40 })).toBe(0);
+  expect(findNewer(listing, { ...own, catalog: "d".repeat(32), sequence: 1 })).toBe(0);
+});
+
+test("findNewer sees in a journal what an old copy of the catalog lacks, however far it has come", () => {
+  const [file] = listingOf({ a: "j11" }).get("a") ?? [];
+  if (file === undefined) throw new Error("no journal");
+  const own = { catalog: CATALOG, epoch: 3, sequence: 50, startSequence: 20 };
+  const find = (...ends: [number, number][]) =>
+    findNewer(new Map([["a", [{ ...file, ends }]]]), own);
+  // Its own pieces, and those of the master before it, up to where that one ended.
+  expect(find([2, 20], [3, 50])).toBe(0);
+  expect(find([2, 21], [3, 50])).toBe(21);
+  // Another master had the same epoch: the old copy was made before its start.
+  expect(find([3, 51])).toBe(51);
 });

@@ -7,6 +7,7 @@ import { Log } from "../../src/base/log.ts";
 import { CatalogReader, type KeeperRecord } from "../../src/catalog/reader.ts";
 import { CatalogWriter } from "../../src/catalog/writer.ts";
 import { Archivist } from "../../src/master/archivist.ts";
+import { leapEpoch } from "../../src/catalog/rebuild.ts";
 import { readSnapshot } from "../../src/master/snapshot_file.ts";
 import { openTables } from "../../src/master/wiring.ts";
 import type { ArchiveFile } from "../../src/wire/archive.ts";
@@ -32,26 +33,35 @@ class Cluster {
   readonly tables = openTables();
   readonly writer: CatalogWriter;
   readonly reader: CatalogReader;
-  readonly archivist: Archivist;
+  archivist: Archivist;
+  readonly log: Log;
+  readonly transport: ArchiveTransport;
+  readonly periodMs: number;
   /** Files by keeper, and by name there. */
   readonly files: Map<string, Blob>[] = [];
+  /** What journals say of their masters, by name. */
+  readonly ends = new Map<string, [number, number][]>();
   readonly refusing = new Set<number>();
   readonly lines: string[] = [];
+  roster: KeeperRecord[];
+  generation = 1;
 
-  constructor(zones: string[]) {
+  constructor(zones: string[], periodMs = 60_000) {
     const write = (line: string) => void this.lines.push(line);
-    const log = new Log("master", { level: "info", format: "text", nowMs: () => 0, write });
+    this.periodMs = periodMs;
+    this.log = new Log("master", { level: "info", format: "text", nowMs: () => 0, write });
     const onFatal = (error: unknown) => {
       throw error;
     };
+    const { log } = this;
     this.writer = new CatalogWriter({ path: this.catalogPath, log, onFatal });
     this.reader = new CatalogReader(this.catalogPath);
-    const roster = zones.map((zone, number) => ({
+    this.roster = zones.map((zone, number) => ({
       ...{ number, id: idOf(number), name: `k${number}`, labels: { zone } },
       ...{ host: "10.0.0.1", ports: [number] },
     })) as unknown as KeeperRecord[];
     zones.forEach((_, number) => this.#keeper(number));
-    const transport: ArchiveTransport = {
+    this.transport = {
       put: async ({ port }, { name, ticket, body }) => {
         const order = openTicket(KEY, ticket, this.clock.wallMs());
         expect(order).toMatchObject({ op: "archive", name, sizeBytes: body.size });
@@ -60,17 +70,22 @@ class Cluster {
       },
       get: () => Promise.reject(new Error("The archivist reads nothing")),
     };
-    const { clock, bus, tables, catalogPath } = this;
-    this.archivist = new Archivist({
+    this.archivist = this.makeArchivist();
+  }
+
+  makeArchivist(): Archivist {
+    const { clock, bus, tables, catalogPath, transport, log, periodMs } = this;
+    return new Archivist({
       ...{ clock, bus, tables, catalogPath, transport, log, cluster: "main", masterEpoch: 1 },
       ...{ ticketKey: KEY, sealedKey: "ab".repeat(32) },
-      settings: { snapshot_period: 60_000 },
+      settings: { snapshot_period: periodMs },
       reader: {
-        keepers: () => roster,
-        keepersGeneration: () => 1,
+        keepers: () => this.roster,
+        keepersGeneration: () => this.generation,
         removedKeepers: () => [],
         catalogId: () => this.reader.catalogId(),
         sequence: () => this.reader.sequence(),
+        givenUpSequence: () => this.reader.givenUpSequence(),
       },
     });
   }
@@ -83,7 +98,8 @@ class Cluster {
     const command = (name: string) => subjects.command(idOf(number), name);
     serve(this.bus, command("archive"), commandArchive, on, () => {
       const list = [...files].map(([name, { size }]): ArchiveFile => {
-        return { name, sizeBytes: size, checksum: "" };
+        const ends = this.ends.get(name);
+        return { name, sizeBytes: size, checksum: "", ...(ends && { ends }) };
       });
       return { files: list, masterEpoch: 1 };
     });
@@ -93,18 +109,17 @@ class Cluster {
   }
 
   beat(number: number): void {
-    const space = { freeBytes: 1e12, totalBytes: 1e12, chunks: 0 };
-    const flags = { readOnly: false, fault: undefined, left: false, deadSinceMs: 0 };
-    const row = {
+    this.tables.keepers.put(number, this.row);
+  }
+
+  get row() {
+    return {
       state: "ALIVE",
-      epoch: 1,
-      lastBeatMs: 1,
-      ...space,
-      ...flags,
-      aside: 0,
-      scrub: QUIET_SCRUB,
+      ...{ epoch: 1, lastBeatMs: 1 },
+      ...{ freeBytes: 1e12, totalBytes: 1e12, chunks: 0 },
+      ...{ readOnly: false, fault: undefined, left: false, deadSinceMs: 0 },
+      ...{ aside: 0, scrub: QUIET_SCRUB },
     } as const;
-    this.tables.keepers.put(number, row);
   }
 
   /** Changes something, lets `ms` pass, and lets the archivist look. */
@@ -194,4 +209,43 @@ test("Archivist of an old copy of the catalog stores and removes nothing, and sa
   expect([0, 1, 2, 3].map((number) => cluster.names(number))).toEqual(["", "", "j1 s50", ""]);
   expect(cluster.tables.archive.readSnapshot()).toMatchObject({ newer: 50, sequence: 0 });
   expect(cluster.lines.join("\n")).toContain("Keepers have a newer state of this catalog");
+});
+
+test("Archivist stores a snapshot elsewhere when those that have the newest are to go", async () => {
+  await cluster.stop();
+  cluster = new Cluster(["a", "b", "c", "d", "d"], 3_600_000);
+  await cluster.change(0);
+  expect(cluster.names(3)).toBe("");
+  // Drained, dead and removed, one after the other, and nothing else changes.
+  cluster.roster = cluster.roster.map((keeper, number) => ({ ...keeper, draining: number === 0 }));
+  cluster.tables.keepers.put(1, { ...cluster.row, state: "DEAD" });
+  cluster.roster.splice(2, 1);
+  cluster.generation++;
+  await cluster.clock.advance(61_000);
+  await cluster.archivist.tick();
+  expect([3, 4].map((number) => cluster.names(number))).toEqual(["s1", "s1"]);
+  // Once is enough.
+  for (const number of [3, 4]) cluster.files[number]?.clear();
+  await cluster.clock.advance(120_000);
+  await cluster.archivist.tick();
+  expect(cluster.names(3)).toBe("");
+});
+
+test("Archivist sees an old copy of the catalog also when it has come further than what it lacks", async () => {
+  cluster.add(2, "journal", 1);
+  cluster.ends.set(archiveName("journal", cluster.reader.catalogId(), 1), [[0, 3]]);
+  for (let n = 0; n < 5; n++) await cluster.writer.submit({ kind: "master.start", atMs: 1 });
+  await cluster.change(0);
+  expect([0, 1, 2, 3].map((number) => cluster.names(number))).toEqual(["", "", "j1", ""]);
+  expect(cluster.tables.archive.readSnapshot()).toMatchObject({ newer: 3, sequence: 0 });
+});
+
+test("Archivist takes no offence at what a recovery has given up", async () => {
+  cluster.add(2, "journal", 1);
+  cluster.ends.set(archiveName("journal", cluster.reader.catalogId(), 1), [[0, 3]]);
+  leapEpoch(cluster.catalogPath, 0, 3);
+  await cluster.archivist.stop();
+  cluster.archivist = cluster.makeArchivist();
+  await cluster.change(0);
+  expect(cluster.tables.archive.readSnapshot()).toMatchObject({ newer: 0, sequence: 1 });
 });

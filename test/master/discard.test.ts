@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import type { ChunkRecord } from "../../src/catalog/chunk_reader.ts";
 import type { KeeperRecord } from "../../src/catalog/reader.ts";
 import { loadConfig } from "../../src/config/load.ts";
-import { decideDiscard, pictureOf } from "../../src/master/discard.ts";
+import { decideDiscard, decideWanted, pictureOf } from "../../src/master/discard.ts";
 import { KeeperTable, UNKNOWN_SCRUB } from "../../src/tables/keeper_table.ts";
 import type { KeeperState } from "../../src/wire/cluster.ts";
 
@@ -95,6 +95,25 @@ test("decideDiscard, a line a case", () => {
     };
     const chunk = facts && chunkOf(facts);
     const verdict = decideDiscard(aside, REPORTER, chunk, picture(...keepers));
+    expect(`${what}: ${verdict}`).toBe(`${what}: ${expected}`);
+  }
+});
+
+test("decideWanted, a line a case: needed, and no copy that could be read", () => {
+  const table: [what: string, string[], Partial<ChunkRecord> | undefined, boolean, boolean][] = [
+    ["no copy on record", ["ALIVE+", "ALIVE+"], { keepers: [] }, false, true],
+    ["its own row only", ["ALIVE+", "ALIVE+"], { keepers: [0] }, false, true],
+    ["its own copy is there again", ["ALIVE+", "ALIVE+"], { keepers: [0] }, true, false],
+    ["a copy elsewhere", ["ALIVE+", "ALIVE+"], { keepers: [1] }, false, false],
+    ["a copy on one that is silent", ["ALIVE+", "SUSPECT"], { keepers: [1] }, false, false],
+    ["a copy on a dead one", ["ALIVE+", "DEAD"], { keepers: [1] }, false, true],
+    ["nobody needs it", ["ALIVE+"], { refs: 0, orphanedMs: 0, keepers: [] }, false, false],
+    ["nobody knows it", ["ALIVE+"], undefined, false, false],
+  ];
+  for (const [what, keepers, facts, held, expected] of table) {
+    const chunk = facts === undefined ? undefined : chunkOf(facts);
+    const aside = { chunk: "ab".repeat(16), ageMs: 1, held };
+    const verdict = decideWanted(aside, REPORTER, chunk, picture(...keepers));
     expect(`${what}: ${verdict}`).toBe(`${what}: ${expected}`);
   }
 });

@@ -203,7 +203,7 @@ export class KeeperNode {
       streams: () => ports.counts(0).inUse,
     });
     const caretaker = new Caretaker({
-      ...{ ...parts, masterEpoch: openEpoch(), checkPremises: premises },
+      ...{ ...parts, keeperId, masterEpoch: openEpoch(), checkPremises: premises },
       inventoryPeriodMs: settings.inventory_period,
     });
     for (const task of [scrubber.run(), caretaker.run()]) {
