@@ -51,6 +51,7 @@ import type { MemoryBytes } from "./memory_source.ts";
 import { memoryBytes, MemorySource } from "./memory_source.ts";
 import { Operator } from "./operator.ts";
 import { spanOf } from "./plan.ts";
+import { RecentFailures } from "./recent_failures.ts";
 import { RemoteFile } from "./remote_file.ts";
 import type { Source } from "./source.ts";
 import { FileSource, StreamSource } from "./source.ts";
@@ -93,6 +94,7 @@ export class TydfsClient {
       parallel: settings.parallel ?? PARALLEL_DEFAULT,
       streams: new Limiter(settings.parallel ?? PARALLEL_DEFAULT),
       blocks: new BlockPool(),
+      failures: new RecentFailures(clock),
       onWait,
     };
   }

@@ -56,7 +56,7 @@ export class RangeReader {
   constructor(context: ClientContext, file: RemoteFile) {
     this.#context = context;
     this.#file = file;
-    this.#book = new HolderBook(context.random);
+    this.#book = new HolderBook(context.random, (keeper) => context.failures.has(keeper));
   }
 
   /** Reads the range. Throws `lost` (or `busy`) naming file and chunk, or what `take` throws. */
@@ -138,6 +138,7 @@ export class RangeReader {
         },
       });
       outcome = "good";
+      this.#context.failures.forgive(holder.keeper);
     } catch (error) {
       if (hasCode(error, "busy", "expired")) outcome = "refused";
       throw error;
@@ -149,6 +150,7 @@ export class RangeReader {
   #noteFailure(holder: HolderPort, state: RangeState, error: unknown): void {
     const { chunk } = state.open.extent;
     this.#context.log.debug("A holder failed", { keeper: holder.name, chunk, error });
+    if (hasCode(error, "unavailable", "timeout")) this.#context.failures.note(holder.keeper);
     if (!hasCode(error, "corrupt", "not-found")) return;
     // Fire and forget: the reader does not wait for the repair, and works without it.
     const request = { chunk, keeper: holder.keeper };

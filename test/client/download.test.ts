@@ -48,6 +48,18 @@ for (const fault of faults) {
   });
 }
 
+test("get of further files leaves aside a keeper that could not be reached", async () => {
+  using scratch = scratchDirectory();
+  const cluster = new FakeCluster({ client: { parallel: 1 } });
+  cluster.keeper(1).fault = "stall";
+  const names = Array.from({ length: 20 }, (_, n) => `a${n}`);
+  for (const name of names) {
+    cluster.store(`/${name}`, someBytes(MIB));
+    await cluster.client.get(`/${name}`, scratch.path(name));
+  }
+  expect(cluster.keeper(1).gets).toBe(1);
+});
+
 test("get survives a corrupt, a refusing and a stalling holder at once", async () => {
   using scratch = scratchDirectory();
   const cluster = new FakeCluster({ keepers: 4, chunkBytes: 3 * MIB });

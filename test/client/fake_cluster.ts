@@ -196,8 +196,9 @@ export class FakeCluster {
     origin: () => Promise.resolve(undefined),
     ping: () => Promise.resolve(),
     progress: (address, request) => {
-      this.#reach(address, request.signal);
+      const { fault } = this.#reach(address, request.signal);
       this.asked++;
+      if (fault === "hang") return new Promise(() => {});
       return this.onAsked(request.chunk);
     },
     put: async (address, request) => {
