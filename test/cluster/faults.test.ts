@@ -184,6 +184,28 @@ test("a keeper stopped (SIGSTOP) in mid-download: another holder is taken", asyn
   expect(await sameBytes(source, target)).toBe(true);
 }, 120_000);
 
+test(
+  "a chunk whose only keeper is dead: get says so within seconds, and names the keeper",
+  async () => {
+    const c = await start({ keepers: 2, env: { TYDFS_REPLICAS: "1", TYDFS_MIN_COPIES: "1" } });
+    await c.ok("put", c.file("a.bin", MIB), "/a");
+    const k = c.replicas(1).length > 0 ? 1 : 2;
+    await c.killKeeper(k);
+    await c.untilAlive(1);
+    await c.untilStatus(
+      "the keeper is dead",
+      ({ keepers }) => keepers.some(({ state }) => state === "DEAD"),
+    );
+    const startMs = performance.now();
+    const outcome = await c.run(["get", "/a", join(c.dir, "back")]);
+    expect(outcome.exit).toBe(7);
+    expect(outcome.stderr).toContain(`dead; start one of them again: keeper-${k}`);
+    expect(outcome.stderr).toContain('"/a"');
+    expect(performance.now() - startMs).toBeLessThan(8_000);
+  },
+  60_000,
+);
+
 /** A hung keeper is left within 5 s, and once: the rest is for the work itself on a busy machine. */
 const HUNG_MS = 9_000;
 
