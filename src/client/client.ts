@@ -106,7 +106,9 @@ export class TydfsClient {
   static async connect(settings: ClientSettings & { url: string }): Promise<TydfsClient> {
     const url = parseClusterUrl(settings.url);
     const log = settings.log ?? silentLog;
-    const bus = await connectNats({ url, name: "client", log, connectMs: CONNECT_MS });
+    const onWait = (waitMs: number) => settings.onWait?.({ code: "no-master", waitMs });
+    const connection = { name: "client", log, connectMs: CONNECT_MS, retry: { onWait } };
+    const bus = await connectNats({ ...connection, url });
     const subjects = subjectsOf(url.cluster);
     const effects = { bus, subjects, transport: httpTransport };
     return new TydfsClient({ ...effects, clock: systemClock, random: systemRandom }, settings);

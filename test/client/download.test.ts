@@ -50,7 +50,7 @@ for (const fault of faults) {
 
 test("get of further files leaves aside a keeper that could not be reached", async () => {
   using scratch = scratchDirectory();
-  const cluster = new FakeCluster({ client: { parallel: 1 } });
+  const cluster = new FakeCluster({ speed: 20, client: { parallel: 1 } });
   cluster.keeper(1).fault = "stall";
   const names = Array.from({ length: 20 }, (_, n) => `a${n}`);
   for (const name of names) {
