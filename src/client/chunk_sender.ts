@@ -97,7 +97,7 @@ export class ChunkSender {
   async send(shipment: Shipment, signal: AbortSignal): Promise<Sent> {
     const { clock, random } = this.#context;
     let { placement, sums } = shipment;
-    let avoid: string[] = [];
+    let avoid = this.#context.failures.all();
     let firstFailureMs: number | undefined;
     for (let attempt = 0;; attempt++) {
       let failure: PlacementFailure;
@@ -132,14 +132,14 @@ export class ChunkSender {
     { chunk, onPart }: Shipment,
     signal: AbortSignal,
   ): Promise<PutAnswer | PlacementFailure> {
-    const { transport, clock, log } = this.#context;
+    const { transport, clock, log, failures } = this.#context;
     const failed: string[] = [];
     let last = new TydfsError("no-keepers", "Cannot send a chunk: the master named no keeper");
     for (const hop of placement.hops) {
       const sinceMs = clock.monotonicMs();
       let partBytes = 0;
       try {
-        return await sendToKeeper(transport, hop, {
+        const answer = await sendToKeeper(transport, hop, {
           clock,
           signal,
           chunk: placement.chunk,
@@ -152,6 +152,8 @@ export class ChunkSender {
             await this.#watch.check(hop.keeper, sinceMs, signal);
           },
         });
+        this.#learn(placement, answer.keepers);
+        return answer;
       } catch (error) {
         if (partBytes > 0) onPart(0);
         signal.throwIfAborted();
@@ -165,6 +167,7 @@ export class ChunkSender {
         // Bytes that can't be read any more look like a keeper that can't be reached.
         if (!hasCode(error, "busy")) await this.#source.check();
         last = error;
+        if (hasCode(error, "unavailable", "timeout")) failures.note(hop.keeper);
         // The head is alive, but its chain is too short, or its ticket of no use: another placement
         // helps, not another hop.
         if (hasCode(error, "no-keepers", "expired")) {
@@ -174,6 +177,17 @@ export class ChunkSender {
       }
     }
     return { error: last, failed };
+  }
+
+  /** Those that answered are well; whom the chain went past on its way to them has failed it. */
+  #learn({ hops }: ChunkPlacement, answered: readonly string[]): void {
+    const { failures } = this.#context;
+    const stored = new Set(answered);
+    const last = hops.findLastIndex(({ keeper }) => stored.has(keeper));
+    for (const { keeper } of hops.slice(0, last + 1)) {
+      if (stored.has(keeper)) failures.forgive(keeper);
+      else failures.note(keeper);
+    }
   }
 }
 

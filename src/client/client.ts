@@ -51,6 +51,7 @@ import type { MemoryBytes } from "./memory_source.ts";
 import { memoryBytes, MemorySource } from "./memory_source.ts";
 import { Operator } from "./operator.ts";
 import { spanOf } from "./plan.ts";
+import { RecentFailures } from "./recent_failures.ts";
 import { RemoteFile } from "./remote_file.ts";
 import type { Source } from "./source.ts";
 import { FileSource, StreamSource } from "./source.ts";
@@ -93,6 +94,7 @@ export class TydfsClient {
       parallel: settings.parallel ?? PARALLEL_DEFAULT,
       streams: new Limiter(settings.parallel ?? PARALLEL_DEFAULT),
       blocks: new BlockPool(),
+      failures: new RecentFailures(clock),
       onWait,
     };
   }
@@ -104,7 +106,9 @@ export class TydfsClient {
   static async connect(settings: ClientSettings & { url: string }): Promise<TydfsClient> {
     const url = parseClusterUrl(settings.url);
     const log = settings.log ?? silentLog;
-    const bus = await connectNats({ url, name: "client", log, connectMs: CONNECT_MS });
+    const onWait = (waitMs: number) => settings.onWait?.({ code: "no-master", waitMs });
+    const connection = { name: "client", log, connectMs: CONNECT_MS, retry: { onWait } };
+    const bus = await connectNats({ ...connection, url });
     const subjects = subjectsOf(url.cluster);
     const effects = { bus, subjects, transport: httpTransport };
     return new TydfsClient({ ...effects, clock: systemClock, random: systemRandom }, settings);

@@ -4,6 +4,7 @@ import type { Limiter } from "../base/limit.ts";
 import type { Log } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import type { ChunkTransport } from "../wire/chunk_http.ts";
+import type { RecentFailures } from "./recent_failures.ts";
 import type { BlockPool } from "./transfer.ts";
 import type { Trackers, WaitNotice } from "./trackers.ts";
 
@@ -22,6 +23,8 @@ export interface ClientContext {
   /** Bounds those of all files together that have more than one. */
   streams: Limiter;
   blocks: BlockPool;
+  /** The keepers that could not be reached lately, whatever was wanted of them. */
+  failures: RecentFailures;
   onWait: (notice: WaitNotice) => void;
 }
 

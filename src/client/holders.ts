@@ -20,19 +20,23 @@ export interface HolderPort {
 /** Remembers, for one download, what runs where and who has failed. */
 export class HolderBook {
   readonly #random: Random;
+  readonly #hasFailed: (keeper: string) => boolean;
   readonly #streamsByKeeper = new Map<string, number>();
   readonly #streamsByPort = new Map<string, number>();
   readonly #failuresByKeeper = new Map<string, number>();
 
-  constructor(random: Random) {
+  /** `hasFailed` tells who has failed other downloads lately. */
+  constructor(random: Random, hasFailed: (keeper: string) => boolean) {
     this.#random = random;
+    this.#hasFailed = hasFailed;
   }
 
   /** The best holder that is not in `tried`; undefined when none is left. */
   choose(holders: readonly Holder[], tried: ReadonlySet<string>): HolderPort | undefined {
     const open = holders.filter((holder) => !tried.has(holder.keeper) && holder.ports.length > 0);
     const holder = this.#least(open, ({ keeper }) => {
-      const failures = this.#failuresByKeeper.get(keeper) ?? 0;
+      const known = this.#failuresByKeeper.get(keeper) ?? 0;
+      const failures = Math.max(known, this.#hasFailed(keeper) ? 1 : 0);
       return (this.#streamsByKeeper.get(keeper) ?? 0) + FAILURE_WEIGHT * failures;
     });
     if (holder === undefined) return undefined;

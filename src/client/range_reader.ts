@@ -18,6 +18,10 @@ import { receiveBlocks } from "./transfer.ts";
 
 /** Time for a chunk whose holders all fail, while they may come back. */
 const HOLDERS_MS = 30_000;
+/** The same when the master says that all who have it are dead: one may be starting again. */
+const DEAD_MS = 2_000;
+/** Keepers that a failure names, at most. */
+const NAMES_MAX = 5;
 /** Rounds over all holders that find nothing but wrong copies: then there is no hope in waiting. */
 const CORRUPT_ROUNDS_MAX = 2;
 const BACKOFF = { firstMs: 200, maxMs: 3_000 };
@@ -35,6 +39,8 @@ export interface ReadRangeOptions {
 /** What one round over all holders came to. */
 interface Round {
   done: boolean;
+  /** There was nobody to ask. */
+  empty: boolean;
   busy: boolean;
   corrupt: boolean;
   expired: boolean;
@@ -56,7 +62,7 @@ export class RangeReader {
   constructor(context: ClientContext, file: RemoteFile) {
     this.#context = context;
     this.#file = file;
-    this.#book = new HolderBook(context.random);
+    this.#book = new HolderBook(context.random, (keeper) => context.failures.has(keeper));
   }
 
   /** Reads the range. Throws `lost` (or `busy`) naming file and chunk, or what `take` throws. */
@@ -64,9 +70,15 @@ export class RangeReader {
     const { clock, random, waitMs, onWait } = this.#context;
     const state: RangeState = { range, open, nextStart: range.fetchStart };
     const startMs = clock.monotonicMs();
+    let emptyMs: number | undefined;
     for (let attempt = 0, corruptRounds = 0;; attempt++) {
       const round = await this.#round(state, options);
       if (round.done) return;
+      emptyMs = round.empty ? emptyMs ?? clock.monotonicMs() : undefined;
+      if (emptyMs !== undefined && clock.monotonicMs() - emptyMs >= DEAD_MS) {
+        const known = await this.#file.knownHolders(range.extent, options.signal);
+        if (known.every(({ state }) => state === "DEAD")) throw this.#dead(range, known);
+      }
       if (round.corrupt && ++corruptRounds >= CORRUPT_ROUNDS_MAX) throw this.#lost(range, round);
       const pauseMs = round.expired && attempt === 0 ? 0 : backoffMs(attempt, BACKOFF, random);
       const patienceMs = round.busy ? waitMs : HOLDERS_MS;
@@ -82,6 +94,7 @@ export class RangeReader {
     const tried = new Set<string>();
     const round: Round = {
       done: false,
+      empty: true,
       busy: true,
       corrupt: true,
       expired: false,
@@ -105,8 +118,8 @@ export class RangeReader {
         if (round.expired) break;
       }
     }
-    const some = tried.size > 0;
-    return { ...round, busy: round.busy && some, corrupt: round.corrupt && some };
+    const empty = tried.size === 0;
+    return { ...round, empty, busy: round.busy && !empty, corrupt: round.corrupt && !empty };
   }
 
   async #receive(
@@ -138,6 +151,7 @@ export class RangeReader {
         },
       });
       outcome = "good";
+      this.#context.failures.forgive(holder.keeper);
     } catch (error) {
       if (hasCode(error, "busy", "expired")) outcome = "refused";
       throw error;
@@ -149,6 +163,7 @@ export class RangeReader {
   #noteFailure(holder: HolderPort, state: RangeState, error: unknown): void {
     const { chunk } = state.open.extent;
     this.#context.log.debug("A holder failed", { keeper: holder.name, chunk, error });
+    if (hasCode(error, "unavailable", "timeout")) this.#context.failures.note(holder.keeper);
     if (!hasCode(error, "corrupt", "not-found")) return;
     // Fire and forget: the reader does not wait for the repair, and works without it.
     const request = { chunk, keeper: holder.keeper };
@@ -156,6 +171,21 @@ export class RangeReader {
     this.#context.trackers.ask(fileDoubt, request, options).catch((cause) => {
       this.#context.log.debug("Cannot report a doubtful replica", { chunk, error: cause });
     });
+  }
+
+  /** All that are known to have the chunk are dead. */
+  #dead(range: PlannedRange, known: readonly { keeper: string }[]): TydfsError {
+    const { path } = this.#file.facts;
+    const { chunk } = range.extent;
+    const keepers = known.map(({ keeper }) => keeper);
+    const names = keepers.slice(0, NAMES_MAX).join(", ");
+    const more = keepers.length > NAMES_MAX ? ` and ${keepers.length - NAMES_MAX} more` : "";
+    const state = keepers.length === 0
+      ? "no living keeper has it"
+      : `all keepers that have it are dead; start one of them again: ${names}${more}`;
+    const message = `Cannot read ${quotePath(path)}: no copy of chunk ${chunk} can be reached: ` +
+      state;
+    return new TydfsError("lost", message, { data: { path, chunk, keepers } });
   }
 
   #lost(range: PlannedRange, round: Round): TydfsError {

@@ -2,9 +2,9 @@
  * A file of the cluster as a reader has opened it: one version, pinned by its inode, whose extents
  * come page by page. What the master answers is checked to add up before a byte is fetched.
  */
-import { TydfsError } from "../wire/errors.ts";
-import type { FileLocateReply, Holder, LocatedExtent } from "../wire/file.ts";
-import { fileLocate } from "../wire/file.ts";
+import { hasCode, TydfsError } from "../wire/errors.ts";
+import type { ChunkLocation, FileLocateReply, Holder, LocatedExtent } from "../wire/file.ts";
+import { fileLocate, fileStat } from "../wire/file.ts";
 import { quotePath } from "../wire/names.ts";
 import { blockCount, fileChecksum, SUM_BYTES } from "../wire/sums.ts";
 import type { ClientContext } from "./context.ts";
@@ -81,6 +81,26 @@ export class RemoteFile {
       throw this.#broken("the chunk of an extent is another one now");
     }
     return openExtent(page, fresh);
+  }
+
+  /**
+   * The keepers that are known to have an extent's chunk, also those that are dead; none where the
+   * file has left its path.
+   */
+  async knownHolders(
+    { seq, chunk }: LocatedExtent,
+    signal: AbortSignal,
+  ): Promise<ChunkLocation["holders"]> {
+    const { path, inode } = this.facts;
+    const options = { signal, repeatable: true };
+    const request = { path, inode, fromSeq: seq };
+    try {
+      const { chunks } = await this.#context.trackers.ask(fileStat, request, options);
+      return chunks.find(({ id }) => id === chunk)?.holders ?? [];
+    } catch (error) {
+      if (hasCode(error, "not-found", "is-directory")) return [];
+      throw error;
+    }
   }
 
   async #page(fromSeq: number, signal: AbortSignal): Promise<FileLocateReply> {

@@ -49,7 +49,9 @@ export async function sendToKeeper(
   const watch = clock.every(SOURCE_CHECK_MS, () => {
     options.check().catch((error) => ended.abort(error));
   });
-  const unwatch = watchSend(transport, address, { clock, chunk, ticket, sizeBytes, onReceived });
+  const onSilent = () => ended.abort(silent(address));
+  const facts = { clock, chunk, ticket, sizeBytes, onReceived, onSilent };
+  const unwatch = watchSend(transport, address, facts);
   try {
     return await orAbort(transport.put(address, { chunk, ticket, body, signal }), signal);
   } finally {
@@ -255,6 +257,11 @@ class BlockAssembler {
 function stalled(address: PortAddress): TydfsError {
   const place = `${address.host}:${address.port}`;
   return new TydfsError("timeout", `The stream from ${place} stalls: no bytes for 5 s`);
+}
+
+function silent(address: PortAddress): TydfsError {
+  const place = `${address.host}:${address.port}`;
+  return new TydfsError("timeout", `The keeper at ${place} does not answer any more`);
 }
 
 function tooSlow(address: PortAddress, deadlineMs: number): TydfsError {

@@ -76,7 +76,7 @@ export async function upload(
   const whole = chunk === undefined ? undefined : { chunk, sums: await chunk.sums() };
   // The sums are those of one moment only if nothing changed while they were made.
   if (whole !== undefined) await source.check();
-  const begun = await begin(context, source, request, whole, []);
+  const begun = await begin(context, source, request, whole, context.failures.all());
   // A file of one chunk that no keeper takes is begun anew: `begun` is then the latest.
   const latest = { begun };
   const stopRenewing = renewLease(context, latest);

@@ -24,7 +24,7 @@ export interface ChainLimits {
 export const CHAIN_LIMITS: ChainLimits = {
   hopMs: 10_000,
   bytesPerSecond: 2 * MIB,
-  pingEveryMs: 2_000,
+  pingEveryMs: 500,
   pingMs: 2_000,
 };
 

@@ -27,6 +27,8 @@ import type { ClusterUrl } from "./url.ts";
 const WAITING_MAX = 4096;
 const CONCURRENCY_DEFAULT = 64;
 const RECONNECT_MS = 500;
+/** Pause between tries of a command, which is short itself. */
+const RETRY_MS = 200;
 
 export interface NatsBusOptions {
   url: ClusterUrl;
@@ -35,19 +37,20 @@ export interface NatsBusOptions {
   log: Log;
   /** Time for the first connection in ms; after that it fails with `no-master`. */
   connectMs: number;
-  /**
-   * Keep trying when the first connection fails for want of a server (roles), or fail at once
-   * (commands).
-   */
+  /** Keep trying for ever when the first connection fails for want of a server (roles). */
   waitOnFirstConnect?: boolean;
+  /** Try again within `connectMs` when it does (commands): the server may be starting again. */
+  retry?: { onWait: (waitMs: number) => void };
   /** The connection has ended for good though nobody has closed it: nothing is heard any more. */
   onClosed?: (error: TydfsError) => void;
 }
 
 /** Connects to NATS. Throws `no-master` when no server answers, `denied` on a wrong secret. */
 export async function connectNats(options: NatsBusOptions): Promise<Bus> {
-  const { url, waitOnFirstConnect = false } = options;
-  for (;;) {
+  const { url, waitOnFirstConnect = false, retry, connectMs } = options;
+  const startMs = systemClock.monotonicMs();
+  let leftMs = connectMs;
+  for (let attempt = 0;; attempt++) {
     try {
       const connection = await connect({
         servers: `${url.host}:${url.port}`,
@@ -55,7 +58,7 @@ export async function connectNats(options: NatsBusOptions): Promise<Bus> {
         pass: url.secret,
         name: options.name,
         inboxPrefix: inboxPrefix(url.role),
-        timeout: options.connectMs,
+        timeout: leftMs,
         maxReconnectAttempts: -1,
         reconnectTimeWait: RECONNECT_MS,
         pingInterval: 5_000,
@@ -71,8 +74,15 @@ export async function connectNats(options: NatsBusOptions): Promise<Bus> {
       return new NatsBus(connection, options);
     } catch (cause) {
       const failure = connectFailure(url, cause);
-      if (!waitOnFirstConnect || failure.code === "denied") throw failure;
-      await systemClock.sleep(RECONNECT_MS);
+      if (failure.code === "denied") throw failure;
+      if (waitOnFirstConnect) {
+        await systemClock.sleep(RECONNECT_MS);
+        continue;
+      }
+      leftMs = startMs + connectMs - RETRY_MS - systemClock.monotonicMs();
+      if (retry === undefined || leftMs < RETRY_MS || isUnknownHost(cause)) throw failure;
+      if (attempt === 0) retry.onWait(connectMs);
+      await systemClock.sleep(RETRY_MS);
     }
   }
 }
@@ -238,6 +248,11 @@ function requestFailure(subject: string, timeoutMs: number, error: unknown): unk
   return new TydfsError("unavailable", `Cannot send "${subject}"`, { cause: error });
 }
 
+/** A name that is wrong today will hardly be right in a second. */
+function isUnknownHost(cause: unknown): boolean {
+  return cause instanceof Error && /\bENOTFOUND\b/.test(cause.message);
+}
+
 function connectFailure(url: ClusterUrl, cause: unknown): TydfsError {
   const place = `${url.host}:${url.port}`;
   const words = cause instanceof Error ? cause.message : String(cause);
@@ -246,7 +261,7 @@ function connectFailure(url: ClusterUrl, cause: unknown): TydfsError {
       `take the join line that the master printed`;
     return new TydfsError("denied", message, { cause });
   }
-  const reason = /\bENOTFOUND\b/.test(words) ? `no host is called "${url.host}"` : words;
+  const reason = isUnknownHost(cause) ? `no host is called "${url.host}"` : words;
   const message = `Cannot reach a master at ${place}: ${reason}; ` +
     `is it running, and is this the right place?`;
   return new TydfsError("no-master", message, { cause });

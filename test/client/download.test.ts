@@ -48,6 +48,18 @@ for (const fault of faults) {
   });
 }
 
+test("get of further files leaves aside a keeper that could not be reached", async () => {
+  using scratch = scratchDirectory();
+  const cluster = new FakeCluster({ speed: 20, client: { parallel: 1 } });
+  cluster.keeper(1).fault = "stall";
+  const names = Array.from({ length: 20 }, (_, n) => `a${n}`);
+  for (const name of names) {
+    cluster.store(`/${name}`, someBytes(MIB));
+    await cluster.client.get(`/${name}`, scratch.path(name));
+  }
+  expect(cluster.keeper(1).gets).toBe(1);
+});
+
 test("get survives a corrupt, a refusing and a stalling holder at once", async () => {
   using scratch = scratchDirectory();
   const cluster = new FakeCluster({ keepers: 4, chunkBytes: 3 * MIB });
@@ -70,6 +82,33 @@ test("get gives up with lost, and leaves the old file", async () => {
   await expect(get).rejects.toMatchObject({ code: "lost", data: { path: "/a" } });
   expect(readFileSync(scratch.path("a"), "utf8")).toBe("old");
   expect(scratch.names()).toEqual(["a"]);
+});
+
+test("get of a chunk whose keepers are dead says so soon, and names them", async () => {
+  using scratch = scratchDirectory();
+  const cluster = new FakeCluster();
+  cluster.store("/a", someBytes(100), [cluster.keeper(0), cluster.keeper(2)]);
+  for (const keeper of cluster.keepers) keeper.state = "DEAD";
+  const get = cluster.client.get("/a", scratch.path("a"));
+  const keepers = ["keeper-0", "keeper-2"];
+  await expect(get).rejects.toMatchObject({ code: "lost", data: { path: "/a", keepers } });
+  await expect(get).rejects.toThrow("dead; start one of them again: keeper-0, keeper-2");
+  // 30 s would be a dozen.
+  const tries = cluster.calls.filter((name) => name === "file.locate").length;
+  expect(tries).toBeLessThan(9);
+});
+
+test("get waits for a keeper that is only restarted", async () => {
+  using scratch = scratchDirectory();
+  const cluster = new FakeCluster();
+  const keeper = cluster.keeper(0);
+  cluster.store("/a", someBytes(100), [keeper]);
+  keeper.state = "DRAINING";
+  cluster.before = () => {
+    if (cluster.calls.filter((name) => name === "file.stat").length > 4) keeper.state = "ALIVE";
+  };
+  await cluster.client.get("/a", scratch.path("a"));
+  expect(new Uint8Array(readFileSync(scratch.path("a")))).toEqual(someBytes(100));
 });
 
 test("get waits for holders that come back", async () => {

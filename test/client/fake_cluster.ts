@@ -20,7 +20,7 @@ import type { ClusterStatus } from "../../src/wire/cluster.ts";
 import { clusterStatus } from "../../src/wire/cluster.ts";
 import { dirList, dirMake } from "../../src/wire/dir.ts";
 import { TydfsError } from "../../src/wire/errors.ts";
-import type { Entry, FileLocateReply, LocatedExtent } from "../../src/wire/file.ts";
+import type { ChunkLocation, Entry, FileLocateReply, LocatedExtent } from "../../src/wire/file.ts";
 import {
   fileCopy,
   fileDoubt,
@@ -60,6 +60,8 @@ export type Fault =
 
 export interface FakeKeeper {
   id: string;
+  /** What the master takes it for; a dead one is not located. */
+  state: "ALIVE" | "DRAINING" | "DEAD";
   host: string;
   chunks: Map<string, Uint8Array>;
   fault: Fault | undefined;
@@ -144,6 +146,7 @@ export class FakeCluster {
     };
     this.keepers = Array.from({ length: this.#options.keepers }, (_, index) => ({
       id: makeId(this.#random),
+      state: "ALIVE",
       host: `keeper-${index}`,
       chunks: new Map(),
       fault: undefined,
@@ -196,8 +199,9 @@ export class FakeCluster {
     origin: () => Promise.resolve(undefined),
     ping: () => Promise.resolve(),
     progress: (address, request) => {
-      this.#reach(address, request.signal);
+      const { fault } = this.#reach(address, request.signal);
       this.asked++;
+      if (fault === "hang") return new Promise(() => {});
       return this.onAsked(request.chunk);
     },
     put: async (address, request) => {
@@ -381,8 +385,9 @@ export class FakeCluster {
 
   #serveFiles(subject: (name: string) => string): void {
     this.#serve(subject, fileLocate, ({ path, fromSeq }) => this.#locate(path, fromSeq));
-    this.#serve(subject, fileStat, ({ path }) => {
-      return statReply(this.#entry(path));
+    this.#serve(subject, fileStat, ({ path, fromSeq }) => {
+      const reply = statReply(this.#entry(path));
+      return fromSeq === undefined ? reply : { ...reply, chunks: this.#chunks(path, fromSeq) };
     });
     this.#serve(subject, fileRemove, ({ path, recursive }) => {
       if (this.#isDirectory(path)) return this.#removeDirectory(path, recursive);
@@ -488,6 +493,18 @@ export class FakeCluster {
     return file;
   }
 
+  #holdersOf(chunk: string): FakeKeeper[] {
+    return this.keepers.filter(({ chunks }) => chunks.has(chunk));
+  }
+
+  #chunks(path: string, fromSeq: number): ChunkLocation[] {
+    return this.#find(path).extents.slice(fromSeq).map(({ chunk, offset, length }) => {
+      const holders = this.#holdersOf(chunk)
+        .map(({ host, state }) => ({ keeper: host, state, path: "" }));
+      return { id: chunk, offset, size: length, holders };
+    });
+  }
+
   #locate(path: string, fromSeq: number): FileLocateReply {
     const { inode, version, bytes, checksum, mtimeMs, mode, extents } = this.#find(path);
     const end = fromSeq + this.#options.pageMax;
@@ -495,7 +512,8 @@ export class FakeCluster {
     const located = extents.slice(fromSeq, end).map((extent) => ({
       ...extent,
       ticket: again ? "new" : "old",
-      keepers: this.keepers.filter(({ chunks }) => chunks.has(extent.chunk)).map(({ id }) => id),
+      keepers: this.#holdersOf(extent.chunk).filter(({ state }) => state === "ALIVE")
+        .map(({ id }) => id),
     }));
     const holders = this.keepers.map(({ id, host }) => {
       return { keeper: id, name: host, host, ports: [7000, 7001] };

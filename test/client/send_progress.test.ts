@@ -17,7 +17,8 @@ type Answer = () => Promise<number>;
 /** Watches a send of 1000 bytes whose questions have these answers, the last one for ever. */
 function watched(answers: Answer[]) {
   const clock = new ManualClock();
-  const world = { clock, told: [] as number[], asked: 0, signals: [] as AbortSignal[] };
+  const signals: AbortSignal[] = [];
+  const world = { clock, told: [] as number[], asked: 0, silent: 0, signals };
   const transport = {
     ...httpTransport,
     progress(_address: unknown, { signal }: { signal: AbortSignal }) {
@@ -29,10 +30,12 @@ function watched(answers: Answer[]) {
   const stop = watchSend(transport, ADDRESS, {
     ...{ clock, chunk: "c", ticket: "t", sizeBytes: 1000 },
     onReceived: (bytes) => world.told.push(bytes),
+    onSilent: () => world.silent++,
   });
   return { ...world, world, stop };
 }
 
+const never: Answer = () => new Promise(() => {});
 const says = (bytes: number): Answer => () => Promise.resolve(bytes);
 const fails: Answer = () => Promise.reject(new TydfsError("not-found", "There is nothing here"));
 
@@ -54,18 +57,24 @@ test("watchSend asks each half second, and never tells that all is there", async
 });
 
 test("watchSend goes on after failures and after answers that never come", async () => {
-  const hangs: Answer = () => {
-    const signal = world.signals.at(-1);
-    return new Promise((_, reject) => signal?.addEventListener("abort", () => reject("late")));
-  };
-  const { world, clock, told, stop } = watched([fails, hangs, fails, says(500)]);
+  const { world, clock, told, stop } = watched([fails, never, fails, never, says(500)]);
   await clock.advance(600);
   expect(world.asked).toBe(1);
-  await clock.advance(5_500);
-  expect([world.asked, world.signals[1]?.aborted]).toEqual([2, true]);
-  await clock.advance(1_000);
+  await clock.advance(2_500);
+  expect([world.asked, world.signals[1]?.aborted]).toEqual([3, true]);
+  await clock.advance(3_000);
   stop();
-  expect(told).toEqual([500]);
+  expect([told, world.silent]).toEqual([[500], 0]);
+});
+
+test("watchSend says within 5 s that a keeper is silent, and asks no more", async () => {
+  const { world, clock, told } = watched([says(300), never]);
+  await clock.advance(4_900);
+  expect(world.silent).toBe(0);
+  await clock.advance(200);
+  expect([told, world.silent, world.asked]).toEqual([[300], 1, 3]);
+  await clock.advance(60_000);
+  expect([world.silent, world.asked]).toEqual([1, 3]);
 });
 
 test("watchSend tells nothing after the end, and takes its question back", async () => {

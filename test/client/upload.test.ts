@@ -27,7 +27,8 @@ for (const sizeBytes of [0, 1, MIB, 4 * MIB]) {
 
 test("put cuts a larger file into chunks and commits them", async () => {
   using scratch = scratchDirectory();
-  const cluster = new FakeCluster();
+  // Slow enough that the upload's lease is not renewed meanwhile.
+  const cluster = new FakeCluster({ speed: 20 });
   const bytes = someBytes(9 * MIB + 17);
   writeFileSync(scratch.path("a"), bytes);
   const progress: number[] = [];
@@ -82,6 +83,30 @@ test("put leaves a keeper that never answers", async () => {
   writeFileSync(scratch.path("a"), someBytes(100));
   await cluster.client.put(scratch.path("a"), "/a");
   expect(cluster.content("/a")).toEqual(someBytes(100));
+});
+
+for (const fault of ["hang", "refuse"] as const) {
+  test(`put of many chunks and files tries a keeper with the fault "${fault}" once`, async () => {
+    using scratch = scratchDirectory();
+    const cluster = new FakeCluster({ keepers: 4, speed: 20, client: { parallel: 1 } });
+    cluster.keeper(0).fault = fault;
+    writeFileSync(scratch.path("a"), someBytes(30 * MIB));
+    await cluster.client.put(scratch.path("a"), "/a");
+    await cluster.client.put(scratch.path("a"), "/b");
+    const { id } = cluster.keeper(0);
+    expect(cluster.offers.filter(({ avoid }) => !avoid.includes(id))).toHaveLength(1);
+    expect(cluster.content("/b")).toEqual(someBytes(30 * MIB));
+  });
+}
+
+test("put spares other chunks a keeper that the chain went past", async () => {
+  using scratch = scratchDirectory();
+  const cluster = new FakeCluster({ keepers: 4, speed: 20, client: { parallel: 1 } });
+  cluster.keeper(1).fault = "hang";
+  writeFileSync(scratch.path("a"), someBytes(14 * MIB));
+  await cluster.client.put(scratch.path("a"), "/a");
+  const { id } = cluster.keeper(1);
+  expect(cluster.offers.map(({ avoid }) => avoid)).toEqual([[], [id], [id], [id]]);
 });
 
 test("put that was committed succeeds though every answer was lost, also an exclusive one", async () => {

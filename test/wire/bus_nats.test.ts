@@ -126,6 +126,38 @@ test("connectNats waits for a server only when told to", async () => {
   await (await waiting).close();
 });
 
+/** Joins as a command does; `waits` hears for how long it will try. */
+function joinBriefly(host: string, port: number, waits: number[]): Promise<Bus> {
+  const url = { role: "keeper", secret: "right", host, port, cluster: "main" } as const;
+  const retry = { onWait: (ms: number) => void waits.push(ms) };
+  return connectNats({ url, name: "c", log: silentLog, connectMs: 2_000, retry });
+}
+
+test("connectNats that retries joins a server that comes within its time, and says that it waits", async () => {
+  await using server = new Server(await freePort());
+  await server.start("right");
+  await server.stop();
+  const waits: number[] = [];
+  const joining = joinBriefly("127.0.0.1", server.port, waits);
+  await until(() => Promise.resolve(waits.length > 0));
+  await server.start("right");
+  await (await joining).close();
+  expect(waits).toEqual([2_000]);
+});
+
+test("connectNats that retries gives up in its time, and at once on a host that is unknown", async () => {
+  const port = await freePort();
+  const spentMs = async (host: string) => {
+    const startMs = systemClock.monotonicMs();
+    await expect(joinBriefly(host, port, [])).rejects.toMatchObject({ code: "no-master" });
+    return systemClock.monotonicMs() - startMs;
+  };
+  const spent = await spentMs("127.0.0.1");
+  expect(spent).toBeGreaterThan(1_200);
+  expect(spent).toBeLessThan(2_500);
+  expect(await spentMs("no-such-host.invalid")).toBeLessThan(1_200);
+});
+
 test("NatsBus tells of an end that nobody asked for, and of no other", async () => {
   await using server = new Server(await freePort());
   await server.start("right");
