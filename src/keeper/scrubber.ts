@@ -39,7 +39,7 @@ const KEEP_FRACTION = 0.001;
 const LOOKS_PER_TURN = 64;
 const TRIES = 3;
 const RETRY_MS = 2_000;
-/** How much there is to read is counted again so often, and at most one part in so many of the time. */
+/** What there is to read is counted again so often, for at most one part in so many of the time. */
 const MEASURE_MS = 60_000;
 const MEASURE_REST = 100;
 /** A pass that has just been asked for is also the one that is asked for again. */
