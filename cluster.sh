@@ -22,7 +22,7 @@ Commands:
   logs [-f]         show the end of every log, labelled; -f follows
   kill WHO          kill -9 one: the number of a keeper, or "master"
   start WHO         start one: the number of a keeper (also a new one), or "master"
-  demo [FILE]       put a video on 4 keepers, kill one, get the video back, watch the repair
+  demo [FILE]       put a video on 4 keepers, kill one, rot a byte, remove it: all comes back
 
 Options:
   --dir D           where the cluster lives (./.cluster): D/env, D/master/, D/keeper-1/, D/*.log, D/*.pid
@@ -443,8 +443,10 @@ ask() {
 # keeper_state_is NAME STATE
 keeper_state_is() { ask "s.keepers.some((k) => k.name === '$1' && k.state === '$2')"; }
 
-is_repaired() {
-  keeper_state_is "$1" DEAD && ask '
+is_repaired() { keeper_state_is "$1" DEAD && is_whole; }
+
+is_whole() {
+  ask '
     s.chunks.total > 0 && s.chunks.atGoal === s.chunks.total && s.chunks.under === 0 &&
       s.chunks.lost === 0 && s.repairs.running + s.repairs.queued === 0'
 }
@@ -458,6 +460,21 @@ holder_of() {
     const holder = stat.chunks[0].holders[0].keeper;
     const keeper = status.keepers.find((k) => k.id === holder || k.name === holder);
     console.log(keeper.name);' "$demo_dir/stat.json" "$demo_dir/status.json"
+}
+
+has_no_surplus() { ask 's.keepers.reduce((sum, k) => sum + k.chunks, 0) <= s.replicas * s.chunks.total'; }
+
+# rot_a_byte PATH: writes over a byte in a keeper's copy of the file's first chunk.
+rot_a_byte() {
+  rotten=$(holder_of "$1")
+  chunk=$(node -p 'JSON.parse(require("node:fs").readFileSync(process.argv[1], "utf8")).chunks[0].id' \
+    "$demo_dir/stat.json")
+  copy=$(find "$dir/$rotten/chunks" -type f -name "$chunk")
+  # What is there already would not be rot.
+  byte=$(dd if="$copy" bs=1 skip=5000 count=1 2>/dev/null | od -An -tu1 | tr -d ' ')
+  if [ "$byte" = 88 ]; then byte=Y; else byte=X; fi
+  printf %s "$byte" | dd of="$copy" bs=1 seek=5000 conv=notrunc 2>/dev/null
+  say "Wrote over a byte of $rotten's copy: ${copy#"$dir/"}"
 }
 
 make_video() {
@@ -540,6 +557,21 @@ demo() {
   start_one "$victim"
   wait_until 30 keeper_state_is "$victim" ALIVE || fail "$victim was not ALIVE within 30 s"
   show status
+
+  headline 'A byte of a copy rots on its disk; a scrub finds it, and a good copy takes its place'
+  # A copy too many is about to be removed: that is no place for it.
+  wait_until 15 has_no_surplus || true
+  rot_a_byte /demo/video.mp4
+  show scrub /demo/video.mp4 || [ $? = 7 ] || fail 'The scrub failed'
+  wait_until 60 is_whole || {
+    show status || true
+    fail 'The bad copy was not made anew within 60 s'
+  }
+  say 'All copies are good again.'
+
+  headline 'The video is removed by mistake, and comes back'
+  show rm /demo/video.mp4
+  show undelete /demo/video.mp4
 
   headline 'The video is read once more, and compared'
   show get /demo/video.mp4 "$demo_dir/again.mp4"

@@ -47,8 +47,10 @@ export function removeKeeper(tx: Tx, operation: Of<"keeper.remove">): ResultOf<"
   const short = page.filter(({ isShort }) => isShort).length;
   const lost = page.filter(({ isLost }) => isLost).length;
   if (short > 0 && !force) {
-    const state = `chunks need its copies (${short} of the first ${page.length}, ${lost} of them ` +
-      "have no other); drain it first: tydfs drain";
+    const least = page.length === limit ? "at least " : "";
+    const none = lost === 0 ? "" : `, ${lost} of them with none`;
+    const state = `${least}${short} of its chunks would be left with too few copies${none}; ` +
+      `drain it first: tydfs drain ${name}`;
     throw new TydfsError("conflict", `Cannot remove keeper "${name}": ${state}`);
   }
   for (const { row } of page) dropReplica(tx, row, number, atMs);

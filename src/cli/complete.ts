@@ -3,6 +3,7 @@
  * bounded, and silent whatever fails.
  */
 import type { Command } from "@commander-js/extra-typings";
+import type { TydfsClient } from "../client/client.ts";
 import type { Session } from "./session.ts";
 import { ownConnection } from "./session.ts";
 import { addGlobals, addSettings, clientSettingsOf } from "./settings_flags.ts";
@@ -23,15 +24,19 @@ Examples:
 export function addComplete(program: Command, session: Session): void {
   const command = program.command("__complete", { hidden: true })
     .description("Print names for the completion of a shell")
-    .argument("<KIND>", "remote, or saved")
+    .argument("<KIND>", "remote, keeper, or saved")
     .argument("[TEXT]", "What is typed so far", "")
     .option("--quoted", "It is quoted as on a command line")
     .addHelpText("after", TEXT)
     .action(async (kind, text, flags, self) => {
       try {
-        const names = kind === "saved"
-          ? await savedNames(session)
-          : await pathsStarting(session, self, flags.quoted === true ? await unquote(text) : text);
+        const typed = flags.quoted === true ? await unquote(text) : text;
+        const names = kind === "saved" ? await savedNames(session) : await askCluster(
+          session,
+          self,
+          kind === "keeper" ? keepersStarting : pathsStarting,
+          typed,
+        );
         names.forEach((name) => session.output.line(name));
       } catch {
         // Silence is this command's contract: a message would land in the line that is typed.
@@ -41,22 +46,35 @@ export function addComplete(program: Command, session: Session): void {
   addGlobals(command, true);
 }
 
-async function pathsStarting(
+/** Names that begin with `text`. */
+type Look = (client: TydfsClient, text: string, signal: AbortSignal) => Promise<string[]>;
+
+async function askCluster(
   session: Session,
   command: Parameters<typeof clientSettingsOf>[0],
+  look: Look,
   text: string,
 ): Promise<string[]> {
   const settings = session.joinSettings(clientSettingsOf(command, session.env), true);
   const signal = AbortSignal.timeout(PATIENCE_MS);
-  const { remoteNames, splitTyped } = await import("./completion/names.ts");
-  const typed = splitTyped(text);
   const client = await orAbort(ownConnection.join(settings), signal);
   try {
-    const names = await remoteNames(client, typed, signal);
-    return names.map((name) => typed.directory + name);
+    return await look(client, text, signal);
   } finally {
     await ownConnection.leave(client);
   }
+}
+
+async function pathsStarting(...[client, text, signal]: Parameters<Look>): Promise<string[]> {
+  const { remoteNames, splitTyped } = await import("./completion/names.ts");
+  const typed = splitTyped(text);
+  const names = await remoteNames(client, typed, signal);
+  return names.map((name) => typed.directory + name);
+}
+
+async function keepersStarting(...[client, text, signal]: Parameters<Look>): Promise<string[]> {
+  const { keeperNames } = await import("./completion/names.ts");
+  return await keeperNames(client, text, signal);
 }
 
 async function savedNames(session: Session): Promise<string[]> {

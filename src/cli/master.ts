@@ -35,7 +35,10 @@ export function addMaster(program: Command, session: Session): void {
     .description("Run a master: it keeps the names and watches over the keepers")
     .option("--recover", "Rebuild catalog and key from the keepers first; needs their URL")
     .option("--dry-run", "With --recover: tell what can be rebuilt, and end")
-    .option("--recover-wait <duration>", "Time to wait for further keepers", WAIT_DEFAULT)
+    .option(
+      "--recover-wait <duration>",
+      `With --recover: time to wait for further keepers (default ${WAIT_DEFAULT})`,
+    )
     .addOption(new Option("--url <text>", "The keepers' URL, for --recover (TYDFS_URL)"))
     .addHelpText("after", EXAMPLES)
     .action(async (options, self) => {
@@ -57,7 +60,7 @@ export function addMaster(program: Command, session: Session): void {
 interface RecoverFlags {
   recover?: true | undefined;
   dryRun?: true | undefined;
-  recoverWait: string;
+  recoverWait?: string | undefined;
 }
 
 /** The order to recover, if there is one. Throws `ConfigError` on what does not go together. */
@@ -66,8 +69,11 @@ function orderOf(
   url: string,
 ): Pick<MasterOptions, "recover"> {
   if (recover === undefined) {
-    if (dryRun === undefined) return {};
-    throw new ConfigError("Cannot try out a start: --dry-run goes with --recover only");
+    if (dryRun !== undefined) {
+      throw new ConfigError("Cannot try out a start: --dry-run goes with --recover only");
+    }
+    if (recoverWait === undefined) return {};
+    throw new ConfigError("Cannot wait for keepers: --recover-wait goes with --recover only");
   }
   if (url === "") {
     throw new ConfigError(
@@ -75,7 +81,7 @@ function orderOf(
         "on each keeper's machine",
     );
   }
-  const waitMs = parseDuration(recoverWait);
+  const waitMs = parseDuration(recoverWait ?? WAIT_DEFAULT);
   if (waitMs === undefined) {
     throw new ConfigError(`Cannot use --recover-wait "${recoverWait}": give a time as 15s or 2m`);
   }

@@ -47,7 +47,7 @@ export function addScrub(program: Command, session: Session): void {
   const command = program.command("scrub")
     .description("Read copies again, from the disk, and compare them with their sums")
     .argument("[WHAT]", "A keeper, or a path or pattern in the cluster; all keepers unless given")
-    .option("--now", "Begin now (this is what WHAT means; without it: begin on all keepers)")
+    .option("--now", "Begin now; with WHAT that goes without saying")
     .option("-d, --detach", "Do not wait for keepers")
     .option("-r, --recursive", "Directories, with all files below")
     .addHelpText("after", EXAMPLES)
@@ -109,7 +109,7 @@ async function scrubKeepers(
     const found = bad[index] === 0
       ? "all good"
       : `${formatCount(bad[index] ?? 0, "bad copy", "bad copies")} put aside, to be made anew`;
-    output.line(`scrubbed ${name} · ${formatCount(chunks, "chunk")} left · ${found}`);
+    output.line(`scrubbed ${name} · ${found} · it has ${formatCount(chunks, "chunk")}`);
   }
 }
 
@@ -153,6 +153,7 @@ async function scrubPath(
 ): Promise<void> {
   const { client, signal, output, json, quiet } = connected;
   const totals = { ...NO_TOTALS };
+  let printed = 0;
   const scrubFile = async (path: string) => {
     totals.files++;
     for await (const page of client.operator.scrubFile(path, { signal })) {
@@ -160,7 +161,7 @@ async function scrubPath(
       totals.bytes += page.bytes;
       totals.bad += page.bad.length;
       totals.unread += page.unread.length;
-      if (json) output.line(JSON.stringify({ path, ...page }));
+      if (json) output.line((printed++ === 0 ? "[" : ",") + JSON.stringify({ path, ...page }));
       else formatFindings(path, page).forEach((line) => output.line(line));
       if (output.messagesOnTerminal && !quiet) output.board([`${path}: ${formatTotals(totals)}`]);
     }
@@ -180,6 +181,7 @@ async function scrubPath(
   } finally {
     if (output.messagesOnTerminal) output.board([]);
   }
+  if (json) output.line(printed === 0 ? "[]" : "]");
   if (!json && !quiet) output.line(formatTotals(totals));
   if (totals.bad > 0) session.exitStatus ||= INTEGRITY_STATUS;
   else if (totals.unread > 0) session.exitStatus ||= FAILED_STATUS;

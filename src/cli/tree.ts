@@ -7,8 +7,9 @@ import { OPTIONS } from "../config/options.ts";
 
 /**
  * Where the thing lies that an argument names: in the cluster, on this machine, in either, in the
- * one with a colon in front and else in the other (`side`), among the saved connections or the
- * commands; `word` is none of these.
+ * one with a colon in front and else in the other (`side`), among the saved connections, the
+ * commands or the keepers; a `subject` is a keeper, or remote when a slash is in front; `word` is
+ * none of these.
  */
 export type Place =
   | "remote"
@@ -16,6 +17,8 @@ export type Place =
   | "either"
   | "side"
   | "saved"
+  | "keeper"
+  | "subject"
   | "command"
   | "word";
 
@@ -69,6 +72,9 @@ const PLACES: Readonly<Record<string, Place>> = {
   source: "side",
   target: "side",
   connection: "saved",
+  keeper: "keeper",
+  keeper_dir: "local",
+  what: "subject",
   command: "command",
 };
 
@@ -92,7 +98,11 @@ const ENDS: Readonly<Record<string, Ends>> = {
 };
 
 /** Flags whose value is something else than its name says. */
-const FLAG_PLACES: Readonly<Record<string, Place>> = { "--cluster": "saved", "--data": "local" };
+const FLAG_PLACES: Readonly<Record<string, Place>> = {
+  "--cluster": "saved",
+  "--data": "local",
+  "--if-lost": "keeper",
+};
 
 /** The facts of a command and of all below it; what is hidden from the help is left out. */
 export function readTree(command: CommandUnknownOpts): CommandFacts {

@@ -197,7 +197,7 @@ export class RangeReader {
       const message = `Cannot read ${quotePath(path)}: all ports of its holders are busy`;
       return new TydfsError("busy", message, { data, cause });
     }
-    const last = cause instanceof Error ? `: ${cause.message}` : ": no keeper that has it is alive";
+    const last = cause instanceof Error ? `: ${cause.message}` : ": no keeper that is alive has it";
     const message = `Cannot read ${quotePath(path)}: no good copy of chunk ${chunk} can be reached`;
     return new TydfsError("lost", message + last, { data, cause });
   }

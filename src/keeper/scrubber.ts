@@ -39,6 +39,9 @@ const KEEP_FRACTION = 0.001;
 const LOOKS_PER_TURN = 64;
 const TRIES = 3;
 const RETRY_MS = 2_000;
+/** What there is to read is counted again so often, for at most one part in so many of the time. */
+const MEASURE_MS = 60_000;
+const MEASURE_REST = 100;
 /** A pass that has just been asked for is also the one that is asked for again. */
 const SAME_REQUEST_MS = 10_000;
 
@@ -48,6 +51,7 @@ export class Scrubber {
   #served: number;
   #kept: { atMs: number; position: string; doneBytes: number };
   #beganMs = -Infinity;
+  #measureAtMs = -Infinity;
 
   constructor(options: ScrubberOptions) {
     const { clock, share } = options;
@@ -88,6 +92,7 @@ export class Scrubber {
       if (this.#isWanted()) return await this.#begin(true);
       if (isDone && hand === END) return await this.#finish();
       await this.#keepSometimes();
+      await this.#measureSometimes();
       await clock.sleep(stepMs, signal);
     }
   }
@@ -187,6 +192,7 @@ export class Scrubber {
     this.#record = newPass(clock.wallMs(), { asked, passedMs, totalBytes: 0 });
     this.#publish();
     this.#record.totalBytes = await this.#measure();
+    this.#noteMeasured(this.#beganMs);
     this.#publish();
     await keepRecord(disk, log, this.#record);
     this.#noteKept();
@@ -200,6 +206,21 @@ export class Scrubber {
     share.countPass();
     log.info("A scrub of all chunks is done", { bytes: doneBytes, asked });
     await this.#begin(share.requests !== this.#served);
+  }
+
+  /** What lands during a pass belongs to it, as far as the hand has not passed it. */
+  async #measureSometimes(): Promise<void> {
+    const { clock } = this.#options;
+    const fromMs = clock.monotonicMs();
+    if (fromMs < this.#measureAtMs) return;
+    this.#record.totalBytes = Math.max(this.#record.doneBytes, await this.#measure());
+    this.#noteMeasured(fromMs);
+    this.#publish();
+  }
+
+  #noteMeasured(fromMs: number): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    this.#measureAtMs = nowMs + Math.max(MEASURE_MS, MEASURE_REST * (nowMs - fromMs));
   }
 
   /** Bytes of all chunks. */

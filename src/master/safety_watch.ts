@@ -84,8 +84,9 @@ export class SafetyWatch {
   #tell(): void {
     const { log } = this.#options;
     const reason = describeSafeMode(this.#mode);
-    if (reason === undefined) log.info("Replicas may be deleted and moved now");
-    else log.warn("Safe mode", { reason, holdsRepairs: !allowsRepairs(this.#mode) });
+    if (reason === undefined) {
+      log.info("Safe mode is over: chunks may be deleted, moved and repaired");
+    } else log.warn("Safe mode", { reason, holdsRepairs: !allowsRepairs(this.#mode) });
   }
 
   /** A keeper that the sentinel has not come to yet is about to be JOINING. */

@@ -46,11 +46,21 @@ const READS_AT_ONCE = 16;
 
 /** Opens a directory. Throws `usage` when it is no keeper's. */
 export function openSource(directory: string, disk: Disk): Source {
-  if (disk.sizeOf(CHUNKS) === undefined) {
+  if (!hasChunks(disk)) {
     const state = `there is no directory "${CHUNKS}" in it; name a keeper's data directory`;
     throw new TydfsError("usage", `Cannot rescue from ${quotePath(directory)}: ${state}`);
   }
   return { directory, disk, aside: new Map() };
+}
+
+function hasChunks(disk: Disk): boolean {
+  try {
+    return disk.sizeOf(CHUNKS) !== undefined;
+  } catch (error) {
+    // A file, as a pattern of the shell's may name one.
+    if (error instanceof Error && "code" in error && error.code === "ENOTDIR") return false;
+    throw error;
+  }
 }
 
 /** Whether a keeper seems to run on a directory: one that was killed leaves its mark, too. */

@@ -1,6 +1,9 @@
 /** Which keeper a person means: by its name, its id, or the first digits of its id. */
 import { TydfsError } from "./errors.ts";
 
+/** People look for "keeper-10" behind "keeper-9". */
+const NAMES = new Intl.Collator("en", { numeric: true });
+
 /** Keepers that an error names, at most. */
 const NAMED_MAX = 8;
 
@@ -26,8 +29,13 @@ export function findKeeper<Keeper extends { id: string; name: string }>(
   throw new TydfsError("not-found", `Cannot ${doing} keeper ${JSON.stringify(word)}: ${state}`);
 }
 
+/** Keepers in the order in which people look for them. */
+export function sortByName<Keeper extends { name: string }>(keepers: readonly Keeper[]): Keeper[] {
+  return keepers.toSorted((a, b) => NAMES.compare(a.name, b.name));
+}
+
 function list(keepers: readonly { name: string }[]): string {
-  const names = keepers.slice(0, NAMED_MAX).map(({ name }) => name);
+  const names = sortByName(keepers).slice(0, NAMED_MAX).map(({ name }) => name);
   const more = keepers.length - names.length;
   return names.join(", ") + (more > 0 ? ` and ${more} more` : "");
 }

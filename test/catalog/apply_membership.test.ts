@@ -18,14 +18,14 @@ session("remove takes no copy that is needed", [
   ["stored x 10 k2", "ok"],
   [
     "remove k1 10 k0,k2",
-    'conflict: Cannot remove keeper "k1": chunks need its copies (1 of the first 1, 0 of them have no other); drain it first: tydfs drain',
+    'conflict: Cannot remove keeper "k1": 1 of its chunks would be left with too few copies; drain it first: tydfs drain k1',
   ],
   ["join k3 1", "number 3"],
   ["stored x 10 k3", "ok"],
   // k3 has a copy, but is away.
   [
     "remove k1 10 k0,k2",
-    'conflict: Cannot remove keeper "k1": chunks need its copies (1 of the first 1, 0 of them have no other); drain it first: tydfs drain',
+    'conflict: Cannot remove keeper "k1": 1 of its chunks would be left with too few copies; drain it first: tydfs drain k1',
   ],
   ["remove k1 10 k0,k2,k3", "0 short, 0 lost"],
   ["chunk x", "1 refs, 3/3 copies on 0,2,3"],

@@ -77,6 +77,7 @@ const COMMANDS = [
     "config",
     "shell",
   ],
+  ...["undelete", "trash", "drain", "rebalance", "fsck", "rescue"],
   ...["completion", "master", "keeper", "version", "help"],
 ];
 
@@ -91,6 +92,13 @@ const MISSING: [string, RegExp][] = [
   ...["put", "get", "sync", "cat", "head", "tail", "stat", "cp", "mv", "rm", "mkdir"].map(
     (name): [string, RegExp] => [name, /Missing required argument '[A-Z]+'/],
   ),
+  ["undelete", /Missing required argument 'PATH'/],
+  ["drain", /Missing required argument 'KEEPER'/],
+  ["keeper remove", /Missing required argument 'KEEPER'/],
+  ["rescue", /Missing required argument 'KEEPER_DIR'/],
+  ["status --if-lost", /argument missing/],
+  ["trash empty", /there is no terminal; give --yes/],
+  ["rescue /x", /say where to \(--to DIR\), or only --list/],
   ["sync a", /Missing required argument 'TARGET'/],
   ["cp /a", /say where to, too/],
   ["mv /a", /say where to, too/],
@@ -122,6 +130,8 @@ const SURPLUS = [
     "shell x",
     "master x",
   ],
+  ...["trash ls a b", "trash empty --yes a b", "drain a b", "rebalance x", "fsck x"],
+  ...["keeper remove a b", "keeper list x"],
   ...["keeper x", "service master x", "rule add a b --copies 2", "login x y"],
 ];
 
@@ -139,6 +149,12 @@ const MALFORMED: [string, RegExp][] = [
   ["scrub --detach", /--detach here: only keepers scrub in the background/],
   ["scrub /a --now --detach", /--detach here: only keepers scrub in the background/],
   ["scrub keeper-1 -r", /--recursive here: only a path can be a directory/],
+  ["undelete /a --version x", /"x" for --version/],
+  ["undelete /a --version -1", /"-1" for --version/],
+  ["trash nope", /Unknown command 'nope'/],
+  ["rescue . --list", /Cannot rescue from ".": there is no directory "chunks" in it/],
+  ["rescue /none --list", /Cannot rescue from "\/none": there is no directory "chunks" in it/],
+  ["rescue /etc/hostname --list", /Cannot rescue from .*: there is no directory "chunks" in it/],
   ["upload", /Unknown command 'upload'/],
   ["stauts", /Did you mean status\?/],
   ["help nope", /there is no such command/],
@@ -189,6 +205,10 @@ const MALFORMED: [string, RegExp][] = [
   ["master --trackers 0", /the least is 1/],
   ["master --chunk-size 1500000", /multiple of 1 MiB/],
   ["master --dead-after soon", /"soon" for "dead_after"/],
+  ["master --safe-share 200", /the most is 100/],
+  ["master --balance-threshold x", /"x" for "balance_threshold"/],
+  ["keeper --scrub-period x", /"x" for "scrub_period"/],
+  ["keeper --reserve x", /"x" for "reserve"/],
   ["keeper --slots 99", /the most is 16/],
   ["keeper --label zone", /"zone" is not KEY=VALUE/],
   ["keeper --streamers 0", /the least is 1/],
@@ -202,6 +222,15 @@ const CONTRADICTORY: [string, RegExp][] = [
   ["head -n 1 -c 1 /a", /--bytes and --lines together/],
   ["du -s --depth 1 /", /--summarize and --depth together/],
   ["ls -S -t /", /both by --size and by --time/],
+  ["undelete /a /b --version 3", /--version with several paths/],
+  ["drain k --stop --follow", /--stop and --follow together/],
+  ["rebalance --stop --dry-run", /more than one of --dry-run, --stop and --follow/],
+  ["status --if-lost k --watch", /--if-lost with --watch/],
+  ["status --all --watch", /--all with --watch/],
+  ["rescue /x --list --to y", /--to and --list together/],
+  ["rescue /x --to /x/y", /nothing is written into a keeper's directory/],
+  ["master --dry-run", /--dry-run goes with --recover only/],
+  ["master --recover-wait 5s", /--recover-wait goes with --recover only/],
   ["status --once --watch", /--watch or --once/],
   ["put - a /x", /standard input together with files/],
   ["put --replicas 1 --min-copies 2 a", /--min-copies 2 with --replicas 1/],
@@ -251,7 +280,22 @@ test("a configuration file is wrong with its line, whichever command reads it", 
 }, 60_000);
 
 test("errors leave stdout empty with --json, too", async () => {
-  for (const line of ["ls /", "stat /a", "status", "put /none", "rm /a", "du", "find /"]) {
+  for (
+    const line of [
+      "ls /",
+      "stat /a",
+      "status",
+      "trash ls",
+      "drain k",
+      "scrub",
+      "fsck",
+      "rebalance",
+      "put /none",
+      "rm /a",
+      "du",
+      "find /",
+    ]
+  ) {
     const { exit, stdout, stderr } = await run([...line.split(" "), "--json"]);
     expect([line, stdout, exit]).toEqual([line, "", 5]);
     expect(stderr).toMatch(/^tydfs: Cannot reach a master at 127\.0\.0\.1:1: [^\n]*\n$/);

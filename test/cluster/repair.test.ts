@@ -129,7 +129,7 @@ test("a keeper is drained, removed, forgotten, and joins again", async () => {
   const locals = await putFiles(8, 300_000);
   const early = await cluster.run(["keeper", "remove", "keeper-4"]);
   expect(early.exit).toBe(4);
-  expect(early.stderr).toContain("chunks need its copies");
+  expect(early.stderr).toContain("of its chunks would be left with too few copies");
   const drained = await cluster.run(["drain", "keeper-4", "--follow"]);
   expect([drained.exit, drained.stdout]).toEqual([
     0,

@@ -154,8 +154,8 @@ test("all copies bad: scrub and get name the file, and no bad copy is deleted", 
   }
   const again = await c.run(["scrub", "--now", "/films/a", "--json"]);
   expect(again.exit).toBe(7);
-  const page = JSON.parse(again.stdout) as ScrubPage;
-  expect(page.bad).toEqual([{ chunk, keeper: "", state: "lost" }]);
+  const [page] = JSON.parse(again.stdout) as ScrubPage[];
+  expect(page?.bad).toEqual([{ chunk, keeper: "", state: "lost" }]);
   expect((await c.run(["scrub", "/films/b"])).stdout).toContain("3 copies");
 }, 180_000);
 

@@ -210,6 +210,8 @@ test("__complete prints names, and is silent whatever fails", async () => {
     "/my films/new/\n",
   );
   expect(await cluster.ok("__complete", "remote", "/videos/b.txt/")).toBe("");
+  expect(await cluster.ok("__complete", "keeper", "keeper-")).toBe("keeper-1\nkeeper-2\n");
+  expect(await cluster.ok("__complete", "--quoted", "keeper", '"keeper-2')).toBe("keeper-2\n");
   for (const url of ["", "nonsense", "tydfs://client:x@127.0.0.1:1", `${cluster.clientUrl}/no`]) {
     const silent = await cluster.run(["__complete", "remote", "/"], { env: { TYDFS_URL: url } });
     expect(silent).toMatchObject({ exit: 0, stdout: "", stderr: "" });
@@ -229,6 +231,10 @@ const TABS: [string, string[]][] = [
   ["tydfs put b.t", ["put", "b.txt"]],
   ["tydfs put b.txt /my", ["put", "b.txt", "/my films/"]],
   ["tydfs mkd", ["mkdir"]],
+  ["tydfs drain k", ["drain", "keeper-"]],
+  ["tydfs scrub k", ["scrub", "keeper-"]],
+  ["tydfs scrub /vid", ["scrub", "/videos/"]],
+  ["tydfs status --if-lost k", ["status", "--if-lost", "keeper-"]],
   ["tydfs ls --rec", ["ls", "--recursive"]],
   ["tydfs --url nonsense ls /vid", ["--url", "nonsense", "ls", "/vid"]],
 ];

@@ -107,7 +107,7 @@ test("status says why chunks that are short are not repaired yet", async () => {
   const status = await cluster.ok("status");
   expect(status).toMatch(/\n\d+ chunks are short of copies\n/);
   // By the time that is left, or by the delay while that is not known.
-  expect(status).toMatch(/keeper-3 (to come back, before the repair begins|has been away)/);
+  expect(status).toMatch(/keeper-3 (to come back, before the repair begins|has been down)/);
   await cluster.startKeeper(3);
   await until("status says that all is well", async () => {
     return (await cluster.ok("status")).includes("\nAll is well: ");

@@ -162,6 +162,17 @@ test("Scrubber goes no faster than it may when it is late, and half as fast for 
   expect((share.progress.doneBytes - before) / MIB).toBeWithin(9, 12);
 });
 
+test("Scrubber counts what lands during a pass", async () => {
+  world = makeWorld();
+  const { clock, store, share } = world;
+  world.run({ periodMs: 10_000_000 });
+  await clock.advance(10_000);
+  expect(share.progress.totalBytes).toBe(0);
+  for (let n = 0; n < 20; n++) store.add();
+  await clock.advance(60_000);
+  expect(share.progress.totalBytes).toBe(20 * MIB);
+});
+
 test("Scrubber begins at once and without the cap when it is asked to", async () => {
   world = makeWorld();
   const { clock, store, share } = world;

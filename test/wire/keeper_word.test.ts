@@ -1,6 +1,6 @@
 /** Which keeper a word means. */
 import { expect, test } from "bun:test";
-import { findKeeper } from "../../src/wire/keeper_word.ts";
+import { findKeeper, sortByName } from "../../src/wire/keeper_word.ts";
 
 const KEEPERS = [
   { id: "aa11".repeat(8), name: "one" },
@@ -19,10 +19,15 @@ test.each([
 });
 
 test("findKeeper refuses what means none or several", () => {
-  expect(() => findKeeper(KEEPERS, "cc", "find")).toThrow(/"cc": there are one, two, aa2$/);
+  expect(() => findKeeper(KEEPERS, "cc", "find")).toThrow(/"cc": there are aa2, one, two$/);
   expect(() => findKeeper(KEEPERS, "aa", "find")).toThrow(
     /"aa": one, two have ids that begin so; give more digits$/,
   );
   expect(() => findKeeper(KEEPERS, "", "find")).toThrow(/Cannot find keeper ""/);
   expect(() => findKeeper([], "x", "find")).toThrow(/no keeper has joined yet$/);
+});
+
+test("sortByName counts the digits in names as numbers", () => {
+  const names = ["keeper-10", "keeper-9", "barn"].map((name) => ({ name }));
+  expect(sortByName(names).map(({ name }) => name)).toEqual(["barn", "keeper-9", "keeper-10"]);
 });

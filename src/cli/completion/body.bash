@@ -42,6 +42,14 @@ _tydfs_place() {
     =*) _tydfs_list "${1#=}" ;;
     local) compopt -o default -o filenames 2>/dev/null ;;
     saved) _tydfs_list "$("$program" __complete saved 2>/dev/null)" ;;
+    keeper)
+      while IFS= read -r name; do
+        COMPREPLY+=("$name")
+      done < <("$program" __complete "${joins[@]}" --quoted -- keeper "$current" 2>/dev/null)
+      ;;
+    subject)
+      if [[ $plain == /* ]]; then _tydfs_place remote; else _tydfs_place keeper; fi
+      ;;
     command) _tydfs_list "$all" ;;
     side)
       if [[ $current != :* ]]; then

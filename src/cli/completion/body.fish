@@ -28,6 +28,20 @@ function __tydfs_side
     end
 end
 
+function __tydfs_keeper
+    set -l words (commandline -opc)
+    set -l program $words[1]
+    $program __complete (__tydfs_joins) --quoted -- keeper (commandline -ct) 2>/dev/null
+end
+
+function __tydfs_subject
+    if string match -qr -- '^["\']?/' (commandline -ct)
+        __tydfs_remote
+    else
+        __tydfs_keeper
+    end
+end
+
 function __tydfs_saved
     set -l words (commandline -opc)
     set -l program $words[1]

@@ -34,6 +34,17 @@ _tydfs_side() {
   if compset -P ':'; then _tydfs_remote; else _files; fi
 }
 
+_tydfs_keeper() {
+  local -a reply names
+  _tydfs_joins
+  names=(${(f)"$(${(Q)_tydfs_line[1]} __complete $reply -- keeper "${(Q)PREFIX}" 2>/dev/null)"})
+  compadd -- $names
+}
+
+_tydfs_subject() {
+  if [[ ${(Q)PREFIX} == /* ]]; then _tydfs_remote; else _tydfs_keeper; fi
+}
+
 _tydfs_saved() {
   local -a names
   names=(${(f)"$(${(Q)_tydfs_line[1]} __complete saved 2>/dev/null)"})

@@ -51,6 +51,8 @@ function sourceOf(targets: readonly { place: Place; choices: readonly string[] }
     if (choices.length > 0) return [choices.join(" ")];
     if (place === "remote" || place === "either") return ["(__tydfs_remote)"];
     if (place === "side") return ["(__tydfs_side)"];
+    if (place === "keeper") return ["(__tydfs_keeper)"];
+    if (place === "subject") return ["(__tydfs_subject)"];
     return place === "saved" ? ["(__tydfs_saved)"] : [];
   });
   const files = targets.some(({ place }) => ["local", "either", "side"].includes(place));

@@ -13,6 +13,18 @@ export function splitTyped(text: string): { directory: string; start: string } {
   return { directory: text.slice(0, end), start: text.slice(end) };
 }
 
+/** Names of the cluster's keepers that begin with `start`. */
+export async function keeperNames(
+  client: TydfsClient,
+  start: string,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const { keepers } = await client.status({ signal });
+  return keepers.map(({ name }) => name)
+    .filter((name) => name.startsWith(start) && printable(name) === name)
+    .slice(0, NAMES_MAX);
+}
+
 /**
  * Names in a remote directory that begin with `start`, directories with a slash. Names that can't
  * be typed on one line are left out.

@@ -13,6 +13,8 @@ const ACTIONS: Readonly<Record<Place, string>> = {
   either: "_tydfs_either",
   side: "_tydfs_side",
   saved: "_tydfs_saved",
+  keeper: "_tydfs_keeper",
+  subject: "_tydfs_subject",
   command: "_tydfs_commands",
   word: " ",
 };

@@ -56,7 +56,7 @@ export function repairsLine(status: ClusterStatus): string {
   if (running + queued > 0) {
     const rate = bytesPerSecond > 0 ? ` at ${formatSize(bytesPerSecond)}/s` : "";
     const left = queuedBytes > 0 ? ` · ${formatSize(queuedBytes)} left${rate}` : "";
-    const eta = etaMs === undefined ? "" : `, done in about ${formatDuration(etaMs)}`;
+    const eta = etaMs === undefined ? "" : `, done in about ${formatWait(etaMs)}`;
     return `Repairs: ${running} running, ${queued} queued${left}${eta}`;
   }
   if (waiting > 0) return waitingWords(status);
@@ -76,6 +76,11 @@ export function formatAgo(ms: number): string {
   return `${formatDuration(ms).split(" ").slice(0, 2).join(" ")} ago`;
 }
 
+/** A time that is still to go: what is nearly over takes a second. */
+function formatWait(ms: number): string {
+  return formatDuration(Math.max(1_000, ms));
+}
+
 /** `a`, `a and b`, `a, b and 4 more`. */
 export function nameKeepers(keepers: readonly { name: string }[]): string {
   const names = keepers.map(({ name }) => printable(name));
@@ -91,7 +96,9 @@ function chunkLines(status: ClusterStatus): HealthLine[] {
   const lines: HealthLine[] = [];
   if (lost > 0) {
     const what = formatCount(lost, "chunk has", "chunks have");
-    const then = "a keeper that has one must come back";
+    const then = keepersAway(status).length > 0
+      ? "a keeper that has one must come back"
+      : "tydfs fsck tells which files are lost";
     lines.push({ tone: "bad", text: `${what} no copy in reach: ${then}` });
   }
   const few = under > 0 ? fewKeepersWords(status) : undefined;
@@ -115,18 +122,26 @@ function chunkLines(status: ClusterStatus): HealthLine[] {
 /** Keepers that are not there, while nothing is missing. */
 function needlessLines(status: ClusterStatus): HealthLine[] {
   const unheard = status.keepers.filter(({ state }) => state === "JOINING");
-  const away = keepersAway(status).filter(({ state }) => state !== "JOINING");
-  const one = away.length === 1;
+  const silent = status.keepers.filter(({ state }) => state === "SUSPECT");
+  const down = status.keepers.filter(({ state }) => state === "DEAD");
   const texts = [
     ...(unheard.length === 0
       ? []
       : [`Not heard yet since the master's start: ${nameKeepers(unheard)}`]),
-    ...(away.length === 0 ? [] : [
-      `${nameKeepers(away)} ${one ? "is" : "are"} away, and nothing is missing without ` +
-      (one ? "it" : "them"),
+    // Its copies still count: nobody knows yet whether they are missing.
+    ...(silent.length === 0
+      ? []
+      : [`${nameKeepers(silent)} ${isOrAre(silent)} silent, and may be down`]),
+    ...(down.length === 0 ? [] : [
+      `${nameKeepers(down)} ${isOrAre(down)} down, and nothing is missing without ` +
+      (down.length === 1 ? "it" : "them"),
     ]),
   ];
   return texts.map((text) => ({ tone: "doubtful", text }));
+}
+
+function isOrAre({ length }: readonly unknown[]): string {
+  return length === 1 ? "is" : "are";
 }
 
 /** Where there are fewer keepers than copies wanted, no repair helps: that is said in its place. */
@@ -162,7 +177,7 @@ function waitingWords(status: ClusterStatus): string {
   const { waiting, waitMs } = status.repairs;
   const away = keepersAway(status);
   const whom = away.length === 0 ? "their keepers" : nameKeepers(away);
-  const time = waitMs === undefined ? "" : ` up to ${formatDuration(waitMs)}`;
+  const time = waitMs === undefined ? "" : ` up to ${formatWait(waitMs)}`;
   const what = formatCount(waiting, "chunk waits", "chunks wait");
   return `${what}${time} for ${whom} to come back, before the repair begins`;
 }
@@ -170,13 +185,15 @@ function waitingWords(status: ClusterStatus): string {
 /** Why chunks are short, and yet nothing is repaired. */
 function whyNoRepairs(status: ClusterStatus): string {
   const away = keepersAway(status);
+  const takers = status.keepers.filter(({ state, readOnly }) => state === "ALIVE" && !readOnly);
   if (status.safeMode?.holdsRepairs === true) return "Repairs wait for the end of the safe mode";
+  // What is left lies on it.
+  if (takers.length === 1) return "Repairs wait for another keeper with room";
   if (away.length > 0) {
     const have = away.length === 1 ? "has" : "have";
     const delay = "for the master's --repair-delay";
-    return `Repairs begin when ${nameKeepers(away)} ${have} been away ${delay}`;
+    return `Repairs begin when ${nameKeepers(away)} ${have} been down ${delay}`;
   }
-  const takers = status.keepers.filter(({ state, readOnly }) => state === "ALIVE" && !readOnly);
   if (takers.length < status.replicas) return "Repairs wait for another keeper with room";
   return "Repairs have not begun yet: the next look at all chunks finds them";
 }
@@ -201,8 +218,8 @@ function keeperLines(keeper: KeeperStatus): HealthLine[] {
   }
   if (drain !== undefined) {
     const text = drain.safeToRemove
-      ? `${name} is emptied: it may be stopped, and tydfs keeper remove ${name} forgets it`
-      : `${name} is being emptied: ${formatCount(drain.chunksLeft, "chunk")} left`;
+      ? `${name} is drained: it may be stopped, and tydfs keeper remove ${name} forgets it`
+      : `${name} is being drained: ${formatCount(drain.chunksLeft, "chunk")} left`;
     lines.push({ text });
   }
   if (scrub.bad > 0) {

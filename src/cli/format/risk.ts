@@ -76,7 +76,7 @@ export function formatIfLost(
   { all }: { all: boolean },
 ): string[] {
   const words: Readonly<Record<Danger, string>> = {
-    lost: "would be lost: a part of them has no other copy in reach",
+    lost: "would be lost: a part has no other copy in reach",
     endangered: "would have one copy left",
     short: "would have fewer copies than they should",
   };

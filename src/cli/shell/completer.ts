@@ -5,7 +5,7 @@ import type { TydfsClient } from "../../client/client.ts";
 import { localNames } from "../../client/local_names.ts";
 import type { CompletionPlan } from "../completion/plan.ts";
 import { planCompletion } from "../completion/plan.ts";
-import { NAMES_MAX, remoteNames, splitTyped } from "../completion/names.ts";
+import { keeperNames, NAMES_MAX, remoteNames, splitTyped } from "../completion/names.ts";
 import type { Completions } from "../line_reader.ts";
 import type { CommandFacts, Place } from "../tree.ts";
 import type { WorkingPlace } from "./place.ts";
@@ -96,6 +96,12 @@ async function namesIn(place: Place, asked: Asked, parts: CompleterParts): Promi
       return await localIn(asked);
     case "either":
       return [...new Set([...await remoteIn(asked, parts), ...await localIn(asked)])];
+    case "keeper":
+      return await keepersStarting(asked, parts);
+    case "subject":
+      return asked.directory === ""
+        ? await keepersStarting(asked, parts)
+        : await remoteIn(asked, parts);
     case "saved":
       return parts.saved();
     case "command":
@@ -110,6 +116,10 @@ async function remoteIn({ directory, start }: Asked, parts: CompleterParts): Pro
   const whole = parts.at.resolve(directory === "" ? "." : directory);
   const signal = AbortSignal.timeout(PATIENCE_MS);
   return await remoteNames(await parts.client(), { directory: whole, start }, signal);
+}
+
+async function keepersStarting({ start }: Asked, parts: CompleterParts): Promise<string[]> {
+  return await keeperNames(await parts.client(), start, AbortSignal.timeout(PATIENCE_MS));
 }
 
 async function localIn({ directory, start, home }: Asked): Promise<string[]> {

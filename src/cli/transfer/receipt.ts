@@ -152,7 +152,7 @@ function whyNot({ state, readOnly, fault }: KeeperStatus): string | undefined {
   if (state === "DEAD") return "down";
   if (state === "SUSPECT") return "silent";
   if (state === "JOINING") return "not heard yet";
-  if (state === "DRAINING") return "being emptied";
+  if (state === "DRAINING") return "being drained";
   if (!readOnly) return undefined;
   return fault === "full" ? "full" : fault === "broken" ? "out of order" : "read-only";
 }

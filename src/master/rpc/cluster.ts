@@ -3,6 +3,7 @@ import type { KeeperRecord } from "../../catalog/reader.ts";
 import { UNKNOWN_SCRUB } from "../../tables/keeper_table.ts";
 import { portRow } from "../../tables/port_table.ts";
 import type { ClusterStatus, KeeperStatus } from "../../wire/cluster.ts";
+import { sortByName } from "../../wire/keeper_word.ts";
 import { allowsRepairs, describeSafeMode, unpackSafeMode } from "../safe_mode.ts";
 import type { Desk } from "./desk.ts";
 import { drainProgress, percent } from "./operator.ts";
@@ -23,7 +24,7 @@ export function status(desk: Desk): ClusterStatus {
     master: { version, nats, uptimeMs: Math.round(clock.monotonicMs() - desk.startedMs) },
     minCopies: Math.min(settings.min_copies, settings.replicas),
     replicas: settings.replicas,
-    keepers: roster.all().map((keeper) => keeperStatus(desk, keeper)),
+    keepers: sortByName(roster.all()).map((keeper) => keeperStatus(desk, keeper)),
     files,
     bytes,
     chunks: {

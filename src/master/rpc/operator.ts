@@ -8,7 +8,7 @@ import type { DrainReply, RebalanceReply } from "../../wire/operator.ts";
 import { COMMAND_SHARE, decideBand, planBalance } from "../balance.ts";
 import { balanceDisks } from "../disks.ts";
 import { noteFailure } from "../failures.ts";
-import { findKeeper } from "../../wire/keeper_word.ts";
+import { findKeeper, sortByName } from "../../wire/keeper_word.ts";
 import { describeSafeMode, unpackSafeMode } from "../safe_mode.ts";
 import type { Desk } from "./desk.ts";
 
@@ -58,8 +58,8 @@ function checkRoom({ slots, settings, reader }: Desk, { number, name }: KeeperRe
   const others = slots.candidates().filter((candidate) => candidate.number !== number);
   const needed = Math.min(settings.min_copies, settings.replicas);
   if (others.length < needed) {
-    const state = `a chunk needs ${needed} copies, and only ${others.length} other keepers can ` +
-      "take one; start another keeper first";
+    const state = `a chunk needs ${needed} copies, and only ${others.length} other ` +
+      `${others.length === 1 ? "keeper" : "keepers"} can take one; start another keeper first`;
     throw new TydfsError("no-keepers", `${cannot}: ${state}`);
   }
   const { bytes = 0 } = reader.heldByKeepers().find((held) => held.number === number) ?? {};
@@ -137,12 +137,12 @@ export async function rebalance(
     running: band !== undefined,
     spreadPercent: percent(plan.spread),
     moveBytes: plan.moveBytes,
-    steps: plan.disks.map(({ number, share, moveBytes, afterShare }) => ({
+    steps: sortByName(plan.disks.map(({ number, share, moveBytes, afterShare }) => ({
       name: roster.byNumber(number)?.name ?? String(number),
       usedPercent: percent(share),
       moveBytes,
       afterPercent: percent(afterShare),
-    })),
+    }))),
   };
 }
 

@@ -28,6 +28,13 @@ const PLACES: [string, string][] = [
   ["master --data ", "local"],
   ["help ", "command"],
   ["rm -- -", "remote"],
+  ["drain ", "keeper"],
+  ["keeper remove ", "keeper"],
+  ["status --if-lost ", "keeper"],
+  ["scrub ", "subject"],
+  ["rescue ", "local"],
+  ["undelete ", "remote"],
+  ["trash empty ", "remote"],
 ];
 
 test.each(PLACES)('planCompletion of "%s" looks at %s', (line, place) => {
@@ -45,6 +52,9 @@ const WORDS: [string, string[], string[]][] = [
   ["config show wait ", ["url", "replicas"], ["show"]],
   ["completion ", ["bash", "zsh", "fish"], []],
   ["status x ", [], ["put"]],
+  ["keeper ", ["list", "remove"], ["put"]],
+  ["trash ", ["ls", "empty"], ["put"]],
+  ["rebalance --", ["--dry-run", "--follow", "--stop"], []],
 ];
 
 test.each(WORDS)('planCompletion of "%s" offers %j', (line, some, none) => {

@@ -63,7 +63,7 @@ test("a healthy cluster is said in one line, and one on the catalog", () => {
   ]);
   expect(lines({ keepers: [], chunks: { total: 0 } })).toEqual([]);
   expect(lines({ keepers: [], chunks: { total: 4, under: 1, lost: 3 } }).slice(0, 2)).toEqual([
-    "3 chunks have no copy in reach: a keeper that has one must come back",
+    "3 chunks have no copy in reach: tydfs fsck tells which files are lost",
     "1 chunk is short of copies: 3 more keepers are needed",
   ]);
 });
@@ -77,7 +77,7 @@ describe("what is in danger", () => {
     expect(healthLines(state, NOW).slice(0, 4)).toEqual([
       {
         tone: "bad",
-        text: "1 chunk has no copy in reach: a keeper that has one must come back",
+        text: "1 chunk has no copy in reach: tydfs fsck tells which files are lost",
       },
       { tone: "bad", text: "2 chunks have one copy left: these are repaired first" },
       { tone: "doubtful", text: "3 more chunks are short of copies" },
@@ -98,12 +98,23 @@ describe("what is in danger", () => {
     ]);
   });
 
-  test("a keeper that is away without whom nothing is missing is said to be just that", () => {
+  test("a keeper without whom nothing is missing is said to be just that", () => {
     expect(troubles({ keepers: [{}, {}, {}, { state: "DEAD" }, { state: "JOINING" }] })).toEqual([
       "Not heard yet since the master's start: barn-5",
-      "barn-4 is away, and nothing is missing without it",
+      "barn-4 is down, and nothing is missing without it",
+    ]);
+    // What it has is not known to be missing, nor to be there.
+    expect(troubles({ keepers: [{}, {}, {}, { state: "SUSPECT" }] })).toEqual([
+      "barn-4 is silent, and may be down",
     ]);
   });
+});
+
+test("a chunk without a copy may come back with a keeper that is down", () => {
+  const keepers: Partial<KeeperStatus>[] = [{}, {}, { state: "DEAD" }];
+  expect(troubles({ keepers, chunks: { lost: 1 } })[0]).toBe(
+    "1 chunk has no copy in reach: a keeper that has one must come back",
+  );
 });
 
 describe("repairs", () => {
@@ -127,13 +138,25 @@ describe("repairs", () => {
     ]);
   });
 
+  test("that are nearly due or nearly done are not said to take 0 ms", () => {
+    const keepers: Partial<KeeperStatus>[] = [{}, {}, { state: "DEAD" }];
+    const soon = troubles({ keepers, chunks: { under: 7 }, repairs: { waiting: 7, waitMs: 0 } });
+    expect(soon[1]).toStartWith("7 chunks wait up to 1 s for barn-3");
+    const done = stateOf({ repairs: { running: 1, queued: 0, etaMs: 697 } });
+    expect(repairsLine(done)).toBe("Repairs: 1 running, 0 queued, done in about 1 s");
+  });
+
   test("that are not even counted yet are not said to be needless", () => {
     const under = { chunks: { under: 7 } };
     const away: Partial<KeeperStatus>[] = [{}, {}, { state: "SUSPECT" }];
     expect(troubles({ ...under, keepers: away })[1]).toBe(
-      "Repairs begin when barn-3 has been away for the master's --repair-delay",
+      "Repairs begin when barn-3 has been down for the master's --repair-delay",
     );
     expect(troubles({ ...under, keepers: [{}, {}, { readOnly: true, fault: "full" }] })[1]).toBe(
+      "Repairs wait for another keeper with room",
+    );
+    const alone: Partial<KeeperStatus>[] = [{}, { state: "DEAD" }, { state: "DEAD" }];
+    expect(troubles({ ...under, keepers: alone })[1]).toBe(
       "Repairs wait for another keeper with room",
     );
     expect(troubles(under)[1]).toStartWith("Repairs have not begun yet");
@@ -175,12 +198,12 @@ const KEEPERS: [string, Partial<KeeperStatus>, string][] = [
   [
     "being drained",
     { state: "DRAINING", drain: { chunksLeft: 40, safeToRemove: false } },
-    "barn-1 is being emptied: 40 chunks left",
+    "barn-1 is being drained: 40 chunks left",
   ],
   [
     "drained",
     { state: "DRAINING", drain: { chunksLeft: 0, safeToRemove: true } },
-    "barn-1 is emptied: it may be stopped, and tydfs keeper remove barn-1 forgets it",
+    "barn-1 is drained: it may be stopped, and tydfs keeper remove barn-1 forgets it",
   ],
   [
     "one that has found bad copies",

@@ -58,7 +58,7 @@ test("formatIfLost tells sums first, then files; ifLostJson is one value of both
   ]);
   expect(formatIfLost(book, ["k1", "k2"], { all: false })).toEqual([
     "Without k1 and k2:",
-    "  2 files, 2 GiB, would be lost: a part of them has no other copy in reach",
+    "  2 files, 2 GiB, would be lost: a part has no other copy in reach",
     "  1 file, 1 GiB, would have one copy left",
     "  1 file, 1 GiB, would have fewer copies than they should",
     "  and of the trash 1 version",
