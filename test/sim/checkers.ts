@@ -44,13 +44,17 @@ export interface CheckedParts {
 
 export class Checkers {
   readonly #parts: CheckedParts;
-  readonly #database: Database;
+  #database: Database;
   /** Sums of files' bytes: those never change in place. */
   readonly #sums = new WeakMap<Uint8Array, string>();
 
   constructor(parts: CheckedParts) {
     this.#parts = parts;
     this.#database = openCatalogForReading(parts.catalogPath);
+    parts.master.onCatalog = (path) => {
+      this.#database.close();
+      this.#database = openCatalogForReading(path);
+    };
     for (const keeper of parts.keepers) {
       keeper.drive.onRemove = (path) => this.#removed(keeper, path);
     }
@@ -69,8 +73,9 @@ export class Checkers {
       const keeper = this.#keeperOf(row.keeper);
       const state = this.#stateOf(row);
       if (state !== "bad") good.add(row.id);
-      // A disk that could not be read has had its copies put aside, which is reported later.
-      else if (keeper?.hadReadErrors !== true) {
+      // A disk that could not be read has had its copies put aside, which is reported later; and
+      // what was recovered lacks what nobody waited for, until the inventories come.
+      else if (keeper?.hadReadErrors !== true && !cluster.wiped) {
         cluster.violate(`a replica on record is not on the disk: ${row.id} at ${keeper?.name}`);
       }
     }
@@ -137,6 +142,7 @@ export class Checkers {
     const { keepers, master } = this.#parts;
     return [
       ...master.process?.alive === true ? [] : ["the master is down"],
+      ...master.recovering ? ["the master recovers"] : [],
       ...keepers.filter(({ running }) => !running).map(({ name }) => `${name} is down`),
       ...this.#replicaUnrest(),
       ...this.#diskUnrest(),

@@ -25,6 +25,7 @@ export const FAULTS = [
   "power-keeper",
   "power-all",
   "kill-master",
+  "wipe-master",
   "kill-client",
   "partition",
   "weather",
@@ -36,10 +37,14 @@ export type Fault = (typeof FAULTS)[number];
 
 /** A jump stays below what tickets bear, so that a wrong clock is no denial of service. */
 const JUMP_MS = 25_000;
+/** How often, and for how long, a wipe waits for its moment. */
+const WIPE_TRY_MS = 40;
+const WIPE_TRIES = 100;
 
 export class Nemesis {
   readonly #targets: Targets;
   readonly #random: Random;
+  #healed = false;
 
   constructor(targets: Targets, random: Random) {
     this.#targets = targets;
@@ -57,7 +62,10 @@ export class Nemesis {
 
   /** Does one fault now. */
   strike(kind: Fault): void {
-    const { cluster, keepers, workers } = this.#targets;
+    const { cluster, keepers, workers, master } = this.#targets;
+    // Who recovers has all keepers; what they lack meanwhile would be lost.
+    if (master.recovering) return;
+    cluster.calm = false;
     cluster.trace.note("NEMESIS", "FAULT", kind);
     switch (kind) {
       case "kill-keeper":
@@ -69,6 +77,8 @@ export class Nemesis {
         return this.#killMaster();
       case "kill-master":
         return this.#killMaster();
+      case "wipe-master":
+        return this.#wipe(WIPE_TRIES);
       case "kill-client":
         return this.#pick(workers).crash();
       case "partition":
@@ -89,11 +99,17 @@ export class Nemesis {
 
   /** Everything is well again: what is down starts, what is broken is replaced. */
   heal(): void {
-    const { cluster, master, keepers } = this.#targets;
+    const { cluster, master } = this.#targets;
+    this.#healed = true;
     cluster.trace.note("NEMESIS", "HEAL");
+    this.#mend();
+    master.start();
+  }
+
+  #mend(): void {
+    const { cluster, keepers } = this.#targets;
     cluster.links.heal();
     cluster.wallOf(MASTER).offsetMs = 0;
-    master.start();
     for (const keeper of keepers) {
       cluster.wallOf(keeper.name).offsetMs = 0;
       keeper.drive.totalBytes = 2 ** 30;
@@ -108,6 +124,16 @@ export class Nemesis {
     keeper.kill(powerLoss);
     const awayMs = 200 + this.#random.next() * (this.#random.next() < 0.3 ? 14_000 : 3_000);
     this.#targets.cluster.time.after(awayMs, () => keeper.start());
+  }
+
+  /** The master's disk is lost, as soon as the keepers have what was answered; all else is well. */
+  #wipe(tries: number): void {
+    const { master, cluster } = this.#targets;
+    if (this.#healed || tries === 0) return;
+    if (!master.archived) return void cluster.time.after(WIPE_TRY_MS, () => this.#wipe(tries - 1));
+    master.wipe();
+    this.#mend();
+    cluster.time.after(100 + this.#random.next() * 2_000, () => master.start());
   }
 
   #killMaster(): void {
