@@ -33,7 +33,8 @@ const IS_VERSION = `SELECT version FROM inode WHERE version = ?1
 const ON_RECORD = `SELECT c.refs, c.orphaned_ms AS orphanedMs FROM replica r
   JOIN chunk c ON c.no = r.chunk JOIN keeper k ON k.number = r.keeper WHERE c.id = ? AND k.id = ?`;
 const LEFTOVERS = `SELECT 'upload ' || id AS what FROM upload
-  UNION ALL SELECT 'trash ' || path FROM trash`;
+  UNION ALL SELECT 'trash ' || path FROM trash
+  UNION ALL SELECT 'emptying of ' || name FROM keeper WHERE draining = 1`;
 
 export interface CheckedParts {
   cluster: Cluster;

@@ -10,6 +10,7 @@ import type { KeeperNode } from "./keeper_node.ts";
 import { NATS } from "./links.ts";
 import type { MasterNode } from "./master_node.ts";
 import { MASTER } from "./master_node.ts";
+import { Operator } from "./operator.ts";
 import type { Worker } from "./workload.ts";
 
 /** What faults may hit. */
@@ -32,6 +33,7 @@ export const FAULTS = [
   "disk",
   "damage",
   "clock",
+  "drain",
 ] as const;
 export type Fault = (typeof FAULTS)[number];
 
@@ -44,11 +46,13 @@ const WIPE_TRIES = 100;
 export class Nemesis {
   readonly #targets: Targets;
   readonly #random: Random;
+  readonly #operator: Operator;
   #healed = false;
 
   constructor(targets: Targets, random: Random) {
     this.#targets = targets;
     this.#random = random;
+    this.#operator = new Operator(targets.cluster);
   }
 
   /** Plans `count` faults of these kinds within the next `withinMs`. */
@@ -93,7 +97,10 @@ export class Nemesis {
         const node = this.#pick([MASTER, ...keepers.map(({ name }) => name)]);
         cluster.wallOf(node).offsetMs = Math.floor((this.#random.next() * 2 - 1) * JUMP_MS);
         cluster.clocksJumped = true;
+        return;
       }
+      case "drain":
+        void this.#operator.drain(this.#pick(keepers).name);
     }
   }
 
@@ -104,6 +111,7 @@ export class Nemesis {
     cluster.trace.note("NEMESIS", "HEAL");
     this.#mend();
     master.start();
+    void this.#operator.stopDrains();
   }
 
   #mend(): void {
