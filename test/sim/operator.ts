@@ -13,6 +13,8 @@ export class Operator {
   readonly #process: SimProcess;
   readonly #client: TydfsClient;
   readonly #drained = new Set<string>();
+  /** Orders are given one after the other. */
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(cluster: Cluster) {
     const process = cluster.process(NAME, NAME);
@@ -38,7 +40,13 @@ export class Operator {
     }
   }
 
-  async #order(keeper: string, on: boolean): Promise<boolean> {
+  #order(keeper: string, on: boolean): Promise<boolean> {
+    const order = this.#last.then(() => this.#give(keeper, on));
+    this.#last = order;
+    return order;
+  }
+
+  async #give(keeper: string, on: boolean): Promise<boolean> {
     const what = `${on ? "drain" : "undrain"} ${keeper}`;
     try {
       await this.#client.operator.drain(keeper, on);
