@@ -2,7 +2,7 @@
 import { systemClock as clock } from "../src/base/clock.ts";
 import { AuditReader } from "../src/catalog/audit_reader.ts";
 import { Auditor } from "../src/master/auditor.ts";
-import { openCatalogEnds, openThread, type RoleStart } from "../src/master/wiring.ts";
+import { openCatalogEnds, openThread, type RoleStart, untilHeard } from "../src/master/wiring.ts";
 import { runThread } from "../src/threads.ts";
 
 runThread(async (start: RoleStart) => {
@@ -13,7 +13,7 @@ runThread(async (start: RoleStart) => {
   const masterEpoch = start.epoch;
   const auditor = new Auditor({ ...parts, ...ends, auditReader, clock, cluster, masterEpoch });
   auditor.start();
-  await parts.bus.flush();
+  await untilHeard(parts.bus);
   return {
     ready: {},
     stop: async () => {

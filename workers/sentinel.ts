@@ -1,7 +1,7 @@
 /** The sentinel thread: see `src/master/sentinel.ts`. */
 import { systemClock as clock } from "../src/base/clock.ts";
 import { Sentinel } from "../src/master/sentinel.ts";
-import { openCatalogEnds, openThread, type RoleStart } from "../src/master/wiring.ts";
+import { openCatalogEnds, openThread, type RoleStart, untilHeard } from "../src/master/wiring.ts";
 import { runThread } from "../src/threads.ts";
 
 runThread(async (start: RoleStart) => {
@@ -11,7 +11,7 @@ runThread(async (start: RoleStart) => {
   const masterEpoch = start.epoch;
   const sentinel = new Sentinel({ ...start, ...parts, reader, clock, cluster, masterEpoch });
   sentinel.start();
-  await parts.bus.flush();
+  await untilHeard(parts.bus);
   return {
     ready: {},
     stop: async () => {

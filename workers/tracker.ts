@@ -3,7 +3,12 @@ import { systemClock as clock } from "../src/base/clock.ts";
 import { systemRandom as random } from "../src/base/random.ts";
 import { buildInfo } from "../src/embedded.ts";
 import { Tracker } from "../src/master/tracker.ts";
-import { openCatalogEnds, openThread, type TrackerStart } from "../src/master/wiring.ts";
+import {
+  openCatalogEnds,
+  openThread,
+  type TrackerStart,
+  untilHeard,
+} from "../src/master/wiring.ts";
 import { runThread } from "../src/threads.ts";
 
 runThread(async (start: TrackerStart) => {
@@ -15,7 +20,7 @@ runThread(async (start: TrackerStart) => {
   const effects = { clock, random, cluster, version, masterEpoch };
   const tracker = new Tracker({ ...start, ...parts, ...ends, ...effects });
   tracker.start();
-  await parts.bus.flush();
+  await untilHeard(parts.bus);
   return {
     ready: {},
     stop: async () => {

@@ -4,7 +4,7 @@ import { systemClock as clock } from "../src/base/clock.ts";
 import type { Operation } from "../src/catalog/operation.ts";
 import { LateInventory } from "../src/master/late_inventory.ts";
 import { Reports } from "../src/master/reports.ts";
-import { openShippedWriter, openThread } from "../src/master/wiring.ts";
+import { openShippedWriter, openThread, untilHeard } from "../src/master/wiring.ts";
 import type { WriterReady, WriterStart } from "../src/master/wiring.ts";
 import { runThread } from "../src/threads.ts";
 import { answerPort } from "../src/wire/thread.ts";
@@ -22,7 +22,7 @@ runThread<WriterStart, WriterReady>(async (start) => {
   const facts = { settings, ticketKey, cluster: url.cluster, masterEpoch: epoch };
   const reports = new Reports({ ...parts, ...facts, clock, journal, reader });
   reports.start();
-  await parts.bus.flush();
+  await untilHeard(parts.bus);
   const stop = async () => {
     await reports.stop();
     await writer.close();

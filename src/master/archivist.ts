@@ -46,6 +46,8 @@ export interface ArchivistOptions {
   transport: ArchiveTransport;
   clock: Clock;
   log: Log;
+  /** How a file becomes a body; `bodyOf` unless a simulator takes its place. */
+  openBody?: (path: string) => Blob;
 }
 
 const LOOK_MS = 500;
@@ -68,6 +70,7 @@ export class Archivist {
   readonly #subjects: Subjects;
   readonly #roster: Roster;
   readonly #startSequence: number;
+  readonly #openBody: (path: string) => Blob;
   /** What the keepers' archives held when they were last asked, by keeper. */
   #listing = new Map<string, readonly ArchiveFile[]>();
   #timer: Timer | undefined;
@@ -90,6 +93,7 @@ export class Archivist {
     this.#roster = new Roster(options.reader);
     const { reader } = options;
     this.#startSequence = Math.max(reader.sequence(), reader.givenUpSequence());
+    this.#openBody = options.openBody ?? bodyOf;
   }
 
   start(): void {
@@ -153,7 +157,7 @@ export class Archivist {
     const packed = new DraftFile(`${catalogPath}.snapshot.zst`);
     try {
       const facts = snapshotCatalog(catalogPath, database);
-      const body = bodyOf(database);
+      const body = this.#openBody(database);
       const madeMs = clock.wallMs();
       const head: SnapshotHead = {
         ...facts,
@@ -221,7 +225,7 @@ export class Archivist {
     const signal = AbortSignal.any([late.signal, this.#stopping.signal]);
     try {
       const address = { host, port: ports[0] ?? 0 };
-      await transport.put(address, { name, ticket, body: bodyOf(path), signal });
+      await transport.put(address, { name, ticket, body: this.#openBody(path), signal });
     } finally {
       timer.stop();
     }

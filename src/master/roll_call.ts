@@ -1,18 +1,22 @@
 /**
  * The roll call of a master that has lost its catalog: hears which keepers are there by what they
  * send until they are taken in, and asks each what its archive holds. Nobody is answered: keepers
- * go on to ask until there is a catalog again.
+ * go on to ask until there is a catalog again. One that only beats has never lost NATS, which runs
+ * elsewhere then, and is asked to introduce itself.
  */
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import { commandArchive } from "../wire/archive.ts";
 import type { ArchiveFile } from "../wire/archive.ts";
 import type { Bus, Subscription } from "../wire/bus.ts";
-import { call } from "../wire/bus.ts";
+import { call, listen } from "../wire/bus.ts";
 import { decode } from "../wire/codec.ts";
+import { commandRegister } from "../wire/command.ts";
+import { Heartbeat } from "../wire/heartbeat.ts";
 import type { JoinedRequest } from "../wire/report.ts";
 import { reportJoined } from "../wire/report.ts";
 import type { Subjects } from "../wire/subjects.ts";
+import { RecentSet } from "./recent.ts";
 
 /** A keeper that has told what its archive holds. */
 export interface HeardKeeper {
@@ -37,6 +41,9 @@ export interface RollCallOptions {
 const ARCHIVE_MS = 60_000;
 const POLL_MS = 100;
 const WAITING_LOG_MS = 10_000;
+/** A keeper that beats is asked for its introduction once in this time. */
+const WAKE_PERIOD_MS = 5_000;
+const WAKE_MS = 5_000;
 /** Keepers that are heard, at most: more than a cluster has. */
 const HEARD_MAX = 4096;
 
@@ -46,28 +53,41 @@ export class RollCall {
   readonly #asking = new Set<string>();
   /** Keepers that were asked in vain: nobody waits for them, but they are asked again. */
   readonly #silent = new Set<string>();
-  #subscription: Subscription | undefined;
+  readonly #woken: RecentSet;
+  #subscriptions: Subscription[] = [];
   #lastNewMs = 0;
 
   constructor(options: RollCallOptions) {
     this.#options = options;
+    const limits = { periodMs: WAKE_PERIOD_MS, max: HEARD_MAX };
+    this.#woken = new RecentSet(options.clock, limits);
   }
 
   /** Begins to listen. */
   start(): void {
     const { bus, subjects, log } = this.#options;
     const subject = subjects.report("*", reportJoined.name);
-    this.#subscription = bus.subscribe(subject, {}, async ({ payload }) => {
+    const introductions = bus.subscribe(subject, {}, async ({ payload }) => {
       try {
         await this.#hear(decode(reportJoined.request, payload, "a keeper's introduction"));
       } catch (error) {
         log.warn("A keeper does not tell what its archive holds", { error });
       }
     });
+    const onFailure = (_subject: string, error: unknown) =>
+      log.warn("A keeper that beats does not introduce itself", { error });
+    const beats = listen(
+      bus,
+      subjects.heartbeat("*"),
+      Heartbeat,
+      onFailure,
+      ({ keeper, leaving }) => leaving ? undefined : this.#wake(keeper),
+    );
+    this.#subscriptions = [introductions, beats];
   }
 
   async stop(): Promise<void> {
-    await this.#subscription?.stop();
+    await Promise.all(this.#subscriptions.map((subscription) => subscription.stop()));
   }
 
   /** The keepers that have answered so far. */
@@ -99,6 +119,16 @@ export class RollCall {
     while (ids.some((id) => !this.#heard.has(id)) && clock.monotonicMs() < endMs) {
       await clock.sleep(POLL_MS, signal);
     }
+  }
+
+  /** Has a keeper introduce itself, in the name of the newest master that it knows. */
+  async #wake(id: string): Promise<void> {
+    const { bus, subjects, signal } = this.#options;
+    if (this.#heard.has(id) || this.#asking.has(id) || !this.#woken.add(id)) return;
+    const within = { timeoutMs: WAKE_MS, signal };
+    const asked = subjects.command(id, commandArchive.name);
+    const { masterEpoch: epoch } = await call(bus, asked, commandArchive, {}, within);
+    await call(bus, subjects.command(id, commandRegister.name), commandRegister, { epoch }, within);
   }
 
   async #hear(request: JoinedRequest): Promise<void> {

@@ -32,7 +32,8 @@ export async function writeSnapshot(
   await writePiece(summing, encode(head));
   for (let at = 0; at < head.sizeBytes; at += PIECE_BYTES) {
     const bytes = await body.slice(at, Math.min(at + PIECE_BYTES, head.sizeBytes)).bytes();
-    await writePiece(summing, await Bun.zstdCompress(bytes));
+    // At once: a piece takes some milliseconds of a thread that has nothing else to do.
+    await writePiece(summing, Bun.zstdCompressSync(bytes));
   }
   return summing.finish();
 }
@@ -73,7 +74,7 @@ export async function readSnapshot(
       if (head === undefined) {
         head = readHead(rest);
       } else {
-        const piece = await unpack(rest.subarray(start, start + length));
+        const piece = unpack(rest.subarray(start, start + length));
         await sink.write(piece);
         written += piece.length;
       }
@@ -87,9 +88,9 @@ export async function readSnapshot(
   return head;
 }
 
-async function unpack(bytes: Uint8Array): Promise<Uint8Array> {
+function unpack(bytes: Uint8Array): Uint8Array {
   try {
-    return await Bun.zstdDecompress(bytes);
+    return Bun.zstdDecompressSync(bytes);
   } catch (cause) {
     throw malformed("a piece can't be unpacked", cause);
   }

@@ -5,8 +5,10 @@
 import { isatty } from "node:tty";
 import { throwUncaught } from "../base/assert.ts";
 import { systemClock } from "../base/clock.ts";
+import { retry } from "../base/limit.ts";
 import type { Log, LogFormat, LogLevel } from "../base/log.ts";
 import { stderrLog } from "../base/log.ts";
+import { systemRandom } from "../base/random.ts";
 import { CatalogReader } from "../catalog/reader.ts";
 import type { Journal, Operation, OperationKind, ResultOf } from "../catalog/operation.ts";
 import type { CommittedBatch } from "../catalog/writer.ts";
@@ -121,6 +123,17 @@ export async function openThread(start: MasterStart): Promise<ThreadParts> {
   const connection = { url, name, log, connectMs: CONNECT_MS, onClosed: throwUncaught };
   const bus = await connectNats(connection);
   return { log, bus, tables: openTables(start.tables) };
+}
+
+/**
+ * Waits until the NATS server has a thread's subscriptions. A server that goes away meanwhile gets
+ * them when it is back: that is no reason to end. Throws when it stays away.
+ */
+export async function untilHeard(bus: Bus): Promise<void> {
+  await retry(() => bus.flush(), {
+    ...{ clock: systemClock, random: systemRandom, retryable: () => true },
+    ...{ firstMs: 100, maxMs: 500, forMs: CONNECT_MS },
+  });
 }
 
 /** The log of a thread of the master. */

@@ -15,6 +15,7 @@ import { bodyOf, DraftFile } from "../../src/master/archive_files.ts";
 import { recoverCatalog, type RecoveryReport } from "../../src/master/recovery.ts";
 import { recoveryWords } from "../../src/master/recovery_words.ts";
 import { writeSnapshot } from "../../src/master/snapshot_file.ts";
+import { UNKNOWN_SCRUB } from "../../src/tables/keeper_table.ts";
 import type { JournalPiece } from "../../src/wire/archive.ts";
 import { archiveName, commandArchive } from "../../src/wire/archive.ts";
 import type { ArchiveTransport } from "../../src/wire/archive_http.ts";
@@ -22,6 +23,7 @@ import { call, serve } from "../../src/wire/bus.ts";
 import { encode } from "../../src/wire/codec.ts";
 import { TydfsError } from "../../src/wire/errors.ts";
 import { encodeFrame } from "../../src/wire/journal_frame.ts";
+import { commandRegister } from "../../src/wire/command.ts";
 import { reportJoined } from "../../src/wire/report.ts";
 import { roleSecret, sealKey } from "../../src/wire/secrets.ts";
 import { subjectsOf } from "../../src/wire/subjects.ts";
@@ -103,6 +105,23 @@ class Disaster {
       void call(this.bus, subject, reportJoined, request, { timeoutMs: 5_000 }).catch(again);
     };
     again();
+  }
+
+  /** Beats, as a keeper does that has lost no connection, and announces itself when it is told. */
+  beat(number: number): void {
+    const facts = { keeper: idOf(number), epoch: 1, ports: [], totalBytes: 1 };
+    const scrub = { ...UNKNOWN_SCRUB };
+    const more = { freeBytes: 1, chunks: 0, readOnly: false, leaving: false, aside: 0, scrub };
+    const subject = subjects.command(idOf(number), commandRegister.name);
+    const on = { onFailure: () => {} };
+    serve(this.bus, subject, commandRegister, on, ({ epoch }) => {
+      if (epoch === 4) this.announce(number);
+      return {};
+    });
+    const send = () => this.bus.publish(subjects.heartbeat(idOf(number)), encode(beat()));
+    let beats = 0;
+    const beat = () => ({ ...facts, ...more, beat: ++beats });
+    this.clock.every(1_000, send);
   }
 
   /** Puts a snapshot of now on these keepers. */
@@ -278,4 +297,14 @@ test("recoverCatalog is not held up by a keeper that never tells what it has", a
   // It sends, but serves nothing.
   disaster.announce(7);
   expect((await disaster.recover()).heard).toEqual(["k0"]);
+});
+
+test("recoverCatalog has keepers introduce themselves that never lost NATS and only beat", async () => {
+  for (let number = 0; number < 2; number++) await disaster.keeper();
+  await disaster.snapshot(0);
+  await disaster.do(make("/a"));
+  disaster.journal(1, 4, 4);
+  for (const number of [0, 1]) disaster.beat(number);
+  expect((await disaster.recover()).heard).toEqual(["k0", "k1"]);
+  expect(directories()).toEqual(["/a"]);
 });

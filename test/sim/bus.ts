@@ -37,7 +37,7 @@ interface Travel {
 }
 
 /** What is never sent twice: neither by NATS nor by the client (see `Trackers.ask`). */
-const ONCE = /\.rpc\.file\.(remove|rename)/;
+const ONCE = /\.rpc\.(file\.(remove|rename|copy)|trash\.restore)/;
 /** As in `NatsBus`. */
 const CONCURRENCY_DEFAULT = 64;
 const PAYLOAD_MAX = 1024 * 1024;

@@ -7,8 +7,12 @@ import type { Database } from "bun:sqlite";
 import { checkCatalog } from "../../src/catalog/check.ts";
 import { openCatalogForReading } from "../../src/catalog/open.ts";
 import { portRow } from "../../src/tables/port_table.ts";
+import { JournalPiece, parseArchiveName } from "../../src/wire/archive.ts";
+import { decode } from "../../src/wire/codec.ts";
+import { FrameReader } from "../../src/wire/journal_frame.ts";
 import { sumsOf } from "../../src/wire/sums.ts";
 import type { Cluster } from "./cluster.ts";
+import type { Inode } from "./drive.ts";
 import type { KeeperNode } from "./keeper_node.ts";
 import type { MasterNode } from "./master_node.ts";
 
@@ -33,7 +37,8 @@ const IS_VERSION = `SELECT version FROM inode WHERE version = ?1
 const ON_RECORD = `SELECT c.refs, c.orphaned_ms AS orphanedMs FROM replica r
   JOIN chunk c ON c.no = r.chunk JOIN keeper k ON k.number = r.keeper WHERE c.id = ? AND k.id = ?`;
 const LEFTOVERS = `SELECT 'upload ' || id AS what FROM upload
-  UNION ALL SELECT 'trash ' || path FROM trash`;
+  UNION ALL SELECT 'trash ' || path FROM trash
+  UNION ALL SELECT 'emptying of ' || name FROM keeper WHERE draining = 1`;
 
 export interface CheckedParts {
   cluster: Cluster;
@@ -44,13 +49,17 @@ export interface CheckedParts {
 
 export class Checkers {
   readonly #parts: CheckedParts;
-  readonly #database: Database;
+  #database: Database;
   /** Sums of files' bytes: those never change in place. */
   readonly #sums = new WeakMap<Uint8Array, string>();
 
   constructor(parts: CheckedParts) {
     this.#parts = parts;
     this.#database = openCatalogForReading(parts.catalogPath);
+    parts.master.onCatalog = (path) => {
+      this.#database.close();
+      this.#database = openCatalogForReading(path);
+    };
     for (const keeper of parts.keepers) {
       keeper.drive.onRemove = (path) => this.#removed(keeper, path);
     }
@@ -69,8 +78,9 @@ export class Checkers {
       const keeper = this.#keeperOf(row.keeper);
       const state = this.#stateOf(row);
       if (state !== "bad") good.add(row.id);
-      // A disk that could not be read has had its copies put aside, which is reported later.
-      else if (keeper?.hadReadErrors !== true) {
+      // A disk that could not be read has had its copies put aside, which is reported later; and
+      // what was recovered lacks what nobody waited for, until the inventories come.
+      else if (keeper?.hadReadErrors !== true && !cluster.wiped) {
         cluster.violate(`a replica on record is not on the disk: ${row.id} at ${keeper?.name}`);
       }
     }
@@ -84,26 +94,42 @@ export class Checkers {
 
   /** A put was acknowledged: its chunks are on `min_copies` disks. */
   acknowledged(version: number): void {
-    const { cluster } = this.#parts;
+    const { cluster, keepers } = this.#parts;
     if (this.#database.query(IS_VERSION).get(version) === null) {
       cluster.violate(`version ${version} was acknowledged, and is not in the catalog`);
     }
+    if (cluster.calm) this.#archived(version);
     const copies = new Map<string, number>();
-    for (const row of this.#rows(OF_VERSION, version)) {
+    const rows = this.#rows(OF_VERSION, version);
+    for (const row of rows) {
       const isGood = this.#stateOf(row) !== "bad";
       copies.set(row.id, (copies.get(row.id) ?? 0) + (isGood ? 1 : 0));
     }
-    for (const [id, count] of copies) {
+    for (const [id, found] of copies) {
+      // Its answer may have come late: a copy that was damaged since may have left the record.
+      const damaged = keepers.filter(({ id: keeper, drive }) =>
+        drive.damaged.has(pathOf(id)) && !rows.some((row) => row.id === id && row.keeper === keeper)
+      );
+      const count = found + damaged.length;
       if (count >= cluster.settings.min_copies) continue;
       cluster.violate(`a put was acknowledged with ${count} durable copies of chunk ${id}`);
     }
   }
 
+  /** The operation that made a version lies durably in the archives of `journal_copies` keepers. */
+  #archived(version: number): void {
+    const { cluster, keepers } = this.#parts;
+    const holders = keepers.filter(({ drive }) =>
+      drive.walk("archive").some((path) => holdsOperation(drive.find(path), path, version))
+    );
+    if (holders.length >= cluster.settings.journal_copies) return;
+    cluster.violate(`version ${version} was acknowledged with ${holders.length} archives of it`);
+  }
+
   /** A keeper gave out a chunk: it is the file of that name, and no other. */
   served(node: string, id: string, bytes: Uint8Array): void {
     const keeper = this.#parts.keepers.find(({ name }) => name === node);
-    const path = `chunks/${id.slice(0, 2)}/${id.slice(2, 4)}/${id}`;
-    const there = keeper?.drive.find(path)?.bytes;
+    const there = keeper?.drive.find(pathOf(id))?.bytes;
     if (there !== undefined && Buffer.compare(there, bytes) === 0) return;
     this.#parts.cluster.violate(`${node} gives out chunk ${id}, which it does not have like that`);
   }
@@ -137,6 +163,7 @@ export class Checkers {
     const { keepers, master } = this.#parts;
     return [
       ...master.process?.alive === true ? [] : ["the master is down"],
+      ...master.recovering ? ["the master recovers"] : [],
       ...keepers.filter(({ running }) => !running).map(({ name }) => `${name} is down`),
       ...this.#replicaUnrest(),
       ...this.#diskUnrest(),
@@ -214,4 +241,20 @@ export class Checkers {
     this.#sums.set(bytes, known);
     return known;
   }
+}
+
+function pathOf(chunk: string): string {
+  return `chunks/${chunk.slice(0, 2)}/${chunk.slice(2, 4)}/${chunk}`;
+}
+
+/** Whether a file of an archive that survives a power loss has this operation. */
+function holdsOperation(inode: Inode | undefined, path: string, sequence: number): boolean {
+  const bytes = inode?.durable;
+  if (bytes === undefined || path.endsWith(".tmp")) return false;
+  const file = parseArchiveName(path.slice(path.lastIndexOf("/") + 1));
+  if (file.kind === "snapshot") return file.sequence >= sequence;
+  return [...new FrameReader().read(bytes)].some((payload) => {
+    const { from, to } = decode(JournalPiece, payload, "a piece of the journal");
+    return from <= sequence && sequence <= to;
+  });
 }

@@ -7,6 +7,7 @@ import type { Random } from "../../src/base/random.ts";
 import { seededRandom } from "../../src/base/random.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import type { OptionKey, Settings } from "../../src/config/options.ts";
+import { roleSecret, ticketKey } from "../../src/wire/secrets.ts";
 import { BusServer } from "./bus.ts";
 import { Links } from "./links.ts";
 import type { WallClock } from "./process.ts";
@@ -30,12 +31,15 @@ const SHORT: Partial<Record<OptionKey, string>> = {
   unknown_grace: "6s",
   inventory_period: "30s",
   scrub_period: "20s",
+  snapshot_period: "7s",
 };
 
 /** What a log line begins with: the time, which is not the trace's. */
 const TIME_CHARS = 24;
 
-export const TICKET_KEY = "5e".repeat(32);
+export const CLUSTER_KEY = "5e".repeat(32);
+export const KEEPER_SECRET = roleSecret(CLUSTER_KEY, "keeper");
+export const TICKET_KEY = ticketKey(KEEPER_SECRET);
 export const CLUSTER = "main";
 
 /** A broken promise of tydfs, found by a checker. */
@@ -53,6 +57,10 @@ export class Cluster {
   readonly settings: Settings;
   /** Somebody's wall clock has jumped. */
   clocksJumped = false;
+  /** No fault has struck yet. */
+  calm = true;
+  /** The master's disk was lost, and its catalog comes from the keepers' archives. */
+  wiped = false;
   /** What went wrong, in the order in which it was found. */
   readonly violations: string[] = [];
   readonly #walls = new Map<string, WallClock>();

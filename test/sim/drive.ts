@@ -135,9 +135,13 @@ export class Drive {
     const key = normal(path);
     const directory = this.#directories.get(key);
     if (directory === undefined) return [];
-    const inside = [...this.#directories.keys()]
-      .filter((each) => each !== ROOT && parentOf(each) === key).map(nameOf);
-    return [...directory.files.keys(), ...inside].sort();
+    const names = [...directory.files.keys()];
+    const prefix = key === ROOT ? "" : `${key}/`;
+    for (const each of this.#directories.keys()) {
+      if (each === ROOT || !each.startsWith(prefix)) continue;
+      if (!each.includes("/", prefix.length)) names.push(each.slice(prefix.length));
+    }
+    return names.sort();
   }
 
   syncFile(inode: Inode): void {
@@ -152,13 +156,15 @@ export class Drive {
   /** Whether a file would be there whole after a power loss now. */
   isDurable(path: string): boolean {
     const key = normal(path);
-    const inode = this.find(key);
-    const holders = key.split("/").slice(0, -1)
-      .map((_, index, parts) => parts.slice(0, index + 1).join("/"));
-    const directory = this.#directories.get(parentOf(key));
-    return inode !== undefined && inode.durable === inode.bytes &&
-      directory?.durable.get(nameOf(key)) === inode &&
-      holders.every((holder) => this.#directories.get(holder)?.isDurable === true);
+    let holder = parentOf(key);
+    const directory = this.#directories.get(holder);
+    const inode = directory?.files.get(nameOf(key));
+    if (inode === undefined || inode.durable !== inode.bytes) return false;
+    if (directory?.durable.get(nameOf(key)) !== inode) return false;
+    for (; holder !== ROOT; holder = parentOf(holder)) {
+      if (this.#directories.get(holder)?.isDurable !== true) return false;
+    }
+    return true;
   }
 
   /** The power goes: what was not synced is gone, but for what the dice keep. */
@@ -235,7 +241,9 @@ function newDirectory(isDurable: boolean): Directory {
 }
 
 function normal(path: string): string {
-  return path === "." ? ROOT : path.replace(/^\.\//, "").replace(/\/$/, "");
+  if (path === ".") return ROOT;
+  const start = path.startsWith("./") ? 2 : 0;
+  return path.slice(start, path.endsWith("/") ? -1 : undefined);
 }
 
 function parentOf(path: string): string {

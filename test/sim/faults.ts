@@ -10,6 +10,7 @@ import type { KeeperNode } from "./keeper_node.ts";
 import { NATS } from "./links.ts";
 import type { MasterNode } from "./master_node.ts";
 import { MASTER } from "./master_node.ts";
+import { Operator } from "./operator.ts";
 import type { Worker } from "./workload.ts";
 
 /** What faults may hit. */
@@ -25,25 +26,33 @@ export const FAULTS = [
   "power-keeper",
   "power-all",
   "kill-master",
+  "wipe-master",
   "kill-client",
   "partition",
   "weather",
   "disk",
   "damage",
   "clock",
+  "drain",
 ] as const;
 export type Fault = (typeof FAULTS)[number];
 
 /** A jump stays below what tickets bear, so that a wrong clock is no denial of service. */
 const JUMP_MS = 25_000;
+/** How often, and for how long, a wipe waits for its moment. */
+const WIPE_TRY_MS = 40;
+const WIPE_TRIES = 100;
 
 export class Nemesis {
   readonly #targets: Targets;
   readonly #random: Random;
+  readonly #operator: Operator;
+  #healed = false;
 
   constructor(targets: Targets, random: Random) {
     this.#targets = targets;
     this.#random = random;
+    this.#operator = new Operator(targets.cluster);
   }
 
   /** Plans `count` faults of these kinds within the next `withinMs`. */
@@ -57,7 +66,10 @@ export class Nemesis {
 
   /** Does one fault now. */
   strike(kind: Fault): void {
-    const { cluster, keepers, workers } = this.#targets;
+    const { cluster, keepers, workers, master } = this.#targets;
+    // Who recovers has all keepers; what they lack meanwhile would be lost.
+    if (master.recovering) return;
+    cluster.calm = false;
     cluster.trace.note("NEMESIS", "FAULT", kind);
     switch (kind) {
       case "kill-keeper":
@@ -69,6 +81,8 @@ export class Nemesis {
         return this.#killMaster();
       case "kill-master":
         return this.#killMaster();
+      case "wipe-master":
+        return this.#wipe(WIPE_TRIES);
       case "kill-client":
         return this.#pick(workers).crash();
       case "partition":
@@ -83,17 +97,27 @@ export class Nemesis {
         const node = this.#pick([MASTER, ...keepers.map(({ name }) => name)]);
         cluster.wallOf(node).offsetMs = Math.floor((this.#random.next() * 2 - 1) * JUMP_MS);
         cluster.clocksJumped = true;
+        return;
       }
+      case "drain":
+        void this.#operator.drain(this.#pick(keepers).name);
     }
   }
 
   /** Everything is well again: what is down starts, what is broken is replaced. */
   heal(): void {
-    const { cluster, master, keepers } = this.#targets;
+    const { cluster, master } = this.#targets;
+    this.#healed = true;
     cluster.trace.note("NEMESIS", "HEAL");
+    this.#mend();
+    master.start();
+    void this.#operator.stopDrains();
+  }
+
+  #mend(): void {
+    const { cluster, keepers } = this.#targets;
     cluster.links.heal();
     cluster.wallOf(MASTER).offsetMs = 0;
-    master.start();
     for (const keeper of keepers) {
       cluster.wallOf(keeper.name).offsetMs = 0;
       keeper.drive.totalBytes = 2 ** 30;
@@ -108,6 +132,16 @@ export class Nemesis {
     keeper.kill(powerLoss);
     const awayMs = 200 + this.#random.next() * (this.#random.next() < 0.3 ? 14_000 : 3_000);
     this.#targets.cluster.time.after(awayMs, () => keeper.start());
+  }
+
+  /** The master's disk is lost, as soon as the keepers have what was answered; all else is well. */
+  #wipe(tries: number): void {
+    const { master, cluster } = this.#targets;
+    if (this.#healed || tries === 0) return;
+    if (!master.archived) return void cluster.time.after(WIPE_TRY_MS, () => this.#wipe(tries - 1));
+    master.wipe();
+    this.#mend();
+    cluster.time.after(100 + this.#random.next() * 2_000, () => master.start());
   }
 
   #killMaster(): void {

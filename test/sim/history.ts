@@ -9,8 +9,11 @@
 export type Request =
   | { kind: "put"; path: string; content: string; exclusive: boolean }
   | { kind: "get"; path: string }
-  | { kind: "remove"; path: string }
+  | { kind: "remove"; path: string; recursive: boolean }
   | { kind: "rename"; from: string; to: string }
+  | { kind: "copy"; from: string; to: string }
+  | { kind: "mkdir"; path: string }
+  | { kind: "undelete"; path: string }
   | { kind: "list" };
 
 /** What it was told. `found` is a content, or for a listing all names with their contents' sizes. */
@@ -33,8 +36,13 @@ export interface Operation {
   outcome: Outcome;
 }
 
-/** Contents by path. */
+/**
+ * Contents by path; of a directory `DIRECTORY`. What the trash has of a path stands at `~path`, the
+ * latest at the end, with commas; it may be purged at any time.
+ */
 type Names = ReadonlyMap<string, string>;
+
+export const DIRECTORY = "directory";
 
 export class History {
   readonly operations: Operation[] = [];
@@ -88,13 +96,13 @@ export function explain(
     );
     for (const operation of relevant) {
       if (done.has(operation) || operation.calledAt > firstAnswer) continue;
-      const next = follow(names, operation, sizeOf);
-      if (next === undefined) continue;
-      done.add(operation);
-      order.push(operation);
-      if (search(done, next, order)) return true;
-      order.pop();
-      done.delete(operation);
+      for (const next of follow(names, operation, sizeOf)) {
+        done.add(operation);
+        order.push(operation);
+        if (search(done, next, order)) return true;
+        order.pop();
+        done.delete(operation);
+      }
     }
     return false;
   };
@@ -104,48 +112,91 @@ export function explain(
     `then none of ${left.map(wordsOf).join("; ")}`;
 }
 
-/** The names after an operation; undefined when its answer can't be given now. */
+/** What the names may be after an operation; none when its answer can't be given now. */
 function follow(
   names: Names,
   { request, outcome }: Operation,
   sizeOf: (content: string) => number,
-): Names | undefined {
-  const isUnknown = outcome.kind === "unknown";
+): Names[] {
+  // One without an answer may as well have found that there was nothing to do.
+  const none = outcome.kind === "unknown" ? [names] : [];
   switch (request.kind) {
     case "put": {
       const isThere = names.has(request.path);
-      if (outcome.kind === "exists") return isThere ? names : undefined;
-      if (request.exclusive && isThere) return undefined;
-      return new Map([...names, [request.path, request.content]]);
+      if (outcome.kind === "exists") return isThere ? [names] : [];
+      if (request.exclusive && isThere) return [];
+      return [place(names, request.path, request.content)];
     }
     case "get": {
       const there = names.get(request.path);
       const told = outcome.kind === "done" ? outcome.found : undefined;
-      return there === told ? names : undefined;
+      return there === told ? [names] : [];
     }
     case "remove": {
       const isThere = names.has(request.path);
-      if (outcome.kind === "absent") return isThere ? undefined : names;
-      if (!isThere) return isUnknown ? names : undefined;
-      return new Map([...names].filter(([path]) => path !== request.path));
+      if (outcome.kind === "absent") return isThere ? [] : [names];
+      if (!isThere) return none;
+      const below = [...names.keys()].filter((path) => path.startsWith(`${request.path}/`));
+      return [[...below, request.path].reduce(discard, names)];
     }
-    case "rename": {
+    case "rename":
+    case "copy": {
       const content = names.get(request.from);
-      if (outcome.kind === "absent") return content === undefined ? names : undefined;
-      if (content === undefined) return isUnknown ? names : undefined;
-      const rest = [...names].filter(([path]) => path !== request.from);
-      return new Map([...rest, [request.to, content]]);
+      if (outcome.kind === "absent") return content === undefined ? [names] : [];
+      if (content === undefined) return none;
+      const rest = new Map(names);
+      if (request.kind === "rename") rest.delete(request.from);
+      return [place(rest, request.to, content)];
+    }
+    case "mkdir":
+      return [new Map([...names, [request.path, DIRECTORY]])];
+    case "undelete": {
+      const isThere = names.has(request.path);
+      if (outcome.kind === "exists") return isThere ? [names] : [];
+      if (outcome.kind === "absent") return [names];
+      return isThere ? none : [...none, ...restored(names, request.path)];
     }
     case "list":
-      return outcome.kind === "done" && outcome.found === listingOf(names, sizeOf)
-        ? names
-        : undefined;
+      return outcome.kind === "done" && outcome.found === listingOf(names, sizeOf) ? [names] : [];
   }
+}
+
+/** A file comes to a path: its directory is there then, and what it replaces is in the trash. */
+function place(names: Names, path: string, content: string): Names {
+  const next = new Map(discard(names, path));
+  const above = path.slice(0, path.lastIndexOf("/"));
+  if (above !== "") next.set(above, DIRECTORY);
+  return next.set(path, content);
+}
+
+/** What is at a path goes; a file into the trash. */
+function discard(names: Names, path: string): Names {
+  const content = names.get(path);
+  if (content === undefined) return names;
+  const next = new Map(names);
+  next.delete(path);
+  const trash = `~${path}`;
+  if (content !== DIRECTORY) next.set(trash, [next.get(trash) ?? [], content].flat().join());
+  return next;
+}
+
+/** A version comes back: the latest one, or one before it if that came just as it was chosen. */
+function restored(names: Names, path: string): Names[] {
+  const trash = names.get(`~${path}`)?.split(",") ?? [];
+  return trash.map((content, index) => {
+    const left = trash.toSpliced(index, 1);
+    const next = new Map(names);
+    if (left.length > 0) next.set(`~${path}`, left.join());
+    else next.delete(`~${path}`);
+    return place(next, path, content);
+  }).reverse();
 }
 
 /** A listing in words, as both sides tell it. */
 export function listingOf(names: Names, sizeOf: (content: string) => number): string {
-  return [...names].map(([path, content]) => `${path}:${sizeOf(content)}`).sort().join(" ");
+  return [...names].filter(([path]) => !path.startsWith("~"))
+    .map(([path, content]) => `${path}:${content === DIRECTORY ? DIRECTORY : sizeOf(content)}`)
+    .sort().join(" ");
 }
 
 function isLook({ kind }: Request): boolean {

@@ -9,6 +9,7 @@ import { ScrubShare } from "../../src/keeper/scrub_share.ts";
 import { Scrubber } from "../../src/keeper/scrubber.ts";
 import { ChunkStore } from "../../src/chunks/chunk_store.ts";
 import { StoreShare } from "../../src/chunks/store_share.ts";
+import { serveArchive } from "../../src/keeper/archive_commands.ts";
 import { logFailure, serveCommands } from "../../src/keeper/commands.ts";
 import { Heartbeats } from "../../src/keeper/heartbeats.ts";
 import { openIdentity } from "../../src/keeper/identity.ts";
@@ -180,6 +181,7 @@ export class KeeperNode {
         return new MasterEpoch(epochOptions, masterEpoch.buffer);
       },
     );
+    serveArchive({ keeperId, bus, subjects, archive, masterEpoch, log: log("archive") });
     await this.#join(process, {
       ...{ keeper: keeperId, name: this.name, epoch, instance: identity.instance },
       ...{ protocol: PROTOCOL_VERSION, version: "0.0.0", host: this.name, ports: taken },

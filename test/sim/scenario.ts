@@ -2,12 +2,8 @@
  * One history from one seed: a cluster starts, clients work while faults strike, all is healed, and
  * when it has come to rest everything must be in order.
  */
-import { copyFileSync, existsSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { randomInt } from "../../src/base/random.ts";
-import { silentLog } from "../../src/base/log.ts";
-import { CatalogWriter } from "../../src/catalog/writer.ts";
+import { newCatalog, removeCatalog } from "./catalog_copy.ts";
 import { Checkers } from "./checkers.ts";
 import { Cluster } from "./cluster.ts";
 import type { Fault } from "./faults.ts";
@@ -43,31 +39,6 @@ const QUIET_EVERY_MS = 1_000;
 /** So many histories see all kinds of faults at once, and so many of them. */
 const HARD_SHARE = 0.15;
 const HARD_FAULTS = 15;
-
-let workPlace: { directory: string; empty: string } | undefined;
-let catalogs = 0;
-
-/** A new catalog: the copy of an empty one that is made once. */
-function newCatalog(): string {
-  if (workPlace === undefined) {
-    const root = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
-    const directory = mkdtempSync(join(root, "tydfs-sim-"));
-    process.on("exit", () => rmSync(directory, { recursive: true, force: true }));
-    const empty = join(directory, "empty.db");
-    const onFatal = (error: unknown) => {
-      throw error;
-    };
-    void new CatalogWriter({ path: empty, log: silentLog, onFatal }).close();
-    workPlace = { directory, empty };
-  }
-  const path = join(workPlace.directory, `catalog-${++catalogs}.db`);
-  copyFileSync(workPlace.empty, path);
-  return path;
-}
-
-function removeCatalog(path: string): void {
-  for (const ending of ["", "-wal", "-shm"]) rmSync(path + ending, { force: true });
-}
 
 /** Plays the history of a seed, and keeps the last `keptMax` events for people. To be called from outside all promises: see `VirtualTime.settle`. */
 export function play(seed: number, keptMax?: number): Verdict {

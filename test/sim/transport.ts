@@ -19,6 +19,8 @@ import {
   PutAnswer,
   TICKET_HEADER,
 } from "../../src/wire/chunk_http.ts";
+import type { ArchiveTransport } from "../../src/wire/archive_http.ts";
+import { ARCHIVE_PREFIX, ArchiveAnswer } from "../../src/wire/archive_http.ts";
 import type { StreamControl } from "../../src/keeper/stall_watch.ts";
 import { decodeError, TydfsError } from "../../src/wire/errors.ts";
 import { ReplyEnvelope } from "../../src/wire/rpc.ts";
@@ -197,6 +199,26 @@ export class SimTransport implements ChunkTransport {
     return this.#pieces(answer, length, address, signal);
   }
 
+  /** The same wires for files of archives. */
+  get archive(): ArchiveTransport {
+    return {
+      put: async (address, { name, ticket, body, signal }) => {
+        const bytes = await body.bytes();
+        const headers = { [TICKET_HEADER]: ticket, "content-length": String(bytes.length) };
+        const facts = { method: "PUT", path: ARCHIVE_PREFIX + name, headers, bytes };
+        readAnswer(ArchiveAnswer, await this.#fetch(address, facts, signal), address);
+      },
+      get: async (address, { name, ticket, firstBytes, signal }) => {
+        const headers: Record<string, string> = { [TICKET_HEADER]: ticket };
+        if (firstBytes !== undefined) headers["range"] = `bytes=0-${firstBytes - 1}`;
+        const facts = { method: "GET", path: ARCHIVE_PREFIX + name, headers };
+        const answer = await this.#fetch(address, facts, signal);
+        if (answer.status !== 200 && answer.status !== 206) throw errorOf(answer, address);
+        return this.#pieces(answer, answer.body.length, address, signal);
+      },
+    };
+  }
+
   /** Asks for a whole chunk, and does nothing with it. */
   async whole(
     address: PortAddress,
@@ -236,7 +258,7 @@ export class SimTransport implements ChunkTransport {
         call = new Call(this.#process, listener, this.#ports.links);
         listener.pending.add(call);
         call.broken.promise.catch(fail);
-        if (facts.method === "PUT") {
+        if (facts.method === "PUT" && facts.path.startsWith(CHUNK_PREFIX)) {
           this.#ports.onPut(address, facts.path.slice(CHUNK_PREFIX.length));
         }
         this.#serve(call, facts, resolve);

@@ -10,11 +10,13 @@ import { ERROR_CODES, hasCode, TydfsError } from "../../src/wire/errors.ts";
 import { subjectsOf } from "../../src/wire/subjects.ts";
 import type { Cluster } from "./cluster.ts";
 import { CLUSTER } from "./cluster.ts";
-import type { History, Outcome, Request } from "./history.ts";
+import { DIRECTORY, type History, type Outcome, type Request } from "./history.ts";
 import type { SimProcess } from "./process.ts";
 import { SimTransport } from "./transport.ts";
 
-const PATHS = ["/a", "/b", "/c", "/d"];
+const FLAT = ["/a", "/b", "/c", "/d"];
+const DIR = "/e";
+const PATHS = [...FLAT, `${DIR}/x`, `${DIR}/y`];
 const MIB = 2 ** 20;
 const THINK_MS = 1_500;
 
@@ -141,20 +143,24 @@ export class Worker {
   }
 
   #choose(): Request {
-    const path = () => PATHS[randomInt(this.random, PATHS.length)] ?? "/a";
-    const dice = this.random.next();
-    if (dice < 0.45) {
-      const content = `${this.name}.${this.#left}`;
-      return { kind: "put", path: path(), content, exclusive: this.random.next() < 0.1 };
-    }
-    if (dice < 0.75) return { kind: "get", path: path() };
-    if (dice < 0.85) return { kind: "remove", path: path() };
-    if (dice < 0.95) {
-      const from = path();
-      const others = PATHS.filter((each) => each !== from);
-      return { kind: "rename", from, to: others[randomInt(this.random, others.length)] ?? "/b" };
-    }
-    return { kind: "list" };
+    const pick = (paths: readonly string[]) => paths[randomInt(this.random, paths.length)] ?? "/a";
+    const path = pick(PATHS);
+    const other = (paths: readonly string[]) => pick(paths.filter((each) => each !== path));
+    const content = `${this.name}.${this.#left}`;
+    const exclusive = this.random.next() < 0.1;
+    const shares: [number, Request][] = [
+      [0.4, { kind: "put", path, content, exclusive }],
+      [0.26, { kind: "get", path }],
+      [0.08, { kind: "remove", path, recursive: false }],
+      [0.02, { kind: "remove", path: DIR, recursive: true }],
+      [0.07, { kind: "rename", from: path, to: other(FLAT) }],
+      [0.05, { kind: "copy", from: path, to: other(PATHS) }],
+      [0.05, { kind: "undelete", path }],
+      [0.02, { kind: "mkdir", path: DIR }],
+    ];
+    let dice = this.random.next();
+    const chosen = shares.find(([share]) => (dice -= share) < 0);
+    return chosen?.[1] ?? { kind: "list" };
   }
 
   async #perform(client: TydfsClient, request: Request, must = false): Promise<void> {
@@ -202,14 +208,25 @@ export class Worker {
         return "nothing known";
       }
       case "remove":
-        await client.remove(request.path);
+        await client.remove(request.path, { recursive: request.recursive });
+        return undefined;
+      case "copy":
+        await client.copy(request.from, request.to, { exact: true });
+        return undefined;
+      case "mkdir":
+        await client.makeDirectory(request.path, { parents: true });
+        return undefined;
+      case "undelete":
+        await client.operator.undelete(request.path, { replace: false });
         return undefined;
       case "rename":
         await client.rename(request.from, request.to, { exact: true });
         return undefined;
       case "list": {
         const names: string[] = [];
-        for await (const entry of client.list("/")) names.push(`${entry.path}:${entry.size}`);
+        for await (const { path, kind, size } of client.list("/", { recursive: true })) {
+          names.push(`${path}:${kind === "directory" ? DIRECTORY : size}`);
+        }
         return names.sort().join(" ");
       }
     }
@@ -225,6 +242,7 @@ function outcomeOf(error: unknown, request: Request): Outcome {
   if (!(error instanceof TydfsError)) throw error;
   if (isUnknown(error.code)) return { kind: "unknown" };
   if (hasCode(error, "not-found") && request.kind !== "put") return { kind: "absent" };
-  if (hasCode(error, "exists") && request.kind === "put") return { kind: "exists" };
+  const mayExist = request.kind === "put" || request.kind === "undelete";
+  if (hasCode(error, "exists") && mayExist) return { kind: "exists" };
   return { kind: "failed" };
 }
