@@ -31,8 +31,12 @@ test("endProcess bears a process that is not there", async () => {
 test("processesWith finds a process by a word of its command line", async () => {
   const word = `word-${crypto.randomUUID()}`;
   expect(processesWith(word)).toEqual([]);
-  const child = Bun.spawn(["sleep", "60"], { argv0: word });
+  // It has its own command line for sure once it has said something.
+  const child = Bun.spawn(["sh", "-c", "echo up; read line", word], {
+    ...{ stdin: "pipe", stdout: "pipe" },
+  });
   try {
+    await child.stdout.getReader().read();
     expect(processesWith(word)).toEqual([child.pid]);
   } finally {
     child.kill();
