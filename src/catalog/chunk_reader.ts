@@ -50,6 +50,9 @@ const ORPHANS = `SELECT ${COLUMNS} FROM chunk c INDEXED BY chunk_orphan
 const STRAYS = `SELECT ${COLUMNS} FROM chunk c INDEXED BY chunk_stray
   WHERE refs = 0 AND copies > 0 AND stray = 1 AND (orphaned_ms, no) > (?, ?) AND orphaned_ms < ?
   ORDER BY orphaned_ms, no LIMIT ?`;
+const STRAY_SUM = `SELECT count(*) AS chunks, ifnull(sum(size), 0) AS bytes,
+  ifnull(min(orphaned_ms), 0) AS sinceMs FROM chunk INDEXED BY chunk_stray
+  WHERE refs = 0 AND copies > 0 AND stray = 1`;
 const TOMBSTONES = `SELECT id FROM chunk INDEXED BY chunk_tombstone
   WHERE refs = 0 AND copies = 0 AND orphaned_ms < ? ORDER BY orphaned_ms LIMIT ?`;
 
@@ -97,6 +100,11 @@ export class ChunkReader {
   /** Chunks that keepers alone have told of, before `beforeMs`, the oldest first. */
   strays(beforeMs: number, limit: number, after?: OrphanCursor): ChunkRecord[] {
     return this.#unreferenced(STRAYS, beforeMs, limit, after);
+  }
+
+  /** Chunks that keepers alone have told of: how many, their bytes, the oldest one. */
+  straySum(): { chunks: number; bytes: number; sinceMs: number } {
+    return this.#store.get(STRAY_SUM) ?? { chunks: 0, bytes: 0, sinceMs: 0 };
   }
 
   /** Ids of chunks without references since before `beforeMs` and without replicas. */

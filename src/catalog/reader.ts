@@ -391,6 +391,11 @@ export class CatalogReader {
     return this.#chunks.strays(beforeMs, limit, after);
   }
 
+  /** See `ChunkReader.straySum`. */
+  straySum(): { chunks: number; bytes: number; sinceMs: number } {
+    return this.#chunks.straySum();
+  }
+
   /** Ids of chunks that nothing refers to since before `beforeMs`, and that no keeper has. */
   tombstones(beforeMs: number, limit: number): string[] {
     return this.#chunks.tombstones(beforeMs, limit);

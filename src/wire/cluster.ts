@@ -62,6 +62,8 @@ export const ClusterStatus = v.object({
     misplaced: v.optional(Natural),
     /** Of those: no keeper that the rules allow can take them now. */
     blocked: v.optional(Natural),
+    /** Those on keepers that the catalog knows nothing of, and when the first ones are deleted. */
+    unknown: v.optional(v.object({ chunks: Natural, bytes: Natural, leftMs: Natural })),
   }),
   repairs: v.object({
     running: Natural,

@@ -4,7 +4,7 @@ import { call } from "../../src/wire/bus.ts";
 import { clusterStatus } from "../../src/wire/cluster.ts";
 import type { ScrubPage } from "../../src/wire/operator.ts";
 import { fileScrub, keeperScrub, SCRUB_PAGE_MAX } from "../../src/wire/operator.ts";
-import { reportAside, reportInventory } from "../../src/wire/report.ts";
+import { reportAside, reportInventory, reportLost } from "../../src/wire/report.ts";
 import { subjectsOf } from "../../src/wire/subjects.ts";
 import { uploadBegin } from "../../src/wire/upload.ts";
 import type { FakeKeeper } from "./fake_keeper.ts";
@@ -33,11 +33,37 @@ test("A stray is kept for the long grace, an orphan for the short one", async ()
   if (a === undefined) throw new Error("no keeper");
   a.chunks.set(STRAY, 10);
   await a.list();
+  const { chunks: { unknown } } = await world.ask(clusterStatus, {});
+  expect(unknown).toMatchObject({ chunks: 1, bytes: 10 });
+  expect(unknown?.leftMs).toBeWithin(110_000, 120_001);
   await world.live(100_000);
   expect(a.chunks.has(STRAY)).toBe(true);
   await world.live(30_000);
   expect(a.chunks.has(STRAY)).toBe(false);
   expect(world.reader.chunk(STRAY)?.copies).toBe(0);
+  expect((await world.ask(clusterStatus, {})).chunks.unknown).toBeUndefined();
+});
+
+test("What lies aside stays on an older catalog, and is wanted when no other copy is left", async () => {
+  world = await World.start(QUICK);
+  const [a, ...others] = await world.addKeepers(["a", "b", "c"]);
+  if (a === undefined) throw new Error("no keeper");
+  const chunk = await world.put("/f");
+  await world.live(1_000);
+  const ask = (id: string) =>
+    call(world.bus, subjects.report(a.id, "aside"), reportAside, {
+      chunks: [{ chunk: id, ageMs: 4 * 24 * 3_600_000, held: false }],
+    }, within);
+  expect((await ask(chunk)).wanted).toEqual([]);
+  expect((await ask(STRAY)).discard).toEqual([STRAY]);
+  for (const keeper of [a, ...others]) {
+    const lost = { chunks: [chunk], reason: "corrupt" as const };
+    await call(world.bus, subjects.report(keeper.id, "lost"), reportLost, lost, within);
+  }
+  expect(await ask(chunk)).toMatchObject({ discard: [], wanted: [chunk] });
+  const snapshot = world.tables.archive.readSnapshot();
+  world.tables.archive.putSnapshot({ ...snapshot, newer: 900 });
+  expect((await ask(STRAY)).discard).toEqual([]);
 });
 
 test("A chunk of another size is named, and counts as no copy", async () => {

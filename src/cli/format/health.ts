@@ -46,6 +46,7 @@ export function healthLines(status: ClusterStatus, nowMs: number): HealthLine[] 
     ...(lines.length === 0 ? [well] : lines),
     // That deletions wait for a while after a start is no trouble.
     ...(isMild ? held : []),
+    ...unknownLines(status),
     ...(catalog === undefined ? [] : [{ text: `The catalog ${catalog}` }]),
   ];
 }
@@ -263,6 +264,17 @@ function placementLines({ chunks }: ClusterStatus): HealthLine[] {
     : `; ${blocked} wait for one more keeper with the labels and room`;
   const moves = formatCount(misplaced, "chunk is", "chunks are");
   return [{ tone: "doubtful", text: `${moves} to be moved by placement rules${waiting}` }];
+}
+
+/** Leftovers of uploads as a rule; after a recovery perhaps files that the catalog lacks. */
+function unknownLines({ chunks: { unknown } }: ClusterStatus): HealthLine[] {
+  if (unknown === undefined) return [];
+  const { chunks, bytes, leftMs } = unknown;
+  const what = formatCount(chunks, "chunk on keepers is", "chunks on keepers are");
+  return [{
+    text: `${what} not in the catalog (${formatSize(bytes)}): kept for ` +
+      `${formatDuration(leftMs)} yet; tydfs fsck names them, tydfs rescue gets files out of them`,
+  }];
 }
 
 function journalLines({ archive }: ClusterStatus): HealthLine[] {

@@ -34,6 +34,7 @@ export function status(desk: Desk): ClusterStatus {
       lost,
       misplaced,
       blocked: Math.min(blocked, misplaced),
+      ...unknownPart(desk),
     },
     repairs: {
       ...{ running, queued, endangered, waiting, queuedBytes, bytesPerSecond },
@@ -70,6 +71,16 @@ function health(desk: Desk): { under: number; lost: number } {
   const lost = Math.max(counted.lost, chunksLost);
   const under = Math.max(counted.under, chunksShort - chunksLost) + justLost;
   return { under: Math.min(under, chunks - lost), lost };
+}
+
+/** Chunks that nobody but keepers knows: with an older catalog they may be somebody's files. */
+function unknownPart(
+  { reader, settings, clock }: Desk,
+): Pick<ClusterStatus["chunks"], "unknown"> {
+  const { chunks, bytes, sinceMs } = reader.straySum();
+  if (chunks === 0) return {};
+  const leftMs = Math.max(0, Math.round(sinceMs + settings.unknown_grace - clock.wallMs()));
+  return { unknown: { chunks, bytes, leftMs } };
 }
 
 function drainPart(desk: Desk, keeper: KeeperRecord): KeeperStatus["drain"] {

@@ -68,6 +68,16 @@ test("a healthy cluster is said in one line, and one on the catalog", () => {
   ]);
 });
 
+test("chunks that the catalog does not know are told of, and for how long they stay", () => {
+  const unknown = { chunks: 3, bytes: 2 ** 21, leftMs: 70 * 3_600_000 };
+  expect(lines({ chunks: { unknown } })).toEqual([
+    "All is well: every chunk has all its copies",
+    "3 chunks on keepers are not in the catalog (2 MiB): kept for 2 d 22 h yet; " +
+    "tydfs fsck names them, tydfs rescue gets files out of them",
+    "The catalog is kept on 3 keepers, too, its last snapshot 2 h ago",
+  ]);
+});
+
 describe("what is in danger", () => {
   test("lost and endangered chunks come first, and are bad", () => {
     const state = stateOf({
