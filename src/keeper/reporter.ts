@@ -76,8 +76,9 @@ export class Reporter {
   /** Sends one page of the inventory; returns how it differs from the record. */
   async inventory(
     page: InventoryRequest,
+    signal?: AbortSignal,
   ): Promise<{ unknown: number; missing: number; wrongSize: string[] }> {
-    return await this.#report(reportInventory, page, FOR_MS);
+    return await this.#report(reportInventory, page, FOR_MS, signal);
   }
 
   /** Tells of chunks that lie aside; returns which of them may go, and who says so. */
