@@ -6,15 +6,18 @@ import type { ChunkStore } from "../chunks/chunk_store.ts";
 import { INVENTORY_PAGE_MAX } from "../wire/report.ts";
 import type { Reporter } from "./reporter.ts";
 
-/** Sends the whole inventory. Throws when a page can't be delivered. */
+/**
+ * Sends the whole inventory. Throws when a page can't be delivered; once `signal` is aborted, none
+ * is tried again.
+ */
 export async function sendInventory(
   store: ChunkStore,
   reporter: Pick<Reporter, "inventory">,
-  pageMax = INVENTORY_PAGE_MAX,
+  signal?: AbortSignal,
 ): Promise<void> {
   for (let after = "", last = false; !last;) {
-    const page = await store.inventory(after, pageMax);
-    const { wrongSize } = await reporter.inventory({ after, ...page });
+    const page = await store.inventory(after, INVENTORY_PAGE_MAX);
+    const { wrongSize } = await reporter.inventory({ after, ...page }, signal);
     const listed = new Set(page.chunks.map(([id]) => id));
     for (const id of wrongSize) if (listed.has(id)) await store.quarantine(id);
     last = page.last;

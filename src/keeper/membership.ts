@@ -47,6 +47,8 @@ export class Membership {
   readonly #options: MembershipOptions;
   #running: Promise<void> | undefined;
   #again = false;
+  /** Ends the tries of the inventory under way, when there is to be another introduction. */
+  #retries = new AbortController();
 
   constructor(options: MembershipOptions) {
     this.#options = options;
@@ -54,10 +56,11 @@ export class Membership {
 
   /**
    * Registers and sends the inventory. When that is under way already, it is done once more after
-   * it.
+   * it; an inventory that nobody takes is given up for that.
    */
   join(): Promise<void> {
     this.#again = true;
+    this.#retries.abort();
     this.#running ??= this.#joinAll().finally(() => this.#running = undefined);
     return this.#running;
   }
@@ -67,10 +70,14 @@ export class Membership {
     try {
       while (this.#again && !signal.aborted) {
         this.#again = false;
+        this.#retries = new AbortController();
         if (!await this.#untilDone("register", () => this.#register())) continue;
-        await this.#untilDone("send the inventory", () => this.#inventory()).catch((error) => {
-          if (!signal.aborted) log.error("The master does not take the inventory", { error });
-        });
+        // A master that knows this keeper no more takes no inventory: introductions come first.
+        const isStale = () => this.#again;
+        await this.#untilDone("send the inventory", () => this.#inventory(), isStale)
+          .catch((error) => {
+            if (!signal.aborted) log.error("The master does not take the inventory", { error });
+          });
       }
     } catch (error) {
       if (!signal.aborted) onRefused(error);
@@ -112,16 +119,22 @@ export class Membership {
 
   async #inventory(): Promise<void> {
     const { store, reporter, log } = this.#options;
-    await sendInventory(store, reporter);
+    await sendInventory(store, reporter, this.#retries.signal);
     log.info("Sent the inventory", { chunks: store.chunks });
   }
 
-  async #untilDone<T>(what: string, task: () => Promise<T>): Promise<T> {
+  /** Tries again until it is done, or (undefined) not worth it any more. */
+  async #untilDone<T>(
+    what: string,
+    task: () => Promise<T>,
+    isStale = () => false,
+  ): Promise<T | undefined> {
     const { clock, random, log, signal } = this.#options;
     for (let attempt = 0;; attempt++) {
       try {
         return await task();
       } catch (error) {
+        if (isStale()) return undefined;
         if (!mayPass(error)) throw error;
         log.warn(`Cannot ${what} yet`, { error });
         await clock.sleep(backoffMs(attempt, PAUSE, random), signal);

@@ -78,8 +78,9 @@ export class Reporter {
   /** Sends one page of the inventory; returns how it differs from the record. */
   async inventory(
     page: InventoryRequest,
+    signal?: AbortSignal,
   ): Promise<{ unknown: number; missing: number; wrongSize: string[] }> {
-    return await this.#report(reportInventory, page, FOR_MS);
+    return await this.#report(reportInventory, page, FOR_MS, signal);
   }
 
   /** Tells of chunks that lie aside; returns which may go or are wanted, and who says so. */

@@ -143,3 +143,36 @@ test("membership goes on until the master answers, and again when it is asked to
   await clock.runUntil(membership.join());
   expect(refused.length).toBe(1);
 });
+
+test("membership gives up an inventory that nobody takes when it is to introduce itself anew", async () => {
+  const { clock, bus, keeperId, store, disk } = makeWorld();
+  const log = silentLog;
+  let joins = 0;
+  const membership = new Membership({
+    introduction: {
+      ...{ keeper: keeperId, name: "k", epoch: 3, instance: makeId(random) },
+      ...{ protocol: PROTOCOL_VERSION, version: "1", host: "127.0.0.1", ports: [7000] },
+      ...{ slots: 8, labels: {} },
+    },
+    ...{ bus, subjects, store, clock, random, log, signal: new AbortController().signal },
+    reporter: new Reporter({ bus, subjects, keeperId, clock, random, log }),
+    masterEpoch: new MasterEpoch({ disk, clock, log }),
+    onJoined: () => void joins++,
+    onRefused: () => {},
+  });
+  const on = { onFailure: () => {} };
+  const reply = { number: 0, masterEpoch: 1, catalog: keeperId, beatMs: 1000, chunkBytes: 1 };
+  // A master that dies before it takes the inventory.
+  serve(bus, subjects.report(keeperId, "joined"), reportJoined, on, () => reply);
+  const joining = membership.join();
+  await clock.advance(5_000);
+  expect(joins).toBe(1);
+  void membership.join();
+  await clock.advance(3_000);
+  expect(joins).toBe(2);
+  serve(bus, subjects.report(keeperId, "inventory"), reportInventory, on, () => {
+    return { unknown: 0, missing: 0, wrongSize: [] };
+  });
+  await clock.runUntil(joining);
+  expect(joins).toBe(2);
+});
