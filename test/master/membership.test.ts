@@ -75,7 +75,7 @@ test("drain is refused when the others could never hold the copies", async () =>
   const [a] = await world.addKeepers(["a", "b"]);
   expect(await failureOf(drain("a"))).toMatchObject({
     code: "no-keepers",
-    message: 'Cannot drain keeper "a": a chunk needs 2 copies, and only 1 other keepers can take ' +
+    message: 'Cannot drain keeper "a": a chunk needs 2 copies, and only 1 other keeper can take ' +
       "one; start another keeper first",
   });
   await world.addKeepers(["c"], { freeBytes: 5 });
