@@ -7,6 +7,7 @@ import { formatDrain, isStuck } from "./format/membership.ts";
 import { TydfsError } from "../wire/errors.ts";
 import type { ClientSession, Session } from "./session.ts";
 import { addGlobals, addSettings } from "./settings_flags.ts";
+import { printable } from "./output.ts";
 import { waitShowing } from "./wait_line.ts";
 
 const EXAMPLES = `
@@ -66,5 +67,5 @@ async function untilDrained(connected: ClientSession, first: DrainReply): Promis
     stuckLooks = isStuck(value) ? stuckLooks + 1 : 0;
     const isOver = value.safeToRemove || stuckLooks >= STUCK_LOOKS;
     return { value, line: formatDrain(value), isOver };
-  });
+  }, `${printable(first.name)} is drained all the same; to end that: tydfs drain --stop`);
 }

@@ -53,5 +53,5 @@ async function untilEven(connected: ClientSession) {
     const value = await client.operator.rebalance("plan", { signal });
     const line = `balancing · ${formatBalance(value).at(-1)}`;
     return { value, line, isOver: !value.running };
-  });
+  }, "Chunks are moved all the same; to end that: tydfs rebalance --stop");
 }

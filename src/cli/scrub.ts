@@ -115,7 +115,7 @@ async function scrubKeepers(
 
 /** Waits until each of the keepers has ended a pass; returns them as they are then. */
 async function waitFor(
-  { client, signal, output }: ClientSession,
+  { client, signal, output, quiet }: ClientSession,
   before: readonly Keeper[],
 ): Promise<Keeper[]> {
   const left = new Map(before.map((keeper) => [keeper.id, keeper]));
@@ -138,6 +138,10 @@ async function waitFor(
       }
       if (output.messagesOnTerminal) output.board(lines);
     }
+  } catch (error) {
+    if (output.messagesOnTerminal) output.board([]);
+    if (signal.aborted && !quiet) output.message("tydfs: The keepers read on all the same");
+    throw error;
   } finally {
     if (output.messagesOnTerminal) output.board([]);
   }

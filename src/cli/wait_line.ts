@@ -14,10 +14,14 @@ export interface Look<T> {
   isOver: boolean;
 }
 
-/** Looks each second until it is over; returns what was seen last. Rejects when interrupted. */
+/**
+ * Looks each second until it is over; returns what was seen last. Rejects when interrupted; then
+ * `goesOn` is told, since what was waited for does not end with the waiting.
+ */
 export async function waitShowing<T>(
   { output, signal, json, quiet }: ClientSession,
   look: () => Promise<Look<T>>,
+  goesOn: string,
 ): Promise<T> {
   let toldMs = systemClock.monotonicMs();
   try {
@@ -34,6 +38,10 @@ export async function waitShowing<T>(
       }
       await systemClock.sleep(LOOK_MS, signal);
     }
+  } catch (error) {
+    output.board([]);
+    if (signal.aborted && !quiet) output.message(`tydfs: ${goesOn}`);
+    throw error;
   } finally {
     output.board([]);
   }

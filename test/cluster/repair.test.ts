@@ -229,7 +229,7 @@ test("what an operator types wrong is refused in one line", async () => {
   const refused = await cluster.run(["drain", "keeper-1"]);
   expect([refused.exit, refused.stderr]).toEqual([
     6,
-    'tydfs: Cannot drain keeper "keeper-1": a chunk needs 2 copies, and only 1 other keepers can ' +
+    'tydfs: Cannot drain keeper "keeper-1": a chunk needs 2 copies, and only 1 other keeper can ' +
     "take one; start another keeper first\n",
   ]);
   expect((await cluster.run(["keeper", "remove", "nobody"])).exit).toBe(3);
