@@ -1,8 +1,8 @@
 /**
  * Runs all tests: first the unit tests in one `bun test`, then each file that starts whole clusters
  * in a process of its own (bun kills the children of a file that times out), two at a time: they
- * mostly wait, and each has ports and directories of its own. Files that load the machine on
- * purpose, or count on its speed, run alone.
+ * mostly wait, and each has ports and directories of its own. What plays histories in two processes
+ * of its own runs alone.
  *
  * Nothing passes silently: a file without tests, a skipped test and a process that dies count as
  * failures.
@@ -13,8 +13,8 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 
 const root = join(import.meta.dir, "..");
-const pairedFolders = ["test/cluster/"];
-const loneFolders = ["test/faults/", "test/sim/", "test/planted/"];
+const pairedFolders = ["test/faults/", "test/cluster/"];
+const loneFolders = ["test/sim/", "test/planted/"];
 const unitTimeoutMs = 30_000;
 const clusterTimeoutMs = 180_000;
 const processTimeoutMs = 30 * 60_000;

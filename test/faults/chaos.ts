@@ -60,6 +60,9 @@ export async function main(args: string[]): Promise<number> {
     print: (line) => console.log(line),
   };
   const run = new Run(options);
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.on(signal, () => run.stop(`it was stopped by ${signal}`));
+  }
   const violation = await run.perform();
   console.log(run.report());
   if (violation !== undefined) {

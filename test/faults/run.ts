@@ -43,11 +43,18 @@ export class Run {
   readonly #options: RunOptions;
   readonly #tally = new Tally();
   readonly #log: EventLog;
+  readonly #stopped = Promise.withResolvers<never>();
   #violation: Violation | undefined;
 
   constructor(options: RunOptions) {
     this.#options = options;
     this.#log = new EventLog(join(options.dir, "chaos.jsonl"));
+    this.#stopped.promise.catch(() => {});
+  }
+
+  /** Ends the run early; all that it has started is stopped. */
+  stop(why: string): void {
+    this.#stopped.reject(new Violation("harness", why));
   }
 
   /** Runs to the end, or to the first violation, which is returned. */
@@ -103,11 +110,14 @@ export class Run {
     });
     const measuring = setInterval(() => cluster.measure(), MEASURE_MS);
     try {
-      await cluster.start();
-      await settle(field, log);
-      await workload.prepare();
-      await this.#rounds({ field, nemesis, workload, canary });
-      this.#tellMemory(cluster);
+      const perform = async () => {
+        await cluster.start();
+        await settle(field, log);
+        await workload.prepare();
+        await this.#rounds({ field, nemesis, workload, canary });
+        this.#tellMemory(cluster);
+      };
+      await Promise.race([perform(), this.#stopped.promise]);
     } finally {
       clearInterval(measuring);
       await nemesis.heal();
