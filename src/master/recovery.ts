@@ -69,16 +69,17 @@ export async function recoverCatalog(options: RecoveryOptions): Promise<Recovery
   try {
     log.info("Waiting for keepers", { port: url.port });
     await rollCall.untilQuiet(waitMs);
-    let built = await rebuildFrom(options, rollCall.heard, draft);
+    const first = rollCall.heard;
+    let built = await rebuildFrom(options, first, draft);
     const missing = built.missing.map(({ id }) => id);
     if (missing.length > 0) {
       const names = built.missing.map(({ name }) => name).join(", ");
       log.info("Waiting for the other keepers on record", { keepers: names });
-      const heard = rollCall.heard.length;
       await rollCall.untilHeard(missing, MISSING_FACTOR * waitMs);
-      const isMore = rollCall.heard.length > heard;
-      if (isMore) built = await rebuildFrom(options, rollCall.heard, draft);
     }
+    // Also those that came while it was being rebuilt: their journals may be the newest.
+    const all = rollCall.heard;
+    if (all.length > first.length) built = await rebuildFrom(options, all, draft);
     const { report, clusterKey, missing: absent } = built;
     if (report.rebuilt.problems.length > 0) {
       const words = report.rebuilt.problems.join("; ");

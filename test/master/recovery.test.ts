@@ -151,6 +151,9 @@ class Disaster {
     this.files[keeper]?.set(archiveName("journal", catalog, from), Buffer.concat(frames));
   }
 
+  /** Runs while an archive is being read. */
+  onGet: (() => Promise<void>) | undefined;
+
   recover(more: { dryRun?: boolean; secret?: string } = {}): Promise<RecoveryReport> {
     const transport: ArchiveTransport = {
       put: () => Promise.reject(new Error("Recovery stores nothing")),
@@ -159,6 +162,7 @@ class Disaster {
         if (bytes === undefined || this.unreachable.has(port - 7000)) {
           throw new TydfsError("unavailable", "Nobody is there");
         }
+        await this.onGet?.();
         return (async function* () {
           yield bytes.slice(0, firstBytes);
         })();
@@ -237,6 +241,22 @@ test("recoverCatalog waits a while for keepers on record, and takes what they br
   disaster.journal(1, 4, 4);
   disaster.announce(0);
   disaster.clock.after(40_000, () => disaster.announce(1));
+  const report = await disaster.recover();
+  expect(directories()).toEqual(["/late"]);
+  expect(report).toMatchObject({ heard: ["k0", "k1"], missing: [] });
+});
+
+test("recoverCatalog takes what a keeper brings that comes while the catalog is rebuilt", async () => {
+  for (let number = 0; number < 2; number++) await disaster.keeper();
+  await disaster.snapshot(0);
+  await disaster.do(make("/late"));
+  disaster.journal(1, 4, 4);
+  disaster.announce(0);
+  disaster.onGet = async () => {
+    disaster.onGet = undefined;
+    disaster.announce(1);
+    await disaster.clock.sleep(5_000);
+  };
   const report = await disaster.recover();
   expect(directories()).toEqual(["/late"]);
   expect(report).toMatchObject({ heard: ["k0", "k1"], missing: [] });
