@@ -6,9 +6,11 @@ import { Database } from "bun:sqlite";
 import { copyFileSync, existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
-import { silentLog } from "../../src/base/log.ts";
+import { openCatalog } from "../../src/catalog/open.ts";
 import { readCatalogFacts } from "../../src/catalog/snapshot.ts";
-import { CatalogWriter } from "../../src/catalog/writer.ts";
+
+/** The id of all simulated catalogs: it stands in names, and so in traces. */
+const CATALOG = "ca".repeat(16);
 
 let workPlace: { directory: string; empty: string } | undefined;
 let catalogs = 0;
@@ -20,10 +22,10 @@ export function newCatalog(): string {
     const directory = mkdtempSync(join(root, "tydfs-sim-"));
     process.on("exit", () => rmSync(directory, { recursive: true, force: true }));
     const empty = join(directory, "empty.db");
-    const onFatal = (error: unknown) => {
-      throw error;
-    };
-    void new CatalogWriter({ path: empty, log: silentLog, onFatal }).close();
+    const database = openCatalog(empty);
+    database.run("UPDATE meta SET value = ? WHERE key = 'catalog'", [CATALOG]);
+    database.run("PRAGMA wal_checkpoint(TRUNCATE)");
+    database.close();
     workPlace = { directory, empty };
   }
   const path = join(workPlace.directory, `catalog-${++catalogs}.db`);
