@@ -22,6 +22,7 @@ import type { Log } from "../base/log.ts";
 import type { Bus, BusMessage, RequestOptions, SubscribeOptions, Subscription } from "./bus.ts";
 import { TydfsError } from "./errors.ts";
 import type { ClusterUrl } from "./url.ts";
+import { reconnectPause } from "./reconnect_pause.ts";
 
 /** Messages that a subscription may hold while its handlers are busy; more are refused by name. */
 const WAITING_MAX = 4096;
@@ -60,7 +61,7 @@ export async function connectNats(options: NatsBusOptions): Promise<Bus> {
         inboxPrefix: inboxPrefix(url.role),
         timeout: leftMs,
         maxReconnectAttempts: -1,
-        reconnectTimeWait: RECONNECT_MS,
+        reconnectDelayHandler: reconnectPause(systemClock, RECONNECT_MS),
         pingInterval: 5_000,
         maxPingOut: 2,
         // Waiting is done here: NATS's own would, with the next setting, also wait for ever with a

@@ -73,6 +73,7 @@ export class TestCluster {
   readonly #keepers = new Map<number, Process>();
   readonly #others = new Set<Command>();
   #master: Process | undefined;
+  #clientUrl = "";
   #port = "0";
 
   /** A cluster of which nothing runs yet. */
@@ -97,8 +98,11 @@ export class TestCluster {
     }
   }
 
+  /** The URL of clients; while the master is away, the one that it had. */
   get clientUrl(): string {
-    return readFileSync(join(this.masterDir, "join.client"), "utf8").trim();
+    const path = join(this.masterDir, "join.client");
+    if (existsSync(path)) this.#clientUrl = readFileSync(path, "utf8").trim() || this.#clientUrl;
+    return this.#clientUrl;
   }
 
   get keeperUrl(): string {

@@ -134,7 +134,8 @@ export function explainCopies(
   const enough = usable >= goal;
   const missing = enough ? [] : away.map(({ keeper, state }) => ({ keeper: keeper.name, state }));
   const coming = Math.min(goal, usable) - copies;
-  if (safeMode?.holdsRepairs === true) {
+  // Without keepers enough the safe mode changes nothing.
+  if (safeMode?.holdsRepairs === true && keepers.length >= goal) {
     const words = `no more are made in safe mode (${printable(safeMode.reason)})`;
     return { reason: "safe-mode", words, missing };
   }
