@@ -40,7 +40,11 @@ export class LateInventory implements Journal {
     const any: Operation = operation;
     if (any.kind === "keeper.inventory") {
       const mended: Operation = { ...any, chunks: this.#mend(any) };
-      return await this.#journal.submit<K>(mended as Extract<Operation, { kind: K }>);
+      const result = await this.#journal.submit<K>(mended as Extract<Operation, { kind: K }>);
+      // A copy that was cut after it was stored is none: no later page must bring its row back.
+      const { wrongSize = [] } = result as Partial<ResultOf<"keeper.inventory">>;
+      for (const chunk of wrongSize) this.#memories.delete(`${any.keeper}/${chunk}`);
+      return result;
     }
     if (any.kind === "keeper.join") this.#forgetOlder(any.keeper.id, any.keeper.epoch);
     // Remembered before it is applied, so that no page comes in between; undone if it is refused.

@@ -13,10 +13,11 @@ const id = (letter: string) => letter.repeat(32);
 function setUp() {
   const clock = new ManualClock();
   const seen: Operation[] = [];
+  const answer: { wrongSize?: string[] } = {};
   const journal = {
     submit: (operation: Operation) => {
       seen.push(operation);
-      return Promise.resolve({});
+      return Promise.resolve(answer);
     },
   } as unknown as Journal;
   const guard = new LateInventory(journal, clock);
@@ -36,7 +37,7 @@ function setUp() {
     const applied = seen.at(-1);
     return applied?.kind === "keeper.inventory" ? applied.chunks.map(([chunk]) => chunk) : [];
   };
-  return { clock, stored, gone, page };
+  return { clock, stored, gone, page, answer };
 }
 
 test("a chunk stored after the page was listed is not missing", async () => {
@@ -50,6 +51,15 @@ test("a chunk deleted after the page was listed does not come back", async () =>
   await stored(id("b"));
   await gone(id("b"));
   expect(await page("", [id("a"), id("b")], true)).toEqual([id("a")]);
+});
+
+test("a copy that was cut after it was stored is not brought back when it has been put aside", async () => {
+  const { stored, page, answer } = setUp();
+  await stored(id("b"));
+  answer.wrongSize = [id("b")];
+  await page("", [id("a"), id("b")], true);
+  answer.wrongSize = [];
+  expect(await page("", [id("a")], true)).toEqual([id("a")]);
 });
 
 test("only the page's own range is mended", async () => {
