@@ -52,7 +52,10 @@ async function main(): Promise<number> {
   const isIn = (folders: readonly string[]) => (file: string) =>
     folders.some((folder) => file.startsWith(folder));
   const unitFiles = files.filter((file) => !isIn([...pairedFolders, ...loneFolders])(file));
-  const pairedFiles = values.unit === true ? [] : files.filter(isIn(pairedFolders));
+  // Folder by folder: the longest files stand in the first, so that none is left alone at the end.
+  const pairedFiles = values.unit === true
+    ? []
+    : pairedFolders.flatMap((folder) => files.filter(isIn([folder])));
   const loneFiles = values.unit === true ? [] : files.filter(isIn(loneFolders));
 
   const outcomes: Outcome[] = [];

@@ -3,7 +3,7 @@
  * master, of the client. The command goes on or ends cleanly, what was acknowledged is readable at
  * once, and when all is quiet nothing is left that nobody needs.
  */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
 import { join } from "node:path";
 import { TydfsClient } from "../../src/client/client.ts";
 import { MIB, TestCluster, until } from "../cluster/harness.ts";
@@ -26,18 +26,22 @@ const REACHED_MS = 20_000;
 const random = seededRandom(4);
 const ledger = new Ledger();
 let cluster: TestCluster;
+let connection: TydfsClient;
+/** Made anew for each test: a client leaves out for a while what has just failed it. */
 let client: TydfsClient;
 let count = 0;
 
 beforeAll(async () => {
   cluster = await TestCluster.start({ keepers: KEEPERS.length, env: SETTINGS });
-  client = await TydfsClient.connect({ url: cluster.clientUrl });
+  connection = await TydfsClient.connect({ url: cluster.clientUrl });
+  client = connection.over({});
   for (let n = 0; n < 3; n++) expect(await put()).toBeUndefined();
 }, 60_000);
 afterAll(async () => {
-  await client.close();
+  await connection.close();
   await cluster.stop();
 });
+beforeEach(() => void (client = connection.over({})));
 
 /** Puts a file of one chunk or several, new or in place of another. */
 async function put(replicas?: number): Promise<unknown> {
