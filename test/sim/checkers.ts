@@ -106,11 +106,15 @@ export class Checkers {
       copies.set(row.id, (copies.get(row.id) ?? 0) + (isGood ? 1 : 0));
     }
     for (const [id, found] of copies) {
-      // Its answer may have come late: a copy that was damaged since may have left the record.
-      const damaged = keepers.filter(({ id: keeper, drive }) =>
-        drive.damaged.has(pathOf(id)) && !rows.some((row) => row.id === id && row.keeper === keeper)
-      );
-      const count = found + damaged.length;
+      // Its answer may have come late: a copy that was damaged since may have left the record. So
+      // may one that somebody asked for before it had landed, until its keeper reports it anew.
+      const [known] = rows.filter((row) => row.id === id);
+      const offRecord = keepers.filter(({ id: keeper, drive }) => {
+        if (known === undefined || keeper === undefined) return false;
+        if (rows.some((row) => row.id === id && row.keeper === keeper)) return false;
+        return drive.damaged.has(pathOf(id)) || this.#stateOf({ ...known, keeper }) !== "bad";
+      });
+      const count = found + offRecord.length;
       if (count >= cluster.settings.min_copies) continue;
       cluster.violate(`a put was acknowledged with ${count} durable copies of chunk ${id}`);
     }
