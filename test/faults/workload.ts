@@ -232,7 +232,7 @@ export class Workload {
     }
     const { code = "" } = outcome;
     // A version that was opened is readable until the trash is emptied.
-    const isPurged = operation.kind === "get" && code === ABSENT && tookMs > OPEN_MS;
+    const isPurged = operation.kind === "get" && PURGED.includes(code) && tookMs > OPEN_MS;
     const isKnown = outcome.ok || (code === ABSENT && operation.kind !== "put" && !isPurged);
     if (isKnown) {
       const answer = outcome.ok ? answerOf(operation, outcome) : ABSENT;
@@ -307,6 +307,8 @@ const MEMORY_MAX = 8 * 2 ** 20;
 
 /** A read that takes longer may lose what it reads to the trash's end. */
 const OPEN_MS = 5_000;
+/** What a slow reader of a version hears that was purged meanwhile. */
+const PURGED = [ABSENT, "changed"];
 
 /** An operation that is over, as far as its client is concerned. */
 interface Answered {
