@@ -19,7 +19,7 @@ import type { InheritedFlags } from "./settings_flags.ts";
 import { clientSettingsOf } from "./settings_flags.ts";
 
 const CLOSE_MS = 1_000;
-/** A wait that is over before this is told on a terminal only. */
+/** A wait for a master that is over before this is told on a terminal only. */
 const SHORT_WAIT_MS = 5_000;
 
 export type Environment = Record<string, string | undefined>;
@@ -125,7 +125,8 @@ export class Session {
       log: this.debug ? stderrLog("client", { level: "debug", format: "text" }) : silentLog,
       onWait: (notice) => {
         // A script gets one line in the end; a person wants to know what goes on.
-        if (notice.waitMs < SHORT_WAIT_MS && !this.output.messagesOnTerminal) return;
+        const isShort = notice.code === "no-master" && notice.waitMs < SHORT_WAIT_MS;
+        if (isShort && !this.output.messagesOnTerminal) return;
         if (!silent) this.output.message(`tydfs: ${waitWords(notice)}`);
       },
     };

@@ -160,14 +160,15 @@ test.each(["shrinks", "grows", "vanishes"])(
   "a file that %s while it is read is an error of put, put -r and sync",
   async (how) => {
     const tree = directory(how);
-    const size = 200 * MIB;
+    // Some chunks, one after the other, so that there is time to change it.
+    const size = 300 * MIB;
     for (const verb of ["put", "put -r", "sync"]) {
       // Other bytes each time: what an earlier put has left would be taken over.
       const path = cluster.file(`${how}/big`, size);
       const target = `/${how}-${verb.replace(" ", "")}`;
       const from = verb === "put" ? path : tree;
       const to = verb === "put" ? `${target}/big` : verb === "sync" ? `:${target}` : target;
-      const child = cluster.spawn([...verb.split(" "), from, to]);
+      const child = cluster.spawn([...verb.split(" "), "--parallel", "1", from, to]);
       const stderr = new Response(child.stderr).text();
       await until("the upload is under way", () => {
         return cluster.replicas(1).some((replica) => isOf(replica, `${target}/big`));

@@ -104,8 +104,8 @@ test("recover brings back everything acknowledged, from snapshot and journal", a
   expect(log).not.toContain("Missing: operations");
   // The new master is a newer one than any before, and archives on.
   await untilArchived();
-  const obeyed = readFileSync(join(cluster.keeperDir(1), "master-epoch"), "utf8");
-  expect(Number(obeyed.split(" ")[0])).toBeGreaterThan(1);
+  const obeyed = () => readFileSync(join(cluster.keeperDir(1), "master-epoch"), "utf8");
+  await until("keeper 1 obeys it", () => Number(obeyed().split(" ")[0]) > 1);
 }, 120_000);
 
 test(
