@@ -120,7 +120,11 @@ export async function openThread(start: MasterStart): Promise<ThreadParts> {
   const log = threadLog(start.settings, start.name);
   const { url, name } = start;
   // A connection that is gone for good is the thread's end, and the master's: no half-alive node.
-  const connection = { url, name, log, connectMs: CONNECT_MS, onClosed: throwUncaught };
+  const connection = {
+    ...{ url, name, log, connectMs: CONNECT_MS, onClosed: throwUncaught },
+    // One that dies while the threads start is up again in a moment.
+    retry: { onWait: (waitMs: number) => log.warn("The NATS server does not answer", { waitMs }) },
+  };
   const bus = await connectNats(connection);
   return { log, bus, tables: openTables(start.tables) };
 }
