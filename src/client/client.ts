@@ -43,6 +43,7 @@ import type {
 } from "./api.ts";
 import { BytesSource } from "./bytes_source.ts";
 import type { ClientContext } from "./context.ts";
+import { signalOf } from "./context.ts";
 import { downloadInOrder, downloadInto } from "./download.ts";
 import { tellKept } from "./kept.ts";
 import { LocalSource, resolveTarget } from "./local_files.ts";
@@ -480,10 +481,6 @@ export class TydfsClient {
     const ask = { signal: signalOf(options), repeatable: false };
     return this.#context.trackers.ask(procedure, request, ask);
   }
-}
-
-function signalOf(options: OperationOptions): AbortSignal {
-  return options.signal ?? new AbortController().signal;
 }
 
 function ignore(): void {}

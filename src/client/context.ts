@@ -40,3 +40,8 @@ export interface Progress {
 
 /** Hears the progress of a transfer; it is called often, and must be quick. */
 export type ProgressListener = (progress: Progress) => void;
+
+/** The signal of an operation; one that never aborts where its caller gave none. */
+export function signalOf(options: { signal?: AbortSignal }): AbortSignal {
+  return options.signal ?? new AbortController().signal;
+}

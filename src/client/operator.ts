@@ -18,6 +18,7 @@ import type { Rpc } from "../wire/rpc.ts";
 import type { TrashEntry } from "../wire/trash.ts";
 import { TRASH_PAGE_MAX, trashEmpty, trashList, trashRestore } from "../wire/trash.ts";
 import type { OperationOptions } from "./api.ts";
+import { signalOf } from "./context.ts";
 import type { Trackers } from "./trackers.ts";
 
 export type { DrainReply, FileAtRisk, FsckPage, RebalanceReply, RiskPage, ScrubPage, TrashEntry };
@@ -182,8 +183,4 @@ function tellRestored(error: unknown, files: number): unknown {
     data,
     cause: error,
   });
-}
-
-function signalOf(options: OperationOptions): AbortSignal {
-  return options.signal ?? new AbortController().signal;
 }

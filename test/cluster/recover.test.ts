@@ -65,6 +65,20 @@ function startLoad() {
   return { file, acknowledged, end };
 }
 
+/** Loses the master's disk under a load; all that was promised must be back, and is returned. */
+async function loseAndRecover(end: ReturnType<typeof startLoad>["end"]): Promise<string[]> {
+  const { keeperUrl } = cluster;
+  await cluster.killMaster();
+  const { promised, over } = end();
+  rmSync(cluster.masterDir, { recursive: true });
+  await cluster.startMaster({ TYDFS_URL: keeperUrl }, RECOVER);
+  await over;
+  await cluster.untilAlive(3);
+  const present = new Set(await paths());
+  expect(promised.filter((path) => !present.has(path))).toEqual([]);
+  return promised;
+}
+
 test("recover brings back everything acknowledged, from snapshot and journal", async () => {
   cluster = await TestCluster.start({
     env: { TYDFS_SNAPSHOT_PERIOD: "1h", TYDFS_TRASH_TTL: "1h" },
@@ -141,15 +155,7 @@ test("recover in the middle of a load: what was acknowledged is there", async ()
   await untilArchived();
   const { file, acknowledged, end } = startLoad();
   await until("files are there", () => acknowledged.length >= 30, 60_000);
-  const { keeperUrl } = cluster;
-  await cluster.killMaster();
-  const { promised, over } = end();
-  rmSync(cluster.masterDir, { recursive: true });
-  await cluster.startMaster({ TYDFS_URL: keeperUrl }, RECOVER);
-  await over;
-  await cluster.untilAlive(3);
-  const present = new Set(await paths());
-  expect(promised.filter((path) => !present.has(path))).toEqual([]);
+  const promised = await loseAndRecover(end);
   await mustHave(promised.at(-1) ?? "", file);
 }, 120_000);
 
@@ -240,14 +246,6 @@ test("recover right after a master was killed in mid-load and started again", as
     await cluster.startMaster();
   }
   await until("a few more", () => acknowledged.length >= 28, 60_000);
-  const { keeperUrl } = cluster;
-  await cluster.killMaster();
-  const { promised, over } = end();
-  rmSync(cluster.masterDir, { recursive: true });
-  await cluster.startMaster({ TYDFS_URL: keeperUrl }, RECOVER);
-  await over;
-  await cluster.untilAlive(3);
-  const present = new Set(await paths());
-  expect(promised.filter((path) => !present.has(path))).toEqual([]);
+  await loseAndRecover(end);
   expect(cluster.log("master")).not.toContain("Missing: operations");
 }, 180_000);
