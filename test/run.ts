@@ -18,6 +18,7 @@ const loneFolders = ["test/sim/", "test/planted/"];
 const unitTimeoutMs = 30_000;
 const clusterTimeoutMs = 180_000;
 const processTimeoutMs = 30 * 60_000;
+const failureLines = 60;
 
 const help = `Usage: bun test/run.ts [options]
 
@@ -31,6 +32,8 @@ interface Outcome {
   failed: number;
   /** What went wrong beyond failing tests, a sentence each. */
   complaints: string[];
+  /** What each failed test printed, told again at the end, where a reader of a long log looks. */
+  failures: string[];
 }
 
 async function main(): Promise<number> {
@@ -64,6 +67,8 @@ async function main(): Promise<number> {
 
   const passed = outcomes.reduce((sum, outcome) => sum + outcome.passed, 0);
   const failed = outcomes.reduce((sum, outcome) => sum + outcome.failed, 0);
+  const failures = outcomes.flatMap((outcome) => outcome.failures);
+  if (failures.length > 0) console.log(["Failed tests, once more:", ...failures].join("\n"));
   for (const complaint of outcomes.flatMap((outcome) => outcome.complaints)) {
     console.log(complaint);
   }
@@ -102,11 +107,12 @@ async function runTests(files: readonly string[], timeoutMs: number): Promise<Ou
       killSignal: "SIGKILL",
     });
     const exitCode = await child.exited;
-    process.stdout.write(readFileSync(outputPath));
+    const printed = readFileSync(outputPath, "utf8");
+    process.stdout.write(printed);
     const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
     console.log(`${files.length === 1 ? files[0] : `${files.length} files`}: ${seconds} s`);
     const report = readReport(reportPath);
-    const outcome = judge(files, report, exitCode);
+    const outcome = { ...judge(files, report, exitCode), failures: readFailures(Bun.stripANSI(printed)) };
     if (child.signalCode !== null) {
       outcome.complaints.push(`The tests of ${files.join(", ")} ended by ${child.signalCode}`);
     }
@@ -132,7 +138,25 @@ interface Case {
   verdict: "passed" | "failed" | "skipped";
 }
 
-function judge(files: readonly string[], report: string, exitCode: number): Outcome {
+/** The lines before each `(fail)` of bun's output, back to the test before it. */
+function readFailures(printed: string): string[] {
+  const failures: string[] = [];
+  let lines: string[] = [];
+  for (const line of printed.split("\n")) {
+    if (line.startsWith("(pass)")) lines = [];
+    else lines.push(line);
+    if (!line.startsWith("(fail)")) continue;
+    failures.push(lines.slice(-failureLines).join("\n"));
+    lines = [];
+  }
+  return failures;
+}
+
+function judge(
+  files: readonly string[],
+  report: string,
+  exitCode: number,
+): Omit<Outcome, "failures"> {
   const cases = parseCases(report);
   const complaints: string[] = [];
   for (const file of files) {
