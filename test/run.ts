@@ -112,7 +112,10 @@ async function runTests(files: readonly string[], timeoutMs: number): Promise<Ou
     const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
     console.log(`${files.length === 1 ? files[0] : `${files.length} files`}: ${seconds} s`);
     const report = readReport(reportPath);
-    const outcome = { ...judge(files, report, exitCode), failures: readFailures(Bun.stripANSI(printed)) };
+    const outcome = {
+      ...judge(files, report, exitCode),
+      failures: readFailures(Bun.stripANSI(printed)),
+    };
     if (child.signalCode !== null) {
       outcome.complaints.push(`The tests of ${files.join(", ")} ended by ${child.signalCode}`);
     }
