@@ -3,6 +3,7 @@
  * `apply` turns one into rows deterministically; the writer numbers them. Replaying the same
  * operations gives the same catalog.
  */
+import type { ErrorCode } from "../wire/errors.ts";
 
 /** Where a chunk's copies are to lie: labels that their keepers must have, and had better have. */
 export interface PolicyFacts {
@@ -29,6 +30,22 @@ export interface FileFacts {
   exclusive: boolean;
   /** The copies that the user asked for by number; undefined where rules and cluster decide. */
   replicas?: number;
+}
+
+/** A file that a pack is committed with, and where it lies there. */
+export interface PackedFacts extends FileFacts {
+  offset: number;
+  sizeBytes: number;
+  checksum: string;
+}
+
+/** A run of bytes that compaction has brought from one pack into another. */
+export interface PackMove {
+  /** The id of the pack that it lay in, and where there. */
+  from: string;
+  fromOffset: number;
+  length: number;
+  toOffset: number;
 }
 
 /** A placement rule, as it was added. */
@@ -134,8 +151,33 @@ export type Operation =
     place?: { upload: string; seq: number; offset: number; late?: boolean };
     commit?: { upload: string; file: FileFacts };
     stray?: true;
+    /** It is a pack (see `wire/pack.ts`); `pack.commit` makes files of it. */
+    packed?: true;
     atMs: number;
   }
+  /**
+   * Makes files of a pack, each by itself: one that is refused does not stop the others. Only the
+   * first commit of a pack makes files; the same again answers those that it made. Throws
+   * `not-found` (no such pack), `expired` (it was condemned), `no-keepers` (fewer than `minCopies`
+   * replicas), `invalid` (files that overlap, or lie outside of it).
+   */
+  | {
+    kind: "pack.commit";
+    chunk: string;
+    goal: number;
+    minCopies: number;
+    policy?: PolicyFacts;
+    files: PackedFacts[];
+    atMs: number;
+  }
+  /**
+   * Moves what still lies at these places of packs into another pack that is stored already, whose
+   * first use this may be: all extents that start there, those of copies and of the trash included.
+   * A pack that loses its last extent is unreferenced from `atMs`. The new pack gets the highest
+   * goal of the old ones. Throws `not-found`, `expired`, and `no-keepers` (fewer than `minCopies`
+   * replicas) for the new pack, and `invalid` for places outside of it. → `{moved}`: extents
+   */
+  | { kind: "pack.move"; to: string; minCopies: number; moves: PackMove[]; atMs: number }
   /**
    * Gives up a surplus replica of each of `chunks`, on record, before the keeper is told to delete
    * it: only where at least the chunk's goal of other replicas lie on the keepers `alive`.
@@ -297,6 +339,11 @@ export interface NameEvent {
   owner: string;
 }
 
+/** What has become of one file of a pack. */
+export type PackResult =
+  | { ok: true; file: CommittedFile }
+  | { ok: false; code: ErrorCode; message: string };
+
 /** `event` is there when the operation has changed names: not when it was repeated. */
 export interface Told {
   event?: NameEvent;
@@ -311,6 +358,8 @@ export interface OperationResults {
   "keeper.join": { number: number };
   "upload.commit": CommittedFile & Told;
   "chunk.stored": { committed?: CommittedFile } & Told;
+  "pack.commit": { files: PackResult[]; events: NameEvent[] };
+  "pack.move": { moved: number };
   "chunk.condemn": { condemned: string[] };
   "keeper.inventory": { unknown: number; missing: number; wrongSize: string[] };
   "dir.make": { made: boolean };

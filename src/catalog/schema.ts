@@ -270,8 +270,17 @@ const FORMAT_4 = `
   INSERT OR IGNORE INTO meta VALUES ('catalog', lower(hex(randomblob(16)))), ('balance', 0);
 `;
 
+const FORMAT_5 = `
+  -- packed: 1 for a pack, many small files in one chunk. live: bytes that its extents refer to,
+  -- each extent counted; 0 where it is no pack.
+  ALTER TABLE chunk ADD COLUMN packed INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE chunk ADD COLUMN live INTEGER NOT NULL DEFAULT 0;
+  -- Packs of which more than half is dead: to be compacted.
+  CREATE INDEX chunk_sparse ON chunk (no) WHERE packed = 1 AND refs > 0 AND live * 2 < size;
+`;
+
 /** What leads from each format version to the next; the first makes an empty catalog. */
-const MIGRATIONS: readonly string[] = [FORMAT_1, FORMAT_2, FORMAT_3, FORMAT_4];
+const MIGRATIONS: readonly string[] = [FORMAT_1, FORMAT_2, FORMAT_3, FORMAT_4, FORMAT_5];
 
 /**
  * Brings a catalog to this version's format; the root and zeroed counters are in it then. Throws

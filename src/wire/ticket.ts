@@ -43,6 +43,11 @@ export const ChunkOrigin = v.object({
    * clock, and copies that are made later keep the time.
    */
   placedMs: v.optional(Natural),
+  /**
+   * The chunk is a pack: its manifest names its files (see `pack.ts`), and `path` is but the first
+   * of them.
+   */
+  packed: v.optional(v.literal(true)),
 });
 export type ChunkOrigin = v.InferOutput<typeof ChunkOrigin>;
 

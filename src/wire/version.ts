@@ -4,7 +4,7 @@
  * The version of messages and tickets. It grows with every change of a schema that old peers can't
  * read.
  */
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 
 /** The version of a keeper's data directory. */
 export const KEEPER_FORMAT_VERSION = 1;
@@ -13,4 +13,4 @@ export const KEEPER_FORMAT_VERSION = 1;
 export const MASTER_FORMAT_VERSION = 1;
 
 /** The version of the catalog. */
-export const CATALOG_FORMAT_VERSION = 4;
+export const CATALOG_FORMAT_VERSION = 5;

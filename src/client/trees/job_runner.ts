@@ -20,6 +20,22 @@ const HOPELESS_MAX = 16;
 /** What a job does, as results and events name it. */
 export type JobKind = "file" | "link" | "directory" | "facts" | "remove";
 
+/** Does many small jobs of one kind together, where that costs less than one by one. */
+export interface Bundler {
+  /** Jobs that go together, at most, and bytes of them. */
+  readonly filesMax: number;
+  readonly bytesMax: number;
+  /**
+   * Does `jobs`, all of which have this bundler, and returns what each has to tell, in their order;
+   * undefined for those that are to be run by themselves, whose errors are told then. Throws only
+   * when its signal aborts.
+   */
+  run(
+    jobs: readonly Job[],
+    options: { signal: AbortSignal; onProgress: (job: Job, progress: Progress) => void },
+  ): Promise<unknown[]>;
+}
+
 /** One thing that is done to one entry. */
 export interface Job {
   kind: JobKind;
@@ -36,6 +52,8 @@ export interface Job {
   decide?: (signal: AbortSignal) => Promise<Job | undefined>;
   /** Does it, and returns what it has to tell. May be called again after a passing fault. */
   run: (options: { signal: AbortSignal; onProgress: ProgressListener }) => Promise<unknown>;
+  /** Set for a small file: it may go together with others that have the same one. */
+  bundler?: Bundler;
   /** Called once when the job is over, whichever way. */
   settled?: () => Promise<void>;
 }
