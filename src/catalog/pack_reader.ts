@@ -41,13 +41,15 @@ export interface LocatedMany {
   chunks: LocatedChunk[];
 }
 
-/** A pack of which more than half is dead. */
+/** A pack of whose files more than half is dead, by bytes. */
 export interface SparsePack {
   /** Grows with each chunk: the cursor. */
   no: number;
   id: string;
   sizeBytes: number;
   sums: Uint8Array;
+  /** Bytes of all files that were put in it: the rest of it is its manifest. */
+  filled: number;
   /** Bytes that extents refer to, each extent counted. */
   live: number;
   goal: number;
@@ -80,9 +82,10 @@ const RANGE = `${FILE} AND d.key BETWEEN ? AND ? ORDER BY d.key LIMIT ?`;
 const KEEPERS = "(SELECT group_concat(keeper) FROM replica WHERE chunk = c.no) AS keepers";
 const CHUNK = `SELECT c.no, c.id, c.size AS sizeBytes, c.sums, ${KEEPERS}
   FROM chunk c WHERE c.no = ?`;
-const SPARSE = `SELECT c.no, c.id, c.size AS sizeBytes, c.sums, c.live, c.goal, c.policy, ${KEEPERS}
+const SPARSE =
+  `SELECT c.no, c.id, c.size AS sizeBytes, c.sums, c.filled, c.live, c.goal, c.policy, ${KEEPERS}
   FROM chunk c INDEXED BY chunk_sparse
-  WHERE packed = 1 AND refs > 0 AND live < size / 2 AND no > ? ORDER BY no LIMIT ?`;
+  WHERE packed = 1 AND refs > 0 AND live < filled / 2 AND no > ? ORDER BY no LIMIT ?`;
 const EXTENTS = `SELECT chunk_offset AS chunkOffset, length, inode
   FROM extent INDEXED BY extent_chunk WHERE chunk = ? ORDER BY chunk_offset, inode LIMIT ?`;
 
