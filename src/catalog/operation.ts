@@ -178,9 +178,10 @@ export type Operation =
    * Moves what still lies at these places of packs into another pack that is stored already, whose
    * first use this may be: all extents that start there and are not longer, those of copies and of
    * the trash included. Places where nothing lies any more are passed over. A pack that loses its
-   * last extent is unreferenced from `atMs`. The new pack gets the highest goal of the old ones, and
-   * at its first use the policy of the first of them. Throws `not-found`, `expired`, and `no-keepers` (fewer than `minCopies`
-   * replicas) for the new pack, and `invalid` for places outside of it. → `{moved}`: extents
+   * last extent is unreferenced from `atMs`. The new pack gets the highest goal of the old ones,
+   * and at its first use the policy of the first of them. Throws `not-found`, `expired`, and
+   * `no-keepers` (fewer than `minCopies` replicas) for the new pack, and `invalid` for places
+   * outside of it. → `{moved}`: extents
    */
   | { kind: "pack.move"; to: string; minCopies: number; moves: PackMove[]; atMs: number }
   /**
