@@ -32,8 +32,9 @@ whole is not written but listed, with what is missing.
 
 The disks know the names under which files were put: not what was renamed or
 copied later, so that a renamed file has its old name; a file that was removed
-a short while ago comes back; empty directories are not known at all. What was
-put as a stream may lack its end, which is told. All names that are found are
+a short while ago comes back, and so does a small one (below 1 MiB) as long as
+enough of those that were put together with it are left; empty directories are
+not known at all. What was put as a stream may lack its end, which is told. All names that are found are
 held in memory, about 1 KiB for each file: with many millions of them rescue one
 part after the other, with --path.
 

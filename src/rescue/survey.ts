@@ -7,10 +7,12 @@ import { forEachLimited } from "../base/limit.ts";
 import type { Disk } from "../chunks/disk.ts";
 import { walkShelves } from "../chunks/inventory.ts";
 import { CHUNKS, QUARANTINE, READY_FILE, SIDECAR_ENDING } from "../chunks/places.ts";
+import type { ChunkFacts } from "../chunks/sidecar.ts";
 import { parseSidecar } from "../chunks/sidecar.ts";
 import { TydfsError } from "../wire/errors.ts";
 import { isId } from "../wire/ids.ts";
 import { quotePath } from "../wire/names.ts";
+import { listPack } from "./pack_list.ts";
 import type { VersionBook } from "./versions.ts";
 
 /** A keeper's data directory. */
@@ -142,6 +144,7 @@ class SidecarReader {
       const bytes = await this.#source.disk.read(path);
       if (bytes === undefined) return;
       const facts = parseSidecar(id, bytes);
+      if (facts.origin?.packed === true) return await this.#readPack(path, bytes, facts, present);
       const file = facts.origin?.path;
       if (file !== undefined && !isUnder(file, under)) return;
       if (!book.add(facts, this.#home, present)) this.#counts.nameless++;
@@ -149,6 +152,20 @@ class SidecarReader {
       // Other copies have sidecars, too: what is missing in the end is told by the plan.
       this.#counts.unreadable++;
     }
+  }
+
+  async #readPack(
+    path: string,
+    sidecar: Uint8Array,
+    facts: ChunkFacts,
+    present: boolean,
+  ): Promise<void> {
+    const { book, under } = this.#options;
+    if (!book.wantsPack(facts.chunk, present)) return;
+    const { disk } = this.#source;
+    const beside = path.slice(0, -SIDECAR_ENDING.length);
+    const files = await listPack({ disk, path: beside, facts, sidecar });
+    book.addPack(facts, files.filter((file) => isUnder(file.path, under)), this.#home, present);
   }
 }
 
