@@ -160,6 +160,31 @@ test("a list that is damaged with its pack is counted, and other copies have it"
   expect((await run([0], { to: undefined })).kinds).toEqual([]);
 });
 
+test("a copy of a pack that does not say that it is one tells its files last of all", async () => {
+  begin(3);
+  const chunk = pack([small("/a", "pack"), small("/b", "pack")], [0, 1], 9);
+  const bare = (n: number, id: string) => {
+    spoil(n, id, (sidecar) => {
+      const { pack: _pack, files: _files, filesSum: _sum, ...rest } = JSON.parse(`${sidecar}`);
+      return Buffer.from(JSON.stringify(rest));
+    });
+  };
+  bare(0, chunk);
+  const nothing = file("/gone", bytesOf("no pack"), [2]);
+  spoil(2, nothing, (sidecar) => {
+    const { path: _path, ...rest } = JSON.parse(`${sidecar}`);
+    return Buffer.from(JSON.stringify(rest));
+  });
+  file("/b", bytesOf("alone"), [2], { placedMs: 5 });
+  // Another copy knows when it was placed.
+  const first = await run([0, 1, 2]);
+  expect(first.kinds).toEqual(["whole /a", "whole /b"]);
+  expect([textOf("/b"), first.summary.nameless]).toEqual(["pack", 1]);
+  bare(1, chunk);
+  const second = await run([0, 1, 2], { overwrite: true });
+  expect([textOf("/a"), textOf("/b"), second.summary.nameless]).toEqual(["pack", "alone", 1]);
+});
+
 test("rescue takes only the files of a pack that are below a path", async () => {
   begin(1);
   pack(["/a/x", "/a/y/z", "/ab", "/b"].map((path) => small(path, path)), [0], 1);
