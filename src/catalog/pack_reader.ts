@@ -2,10 +2,10 @@
  * Reads many small files at once, and packs as compaction looks at them. Whole directories are
  * asked for together, so each directory is looked up once and each chunk is read once.
  */
-import { baseName, parentPath, ROOT } from "../wire/names.ts";
+import { baseName, parentPath } from "../wire/names.ts";
 import { parseNumbers } from "./chunk_reader.ts";
-import { ROOT_INODE } from "./schema.ts";
 import type { Statements } from "./statements.ts";
+import { type KnownDirectories, walk } from "./tree.ts";
 
 /** A file of at most one extent, or that something else has the path. */
 export type LocatedSmall =
@@ -68,7 +68,6 @@ type FileRow = Omit<Extract<LocatedSmall, { kind: "file" }>, "kind" | "chunk"> &
 };
 type WithKeepers<T extends { keepers: number[] }> = Omit<T, "keepers"> & { keepers: string | null };
 
-const DIRECTORY = "SELECT inode FROM dentry WHERE parent = ? AND key = ?";
 const FILE = `SELECT i.id AS inode, i.version, i.size AS sizeBytes, i.checksum,
     i.mtime_ms AS mtimeMs, i.mode, e.chunk, e.length, ifnull(e.chunk_offset, 0) AS chunkOffset
   FROM dentry d CROSS JOIN inode i ON i.id = d.inode
@@ -92,11 +91,11 @@ export class PackReader {
 
   /** What is at each of `paths` (in their one form), and in which chunks. */
   locateMany(paths: readonly string[]): LocatedMany {
-    const directories = new Map<string, number | undefined>([[ROOT, ROOT_INODE]]);
+    const known: KnownDirectories = new Map();
     const indexes = new Map<number, number>();
     const chunks: LocatedChunk[] = [];
     const files = paths.map((path): LocatedSmall => {
-      const parent = path === ROOT ? undefined : this.#directory(parentPath(path), directories);
+      const parent = this.#directory(parentPath(path), known);
       if (parent === undefined) return { kind: "other" };
       const row = this.#store.get<FileRow>(FILE, parent, baseName(path));
       if (row === undefined) return { kind: "other" };
@@ -126,14 +125,10 @@ export class PackReader {
     return this.#store.all<PackExtent>(EXTENTS, chunkNo, limit);
   }
 
-  /** The inode of a directory; `known` remembers what this call has found so far. */
-  #directory(path: string, known: Map<string, number | undefined>): number | undefined {
-    if (known.has(path)) return known.get(path);
-    const parent = this.#directory(parentPath(path), known);
-    const inode = parent === undefined
-      ? undefined
-      : this.#store.get<{ inode: number }>(DIRECTORY, parent, baseName(path) + "/")?.inode;
-    known.set(path, inode);
-    return inode;
+  #directory(path: string, known: KnownDirectories): number | undefined {
+    const inode = known.get(path);
+    if (inode !== undefined) return inode;
+    const place = walk(this.#store, path, known);
+    return place.kind === "found" && place.inodeKind === "directory" ? place.inode : undefined;
   }
 }
