@@ -181,7 +181,7 @@ export class Compactor {
     }
   }
 
-  /** What lives in these packs, up to as much as one pack takes; those that can't be read are left. */
+  /** What lives in these packs, up to as much as one takes; those that can't be read are left. */
   async #open(group: readonly SparsePack[]): Promise<Source[]> {
     const { settings, log } = this.#options;
     const sources: Source[] = [];
