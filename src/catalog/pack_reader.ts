@@ -78,7 +78,7 @@ const CHUNK = `SELECT c.no, c.id, c.size AS sizeBytes, c.sums, ${KEEPERS}
   FROM chunk c WHERE c.no = ?`;
 const SPARSE = `SELECT c.no, c.id, c.size AS sizeBytes, c.sums, c.live, c.goal, c.policy, ${KEEPERS}
   FROM chunk c INDEXED BY chunk_sparse
-  WHERE packed = 1 AND refs > 0 AND live * 2 < size AND no > ? ORDER BY no LIMIT ?`;
+  WHERE packed = 1 AND refs > 0 AND live < size / 2 AND no > ? ORDER BY no LIMIT ?`;
 const EXTENTS = `SELECT chunk_offset AS chunkOffset, length, inode
   FROM extent INDEXED BY extent_chunk WHERE chunk = ? ORDER BY chunk_offset, inode LIMIT ?`;
 
