@@ -6,7 +6,7 @@ import type { PolicyFacts } from "../catalog/operation.ts";
 import type { SparsePack } from "../catalog/pack_reader.ts";
 import type { Log } from "../base/log.ts";
 import type { ChunkTransport } from "../wire/chunk_http.ts";
-import { TydfsError } from "../wire/errors.ts";
+import { hasCode, TydfsError } from "../wire/errors.ts";
 import { makeId } from "../wire/ids.ts";
 import { ROOT } from "../wire/names.ts";
 import { encodeManifest, type PackedFile } from "../wire/pack.ts";
@@ -134,8 +134,12 @@ export class PackBuilder {
       } catch (error) {
         signal.throwIfAborted();
         noteFailure(log, "A keeper did not take a pack", error, { chunk, keeper });
-        failed.push(keeper);
         failure = error;
+        // The head is well, but its chain is too short: another placement helps, not another hop.
+        const named = hasCode(error, "no-keepers") ? error.data["failed"] : undefined;
+        if (Array.isArray(named)) failed.push(...named);
+        else if (!hasCode(error, "no-keepers")) failed.push(keeper);
+        if (hasCode(error, "no-keepers")) break;
       }
     }
     throw failure;

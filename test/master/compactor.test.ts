@@ -16,6 +16,8 @@ const QUICK = { dead_after: "4s", suspect_after: "2s", repair_delay: "1s", grace
 let world: World;
 let store: FakeStore;
 let compactor: Compactor;
+/** Ids must not come again after a master's start. */
+let seed = 3;
 afterEach(async () => {
   await compactor.stop();
   await world.stop();
@@ -34,7 +36,7 @@ function newCompactor(oldMs = 0): Compactor {
   const { settings, clock, bus, reader, tables } = world;
   return new Compactor({
     ...{ settings, clock, bus, reader, tables, cluster: "main", masterEpoch: 1, oldMs },
-    ...{ log: silentLog, random: seededRandom(3), journal: world.writer, transport: store },
+    ...{ log: silentLog, random: seededRandom(seed++), journal: world.writer, transport: store },
     ticketKey: TICKET_KEY,
   });
 }
@@ -234,7 +236,7 @@ test("A keeper that takes no copy is gone past; with too few of them nothing cha
 
 test("A file that is removed or copied while its pack is compacted stays so", async () => {
   await start();
-  const files = someFiles("/d", 6, 1000);
+  const files = someFiles("/d", 8, 1000);
   await put(files);
   await remove(files.slice(3));
   store.onPut = async () => {

@@ -77,10 +77,13 @@ export class FakeStore implements ChunkTransport {
     const keepers = ticket.hops.map(({ keeper }) => this.#world.keeper(keeper))
       .filter(({ name }) => !this.full.has(name));
     for (const { name } of keepers) {
-      this.#copies.set(`${name} ${ticket.chunk}`, { body: body.slice(), ticket });
+      this.#copies.set(`${name} ${ticket.chunk}`, { body: new Uint8Array(body), ticket });
     }
     const ids = [head.id, ...keepers.map(({ id }) => id).filter((id) => id !== head.id)];
-    if (ids.length < ticket.minCopies) throw new TydfsError("no-keepers", "The chain is too short");
+    if (ids.length < ticket.minCopies) {
+      const failed = ticket.hops.map(({ keeper }) => keeper).filter((id) => !ids.includes(id));
+      throw new TydfsError("no-keepers", "The chain is too short", { data: { failed } });
+    }
     const { chunk, sizeBytes, sums } = ticket;
     await head.stored({ chunk, sizeBytes, sums, keepers: ids, ticket: request.ticket, head: true });
     for (const keeper of keepers) keeper.chunks.set(chunk, sizeBytes);
@@ -94,7 +97,7 @@ export class FakeStore implements ChunkTransport {
     if (this.silent.has(name)) return new Promise(() => {});
     const body = this.bytes(name, request.chunk);
     if (body === undefined) throw new TydfsError("not-found", "No such chunk");
-    const bytes = body.slice(request.offset, request.offset + request.length);
+    const bytes = new Uint8Array(body.subarray(request.offset, request.offset + request.length));
     if (this.bad.has(name)) bytes.fill(0xee, 0, 1);
     return Promise.resolve((async function* () {
       for (let start = 0; start < bytes.length; start += 300_000) {
