@@ -135,15 +135,23 @@ export class PackBuilder {
         signal.throwIfAborted();
         noteFailure(log, "A keeper did not take a pack", error, { chunk, keeper });
         failure = error;
-        // The head is well, but its chain is too short: another placement helps, not another hop.
-        const named = hasCode(error, "no-keepers") ? error.data["failed"] : undefined;
-        if (Array.isArray(named)) failed.push(...named);
-        else if (!hasCode(error, "no-keepers")) failed.push(keeper);
-        if (hasCode(error, "no-keepers")) break;
+        if (hasCode(error, "no-keepers")) {
+          // The head is well, but its chain is too short: another placement helps, not another hop.
+          const stored = new Set(keepersOf(error));
+          failed.push(...hops.map(({ keeper }) => keeper).filter((id) => !stored.has(id)));
+          break;
+        }
+        failed.push(keeper);
       }
     }
     throw failure;
   }
+}
+
+/** The keepers that have the chunk, as the head of a chain that is too short names them. */
+function keepersOf(error: TydfsError): string[] {
+  const { keepers } = error.data;
+  return Array.isArray(keepers) ? keepers : [];
 }
 
 /** Copies the parts of `files` that lie in a run of blocks to where they follow each other. */

@@ -81,8 +81,7 @@ export class FakeStore implements ChunkTransport {
     }
     const ids = [head.id, ...keepers.map(({ id }) => id).filter((id) => id !== head.id)];
     if (ids.length < ticket.minCopies) {
-      const failed = ticket.hops.map(({ keeper }) => keeper).filter((id) => !ids.includes(id));
-      throw new TydfsError("no-keepers", "The chain is too short", { data: { failed } });
+      throw new TydfsError("no-keepers", "The chain is too short", { data: { keepers: ids } });
     }
     const { chunk, sizeBytes, sums } = ticket;
     await head.stored({ chunk, sizeBytes, sums, keepers: ids, ticket: request.ticket, head: true });
@@ -106,9 +105,12 @@ export class FakeStore implements ChunkTransport {
     })());
   }
 
-  origin(address: PortAddress, { chunk }: { chunk: string }) {
+  origin(
+    address: PortAddress,
+    { chunk }: { chunk: string },
+  ): Promise<PutTicket["origin"] | undefined> {
     const { name } = this.#at(address);
-    if (this.silent.has(name)) return new Promise<undefined>(() => {});
+    if (this.silent.has(name)) return new Promise(() => {});
     return Promise.resolve(this.#copies.get(`${name} ${chunk}`)?.ticket.origin);
   }
 

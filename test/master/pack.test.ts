@@ -175,7 +175,7 @@ test("file.locate-many stops where a message would grow too large", async () => 
   let left = paths;
   for (let pages = 0; left.length > 0; pages++) {
     const reply = locateMany(desk, { paths: left });
-    expect(reply.files.length).toBeGreaterThan(500);
+    expect(reply.files.length).toBeGreaterThanOrEqual(Math.min(500, left.length));
     expect(encode(reply).length).toBeLessThan(MESSAGE_BYTES_MAX * 0.6);
     expect(reply.chunks).toHaveLength(reply.files.length);
     left = left.slice(reply.files.length);
