@@ -36,7 +36,7 @@ import { Slots } from "./slots.ts";
 import type { Tables } from "./wiring.ts";
 
 export interface CompactorOptions {
-  settings: Pick<Settings, "replicas" | "min_copies" | "chunk_size">;
+  settings: Pick<Settings, "replicas" | "min_copies" | "chunk_size" | "grace">;
   cluster: string;
   masterEpoch: number;
   ticketKey: string;
@@ -48,12 +48,13 @@ export interface CompactorOptions {
   clock: Clock;
   random: Random;
   log: Log;
-  /** How long a pack must have been sparse; see `OLD_MS`. */
-  oldMs?: number;
 }
 
 const LOOK_MS = 1_000;
-/** A client that has just committed a pack may ask again for what became of its files. */
+/**
+ * How long a pack must have been sparse, or as long as unneeded chunks are kept: whoever removes
+ * much is likely still at it.
+ */
 const OLD_MS = 20_000;
 /** Sparse packs that are looked at at once, and those of one compaction. */
 const PAGE_ROWS = 256;
@@ -137,7 +138,8 @@ export class Compactor {
 
   /** Sparse packs of the same goal and policy, if any of this page are due. */
   #choose(): SparsePack[] {
-    const { reader, clock, oldMs = OLD_MS } = this.#options;
+    const { reader, clock, settings } = this.#options;
+    const oldMs = Math.min(OLD_MS, settings.grace);
     const page = reader.sparsePacks(this.#afterNo, PAGE_ROWS);
     const nowMs = clock.monotonicMs();
     const due = page.filter((pack) => this.#ages.see(pack.id) >= oldMs && this.#isDue(pack, nowMs));

@@ -32,10 +32,11 @@ async function start(keepers = ["a", "b", "c"], flags: Record<string, string> = 
   await world.live(8_000);
 }
 
-function newCompactor(oldMs = 0): Compactor {
-  const { settings, clock, bus, reader, tables } = world;
+function newCompactor(grace = 0): Compactor {
+  const { clock, bus, reader, tables } = world;
+  const settings = { ...world.settings, grace };
   return new Compactor({
-    ...{ settings, clock, bus, reader, tables, cluster: "main", masterEpoch: 1, oldMs },
+    ...{ settings, clock, bus, reader, tables, cluster: "main", masterEpoch: 1 },
     ...{ log: silentLog, random: seededRandom(seed++), journal: world.writer, transport: store },
     ticketKey: TICKET_KEY,
   });
