@@ -4,7 +4,8 @@
  */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { KEEPERS, Model, type Step } from "./model.ts";
+import { KEEPERS, Model } from "./model.ts";
+import type { Step } from "./model_step.ts";
 import { idOf, World } from "./world.ts";
 
 // Names that sort differently as directories: "/" lies between "." and "0".
@@ -14,6 +15,8 @@ const anyPath = fc.oneof({ weight: 20, arbitrary: path }, {
   weight: 1,
   arbitrary: fc.constant("/"),
 });
+// Where packed files are met again by what follows.
+const near = fc.constantFrom("/a", "/a.b", "/a0");
 const upload = fc.constantFrom("u", "v");
 const keeper = fc.nat({ max: KEEPERS - 1 });
 const flag = fc.boolean();
@@ -34,7 +37,7 @@ const steps = fc.array(
     step(6, "fill", {
       pick: fc.nat({ max: 3 }),
       exclusive: fc.nat({ max: 3 }).map((one) => one === 0),
-      files: fc.array(fc.record({ path, size: fc.nat({ max: 5 }) }), {
+      files: fc.array(fc.record({ path: fc.oneof(path, near), size: fc.nat({ max: 5 }) }), {
         minLength: 1,
         maxLength: 4,
       }),
@@ -43,6 +46,9 @@ const steps = fc.array(
       pick: fc.nat({ max: 3 }),
       froms: fc.array(fc.nat({ max: 3 }), { minLength: 1, maxLength: 3 }),
     }),
+    step(2, "cp", { path: near, to: near, replace: fc.constant(true) }),
+    step(2, "rm", { path: near, recursive: flag }),
+    step(1, "apply", { path: near, require: fc.constantFrom("_", "kind=a", "kind=b") }),
     step(2, "mkdir", { path: anyPath, parents: flag }),
     step(3, "rm", { path: anyPath, recursive: flag }),
     step(4, "mv", { path: anyPath, to: anyPath, replace: flag }),

@@ -1,6 +1,7 @@
 /** A catalog as plain maps: what each step should answer and leave behind. */
 import { parentPath } from "../../src/wire/names.ts";
-import { type ModelPlace, PACK_BYTES, PackModel, type PackStep } from "./pack_model.ts";
+import type { Step } from "./model_step.ts";
+import { type ModelPlace, PACK_BYTES, PackModel } from "./pack_model.ts";
 
 export interface ModelFile {
   kind: "file";
@@ -27,45 +28,6 @@ interface ModelUpload {
   touched: number;
   chunks: Map<number, { label: string; offset: number }>;
 }
-
-export type Step =
-  | PackStep
-  | { verb: "put"; path: string; exclusive: boolean }
-  | { verb: "mkdir"; path: string; parents: boolean }
-  | { verb: "rm"; path: string; recursive: boolean }
-  | { verb: "mv"; path: string; to: string; replace: boolean }
-  | { verb: "cp"; path: string; to: string; replace: boolean }
-  | {
-    verb: "begin";
-    upload: string;
-    path: string;
-    exclusive: boolean;
-    resume: boolean;
-    /** What is silent counts as interrupted. */
-    idle: boolean;
-  }
-  | { verb: "touch"; upload: string }
-  | {
-    verb: "place";
-    upload: string;
-    seq: number;
-    small: boolean;
-    /** Its client may have gone. */
-    late: boolean;
-    keepers: number[];
-  }
-  | { verb: "commit"; upload: string; chunks: number }
-  | { verb: "abort"; upload: string; keep: boolean }
-  | { verb: "purge"; limit: number }
-  | { verb: "undelete"; path: string; to: string; replace: boolean }
-  | { verb: "empty"; path: string }
-  | { verb: "gone"; keeper: number; pick: number }
-  | { verb: "forget"; pick: number }
-  | { verb: "relabel"; keeper: number; label: string }
-  | { verb: "apply"; path: string; require: string }
-  | { verb: "drain"; keeper: number; on: boolean }
-  | { verb: "remove"; keeper: number; force: boolean }
-  | { verb: "inventory"; keeper: number; picks: boolean[]; stray: boolean };
 
 export const KEEPERS = 3;
 const CHUNK_BYTES = 10;

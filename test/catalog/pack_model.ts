@@ -1,5 +1,6 @@
 /** Packs as plain maps, for `Model`: what their lines should answer and leave behind. */
-import type { ModelFile, Step } from "./model.ts";
+import type { ModelFile } from "./model.ts";
+import type { Step } from "./model_step.ts";
 
 export const PACK_BYTES = 20;
 const MIN_COPIES = 2;
