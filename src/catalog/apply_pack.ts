@@ -1,7 +1,7 @@
 /** Packs: many files made of one chunk at once, and moved into another one by compaction. */
 import { TydfsError } from "../wire/errors.ts";
 import { quotePath } from "../wire/names.ts";
-import { changeChunk, type ChunkRow, findChunk } from "./chunk_rows.ts";
+import { changeChunk, type ChunkRow, findChunk, loseReferences } from "./chunk_rows.ts";
 import { checkTarget, switchFile } from "./commit.ts";
 import type { NameEvent, Operation, PackedFacts, PackResult, ResultOf } from "./operation.ts";
 import { policyNumber } from "./policy.ts";
@@ -81,8 +81,7 @@ export function movePacked(
     moved += loss.extents;
     bytes += loss.bytes;
     goal = Math.max(goal, row.goal);
-    const left = { refs: row.refs - loss.extents, live: row.live - loss.bytes };
-    changeChunk(tx, row, left, atMs);
+    loseReferences(tx, row, { refs: loss.extents, bytes: loss.bytes }, atMs);
   }
   const policy = fresh ? first.row.policy : to.policy;
   // From now on no report makes files of it.

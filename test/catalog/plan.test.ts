@@ -56,7 +56,7 @@ test("no statement of apply or of the reader scans a table", () => {
   reader.list("/", { recursive: true, after: "/b/c/", limit: 5 });
   reader.getEntry("/g");
   reader.locate("/g", undefined, 0, 5);
-  reader.locateMany(["/g", "/pk/b", "/none/a"]);
+  reader.locateMany(["/g", "/pk/a", "/pk/b", "/none/a"]);
   reader.sparsePacks(0, 5);
   reader.packExtents(1, 5);
   reader.keepers();
