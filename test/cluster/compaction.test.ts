@@ -90,7 +90,6 @@ test(
   "A master that dies over a pack or its compaction loses nothing and leaves nothing",
   async () => {
     for (const point of ["master.pack.committed", "master.compact.stored"]) {
-    for (const point of points) {
       await cluster.killMaster("SIGTERM");
       await cluster.startMaster({ TYDFS_FAILPOINTS: `${point}=kill` });
       await cluster.untilAlive(3);
