@@ -70,11 +70,6 @@ export function policyOf(rule: Rule | undefined): PolicyFacts | undefined {
   return asks ? { require, prefer } : undefined;
 }
 
-/** Whether two policies want the same. */
-export function samePolicy(left: PolicyFacts | undefined, right: PolicyFacts | undefined): boolean {
-  return policyText(left) === policyText(right);
-}
-
 /** A policy as a key: equal for those that want the same. No label has a blank. */
 export function policyText(policy: PolicyFacts | undefined): string {
   return policy === undefined

@@ -9,7 +9,7 @@ import { dirMake } from "../../src/wire/dir.ts";
 import { fileLocate } from "../../src/wire/file.ts";
 import { fileLocateMany, LOCATE_MANY_MAX } from "../../src/wire/locate_many.ts";
 import { packBegin, packCommit } from "../../src/wire/pack.ts";
-import { ruleAdd } from "../../src/wire/rule.ts";
+import { ruleAdd, ruleApply, ruleRemove } from "../../src/wire/rule.ts";
 import { beginOf, bundleOf, FakeStore, someFiles } from "./fake_store.ts";
 import { codeOf, TICKET_KEY, World } from "./world.ts";
 
@@ -107,6 +107,27 @@ test("A file whose rule has changed since is refused alone", async () => {
     ...["ok", "ok", "ok", "conflict"],
   ]);
   expect(world.reader.entry("/b/0")).toBeUndefined();
+});
+
+test("rule.apply places a pack as the rules want its files, and ends the same each time", async () => {
+  await start(["a", "b", "c", "d"], { a: "x", b: "x", c: "y", d: "y" });
+  const bundle = bundleOf([...someFiles("/a", 3, 10), ...someFiles("/b", 3, 10)]);
+  const chunk = await store.store(bundle);
+  await commit(chunk, bundle.files);
+  const rule = { require: { zone: "x" }, prefer: {} };
+  const all = await world.ask(ruleAdd, { pattern: "/**", ...rule, copies: 2 });
+  const policy = () => world.reader.policy(world.reader.chunk(chunk)?.policy ?? 0);
+  expect((await world.ask(ruleApply, {})).changed).toBe(6);
+  expect([policy(), world.reader.chunk(chunk)?.goal]).toEqual([rule, 2]);
+  expect((await world.ask(ruleApply, {})).changed).toBe(0);
+
+  await world.ask(ruleRemove, all);
+  const other = { require: { zone: "y" }, prefer: {} };
+  await world.ask(ruleAdd, { pattern: "/b/**", ...other });
+  for (let run = 0; run < 3; run++) {
+    await world.ask(ruleApply, {});
+    expect([policy(), world.reader.chunk(chunk)?.goal]).toEqual([other, 3]);
+  }
 });
 
 test("pack.begin refuses what can't be placed, and pack.commit what is not there", async () => {
