@@ -4,6 +4,7 @@
  * left to be put by itself.
  */
 import { AssertionError } from "../../base/assert.ts";
+import { MIB } from "../../base/bytes.ts";
 import { Limiter } from "../../base/limit.ts";
 import { hasCode, TydfsError } from "../../wire/errors.ts";
 import type { ClientContext } from "../context.ts";
@@ -97,11 +98,8 @@ export class Packer {
     if (hasCode(error, "no-master", "unavailable", "timeout")) {
       this.#pausedUntilMs = clock.monotonicMs() + PAUSE_MS;
     }
-    if (!(error instanceof TydfsError)) return;
-    const chunkBytes = error.data["chunkBytes"];
-    if (typeof chunkBytes === "number" && chunkBytes > 0 && chunkBytes < this.#bytesMax) {
-      this.#bytesMax = chunkBytes;
-    }
+    // What is wrong is perhaps that chunks of this cluster must be smaller.
+    if (hasCode(error, "invalid")) this.#bytesMax = Math.max(MIB, this.#bytesMax / 2);
   }
 
   #isPaused(): boolean {
