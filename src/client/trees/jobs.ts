@@ -5,7 +5,7 @@ import { joinPath } from "../../wire/names.ts";
 import type { GetOptions, GetResult, OperationOptions, PutOptions } from "../api.ts";
 import type { TydfsClient } from "../client.ts";
 import type { PutBundler, SmallJob } from "../packs/bundler.ts";
-import { isSmall } from "../packs/small_file.ts";
+import { isSmall, smallFile } from "../packs/small_file.ts";
 import type { Job } from "./job_runner.ts";
 import { joinLocal } from "../local_files.ts";
 import type { LocalWriter } from "./local_writer.ts";
@@ -60,10 +60,7 @@ export class RemoteJobs implements JobMaker {
     const job: Job = { kind: kind === "link" ? "link" : "file", path, from, sizeBytes, run };
     const bundler = this.#bundler;
     if (bundler === undefined || !isSmall(entry)) return job;
-    const facts = target === undefined
-      ? { sizeBytes, mtimeMs }
-      : { sizeBytes: Buffer.byteLength(target), mtimeMs, target };
-    const small: SmallJob = { ...job, bundler, small: { path, local: from, ...facts } };
+    const small: SmallJob = { ...job, bundler, small: smallFile({ ...entry, local: from }, path) };
     return small;
   }
 
