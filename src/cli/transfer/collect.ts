@@ -34,7 +34,7 @@ export function collecting(
 /** Jobs of a tree after which garbage is collected, however few bytes they have moved. */
 const COLLECT_JOBS = 128;
 /** Not more often than this, which would cost more than small files that go in packs do. */
-const COLLECT_MS = 250;
+const COLLECT_MS = 500;
 
 /** Has garbage collected each so many calls: for thousands of files without many bytes. */
 export function collectingByCount(clock: Clock): () => void {
