@@ -4,6 +4,8 @@ import { PERMISSION_BITS } from "../../wire/file.ts";
 import { joinPath } from "../../wire/names.ts";
 import type { GetOptions, GetResult, OperationOptions, PutOptions } from "../api.ts";
 import type { TydfsClient } from "../client.ts";
+import type { PutBundler, SmallJob } from "../packs/bundler.ts";
+import { isSmall, smallFile } from "../packs/small_file.ts";
 import type { Job } from "./job_runner.ts";
 import { joinLocal } from "../local_files.ts";
 import type { LocalWriter } from "./local_writer.ts";
@@ -30,13 +32,21 @@ export class RemoteJobs implements JobMaker {
   readonly #local: string;
   readonly #remote: string;
   readonly #put: PutOptions;
+  readonly #bundler: PutBundler | undefined;
 
-  /** The tree at `local` becomes the one at `remote`. */
-  constructor(client: TydfsClient, trees: { local: string; remote: string; put?: PutOptions }) {
+  /**
+   * The tree at `local` becomes the one at `remote`. With a bundler, which must put with the same
+   * options, small files may go together.
+   */
+  constructor(
+    client: TydfsClient,
+    trees: { local: string; remote: string; put?: PutOptions; bundler?: PutBundler },
+  ) {
     this.#client = client;
     this.#local = trees.local;
     this.#remote = trees.remote;
     this.#put = trees.put ?? {};
+    this.#bundler = trees.bundler;
   }
 
   copy(entry: TreeEntry): Job {
@@ -47,7 +57,11 @@ export class RemoteJobs implements JobMaker {
       kind === "link"
         ? this.#client.putLink(target ?? "", path, { ...this.#put, ...options, mtimeMs })
         : this.#client.put(from, path, { ...this.#put, ...options });
-    return { kind: kind === "link" ? "link" : "file", path, from, sizeBytes, run };
+    const job: Job = { kind: kind === "link" ? "link" : "file", path, from, sizeBytes, run };
+    const bundler = this.#bundler;
+    if (bundler === undefined || !isSmall(entry)) return job;
+    const small: SmallJob = { ...job, bundler, small: smallFile({ ...entry, local: from }, path) };
+    return small;
   }
 
   directory(entry: TreeEntry): Job {
