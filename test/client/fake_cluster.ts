@@ -19,6 +19,7 @@ import { auditRisk } from "../../src/wire/audit.ts";
 import type { ClusterStatus } from "../../src/wire/cluster.ts";
 import { clusterStatus } from "../../src/wire/cluster.ts";
 import { dirList, dirMake } from "../../src/wire/dir.ts";
+import type { ErrorCode } from "../../src/wire/errors.ts";
 import { TydfsError } from "../../src/wire/errors.ts";
 import type {
   ChunkLocation,
@@ -40,6 +41,8 @@ import { makeId } from "../../src/wire/ids.ts";
 import type { FileLocateManyReply, SharedChunk, SmallFile } from "../../src/wire/locate_many.ts";
 import { fileLocateMany } from "../../src/wire/locate_many.ts";
 import { parentPath } from "../../src/wire/names.ts";
+import type { PackBeginRequest, PackOutcome } from "../../src/wire/pack.ts";
+import { packBegin, packCommit } from "../../src/wire/pack.ts";
 import type { Rpc } from "../../src/wire/rpc.ts";
 import { subjectsOf } from "../../src/wire/subjects.ts";
 import { fileChecksum, sameSums, sumsOf } from "../../src/wire/sums.ts";
@@ -91,6 +94,11 @@ interface FakeFile {
   extents: LocatedExtent[];
 }
 
+interface FakePack {
+  request: PackBeginRequest;
+  outcomes: PackOutcome[] | undefined;
+}
+
 interface FakeUpload {
   request: UploadBeginRequest;
   offers: Map<number, ChunkOffer & { chunk: string }>;
@@ -132,8 +140,14 @@ export class FakeCluster {
   status: ClusterStatus | undefined;
   /** Answers `audit.risk`. */
   risks: (without: readonly string[], after: number) => RiskPage = () => ({ files: [], chunks: 0 });
+  /** Names the rule that a path falls under: only those of one go into one pack. */
+  ruleOf: (path: string) => string = () => "";
+  /** Why a file of a pack is refused. */
+  refusalOf: (path: string) => ErrorCode | undefined = () => undefined;
   /** Called before each remote call; what it throws is answered. */
   before: (name: string) => void = () => {};
+  /** Called after each: what it throws is answered, though the call was done. */
+  after: (name: string) => void = () => {};
   /** Questions how far a PUT is. */
   asked = 0;
   /** Answers them: the bytes that have come. */
@@ -143,6 +157,7 @@ export class FakeCluster {
   readonly #options: Required<Omit<FakeClusterOptions, "client">>;
   readonly #random = seededRandom(1);
   readonly #uploads = new Map<string, FakeUpload>();
+  readonly #packs = new Map<string, FakePack>();
   #lastInode = 0;
 
   constructor(options: FakeClusterOptions = {}) {
@@ -165,6 +180,7 @@ export class FakeCluster {
     }));
     const subjects = subjectsOf("test");
     this.#serveUploads(subjects.rpc);
+    this.#servePacks(subjects.rpc);
     this.#serveFiles(subjects.rpc);
     const clock = fastClock(this.#options.speed);
     const random = seededRandom(2);
@@ -215,6 +231,11 @@ export class FakeCluster {
     return chunk;
   }
 
+  /** Chunks that are packs with files in them. */
+  get packs(): string[] {
+    return [...this.#packs].flatMap(([chunk, { outcomes }]) => outcomes === undefined ? [] : chunk);
+  }
+
   /** Where a file's bytes lie; tests may bend it. */
   file(path: string): FakeFile {
     return must(this.files.get(path), path);
@@ -222,10 +243,10 @@ export class FakeCluster {
 
   /** The bytes of a committed file, from the first keeper that has each chunk. */
   content(path: string): Uint8Array {
-    const parts = this.file(path).extents.map(({ chunk, chunkOffset, length }) =>
-      must(this.keepers.map(({ chunks }) => chunks.get(chunk)).find((part) => part), chunk)
-        .subarray(chunkOffset, chunkOffset + length)
-    );
+    const parts = this.file(path).extents.map(({ chunk, chunkOffset, length }) => {
+      const holder = must(this.keepers.find(({ chunks }) => chunks.has(chunk)), chunk);
+      return must(holder.chunks.get(chunk), chunk).subarray(chunkOffset, chunkOffset + length);
+    });
     return new Uint8Array(Buffer.concat(parts));
   }
 
@@ -279,8 +300,9 @@ export class FakeCluster {
       : new Uint8Array(await body.arrayBuffer());
     await this.onPut();
     const [uploadId = "", seq = "", ...hops] = request.ticket.split(" ");
-    const upload = must(this.#uploads.get(uploadId), "the ticket's upload");
-    const offer = must(upload.offers.get(Number(seq)), "the ticket's offer");
+    const pack = this.#packs.get(request.chunk);
+    const upload = pack ? undefined : must(this.#uploads.get(uploadId), "the ticket's upload");
+    const offer = pack?.request ?? must(upload?.offers.get(Number(seq)), "the ticket's offer");
     if (!sameSums(sumsOf(bytes), offer.sums)) throw new TydfsError("corrupt", "The sums differ");
     const holders = this.keepers.filter(({ id, fault }) =>
       hops.includes(id) && fault !== "refuse" && fault !== "hang"
@@ -289,9 +311,9 @@ export class FakeCluster {
       throw new TydfsError("no-keepers", "Too few copies");
     }
     for (const holder of holders) holder.chunks.set(request.chunk, bytes);
-    upload.stored.add(Number(seq));
+    upload?.stored.add(Number(seq));
     const keepers = holders.map(({ id }) => id);
-    if (upload.request.only === undefined) return { ok: true, keepers };
+    if (upload?.request.only === undefined) return { ok: true, keepers };
     return { ok: true, keepers, committed: this.#commit(uploadId) };
   }
 
@@ -304,7 +326,9 @@ export class FakeCluster {
     serve(this.bus, subject(procedure.name), procedure, options, (request) => {
       this.calls.push(procedure.name);
       this.before(procedure.name);
-      return handler(request);
+      const reply = handler(request);
+      this.after(procedure.name);
+      return reply;
     });
   }
 
@@ -353,6 +377,37 @@ export class FakeCluster {
     });
   }
 
+  #servePacks(subject: (name: string) => string): void {
+    this.#serve(subject, packBegin, (request) => {
+      const { paths, sizeBytes, avoid } = request;
+      if (sizeBytes > this.#options.chunkBytes) throw new TydfsError("invalid", "Too large");
+      const indexes = paths.map((_, index) => index);
+      const groups = [...Map.groupBy(indexes, (at) => this.ruleOf(paths[at] ?? "")).values()];
+      if (groups.length > 1) return { groups };
+      const { chunk, hops } = this.#choose(avoid);
+      this.#packs.set(chunk, { request, outcomes: undefined });
+      const ticket = ["pack", 0, ...hops.map(({ keeper }) => keeper)].join(" ");
+      return { placement: { chunk, ticket, hops } };
+    });
+    this.#serve(subject, packCommit, ({ chunk, files, exclusive }) => {
+      const pack = must(this.#packs.get(chunk), "the pack");
+      const holder = this.keepers.find(({ chunks }) => chunks.has(chunk));
+      if (holder === undefined) throw new TydfsError("not-found", "No such chunk");
+      const bytes = must(holder.chunks.get(chunk), chunk);
+      pack.outcomes ??= files.map((file): PackOutcome => {
+        const { path, offset, sizeBytes, checksum } = file;
+        const exists = exclusive && this.files.has(path);
+        const code = exists ? "exists" : this.refusalOf(path);
+        if (code !== undefined) return { ok: false, code, message: `Refused "${path}"` };
+        const extent = { ...extentOf(0, 0, chunk, bytes), chunkOffset: offset, length: sizeBytes };
+        const { version } = this.#addFile(path, [extent], file, checksum);
+        const copies = this.#options.copies;
+        return { ok: true, file: { path, version, sizeBytes, checksum, copies, goal: 3 } };
+      });
+      return { outcomes: pack.outcomes };
+    });
+  }
+
   /** The chunks of the newest unfinished upload to a path. */
   #takeOver(path: string): { offers: FakeUpload["offers"]; stored: Set<number> } {
     const unfinished = [...this.#uploads].filter(([id, { request, committed }]) =>
@@ -372,17 +427,22 @@ export class FakeCluster {
 
   #place(upload: string, offer: ChunkOffer): ChunkPlacement {
     this.offers.push(offer);
-    const hops = this.keepers.filter(({ id }) => !offer.avoid.includes(id)).slice(0, HOPS_MAX);
-    if (hops.length < this.#options.copies) throw new TydfsError("no-keepers", "Too few keepers");
-    const chunk = makeId(this.#random);
+    const { chunk, hops } = this.#choose(offer.avoid);
     const open = must(this.#uploads.get(upload), "the upload");
     open.offers.set(offer.seq, { ...offer, chunk });
     open.stored.delete(offer.seq);
     return {
       chunk,
-      ticket: [upload, offer.seq, ...hops.map(({ id }) => id)].join(" "),
-      hops: hops.map(({ id, host }) => ({ keeper: id, host, port: 7000 })),
+      ticket: [upload, offer.seq, ...hops.map(({ keeper }) => keeper)].join(" "),
+      hops,
     };
+  }
+
+  #choose(avoid: readonly string[]): Pick<ChunkPlacement, "chunk" | "hops"> {
+    const chosen = this.keepers.filter(({ id }) => !avoid.includes(id)).slice(0, HOPS_MAX);
+    if (chosen.length < this.#options.copies) throw new TydfsError("no-keepers", "Too few keepers");
+    const hops = chosen.map(({ id, host }) => ({ keeper: id, host, port: 7000 }));
+    return { chunk: makeId(this.#random), hops };
   }
 
   #commit(uploadId: string): Committed {
@@ -403,15 +463,15 @@ export class FakeCluster {
   #addFile(
     path: string,
     extents: LocatedExtent[],
-    facts: { mode: number; mtimeMs: number; owner: string },
+    { mode, mtimeMs, owner }: { mode: number; mtimeMs: number; owner: string },
+    checksum = fileChecksum(extents.map(({ sums }) => sums)),
   ): FakeFile {
     const file = {
-      ...facts,
+      ...{ mode, mtimeMs, owner, checksum },
       extents,
       inode: ++this.#lastInode,
       version: (this.files.get(path)?.version ?? 0) + 1,
       bytes: extents.reduce((total, { length }) => total + length, 0),
-      checksum: fileChecksum(extents.map(({ sums }) => sums)),
     };
     this.files.set(path, file);
     return file;

@@ -18,7 +18,7 @@ import type { ChunkGroup, LocatedSmall, PlannedRun } from "./plan.ts";
 import { planRuns, sortAnswer } from "./plan.ts";
 import { SmallWriter } from "./small_writer.ts";
 
-/** A chunk may have moved or its holders changed since they were told: then they are asked again. */
+/** A chunk may have moved, or changed its holders, since they were told: they are asked again. */
 const TRIES_MAX = 2;
 const PAUSE_MS = 100;
 /** So long the event loop may stand still while files are written. */

@@ -1,11 +1,11 @@
-/** Gets the small files of a tree together, where they share chunks, and puts them below its root. */
+/** Gets the small files of a tree together, by way of the chunks that they share. */
 import { MIB } from "../../base/bytes.ts";
 import { TydfsError } from "../../wire/errors.ts";
 import { LOCATE_MANY_MAX } from "../../wire/locate_many.ts";
 import type { GetOptions, ManyFile } from "../api.ts";
 import type { TydfsClient } from "../client.ts";
 import type { Progress } from "../context.ts";
-import type { Bundler, Job } from "./job_runner.ts";
+import type { Bundler, Job } from "./job.ts";
 import type { LocalWriter } from "./local_writer.ts";
 
 export class GetBundler implements Bundler {
@@ -43,7 +43,7 @@ export class GetBundler implements Bundler {
     return jobs.map((job) => toldByJob.get(job));
   }
 
-  /** Makes the directories above a file; false when it can't be put there: who runs it alone tells. */
+  /** Makes the directories above a file; false where that fails: who runs it alone tells. */
   #prepare(job: Job): boolean {
     try {
       this.#writer.prepareParents(this.#writer.pathOf(job.path));
