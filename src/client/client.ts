@@ -26,9 +26,11 @@ import type {
   ClientEffects,
   ClientSettings,
   ClusterEvent,
+  GetManyOptions,
   GetOptions,
   GetResult,
   LoggedEvent,
+  ManyFile,
   MediaFacts,
   MoveOptions,
   OpenFile,
@@ -203,6 +205,23 @@ export class TydfsClient {
     const elapsedMs = Math.round(clock.monotonicMs() - startMs);
     const { resumedBytes } = done;
     return { ...file.facts, local: target.path, resumedBytes, elapsedMs };
+  }
+
+  /**
+   * Gets many small files (less than 1 MiB each) to local paths, in place of files or links that
+   * are there: those that share a chunk come by one transfer. Missing directories are made. Each
+   * file is replaced when it is whole, and untouched otherwise. What is told of those that could
+   * not be got this way, whatever the reason, is undefined: `get` does it, or says why not. Of two
+   * files with the same local path either one stays. Throws the signal's reason when it aborts.
+   */
+  async getMany(
+    files: readonly ManyFile[],
+    options: GetManyOptions = {},
+  ): Promise<(GetResult | undefined)[]> {
+    // Only those who have many need it.
+    const { getMany } = await import("./small_files/get_many.ts");
+    const parsed = files.map(({ remote, local }) => ({ remote: parsePath(remote), local }));
+    return await getMany(this.#context, parsed, options);
   }
 
   /**

@@ -21,7 +21,13 @@ import { clusterStatus } from "../../src/wire/cluster.ts";
 import { dirList, dirMake } from "../../src/wire/dir.ts";
 import type { ErrorCode } from "../../src/wire/errors.ts";
 import { TydfsError } from "../../src/wire/errors.ts";
-import type { ChunkLocation, Entry, FileLocateReply, LocatedExtent } from "../../src/wire/file.ts";
+import type {
+  ChunkLocation,
+  Entry,
+  FileLocateReply,
+  Holder,
+  LocatedExtent,
+} from "../../src/wire/file.ts";
 import {
   fileCopy,
   fileDoubt,
@@ -32,6 +38,8 @@ import {
   fileStat,
 } from "../../src/wire/file.ts";
 import { makeId } from "../../src/wire/ids.ts";
+import type { FileLocateManyReply, SharedChunk, SmallFile } from "../../src/wire/locate_many.ts";
+import { fileLocateMany } from "../../src/wire/locate_many.ts";
 import { parentPath } from "../../src/wire/names.ts";
 import type { PackBeginRequest, PackOutcome } from "../../src/wire/pack.ts";
 import { packBegin, packCommit } from "../../src/wire/pack.ts";
@@ -48,6 +56,8 @@ import { uploadAbort, uploadBegin, uploadCommit, uploadExtend } from "../../src/
 import { FakeBus, fastClock } from "./fake_bus.ts";
 
 const HOPS_MAX = 3;
+/** In place of a manifest, which no reader looks at. */
+const PACK_END = Buffer.from("the end of a pack");
 
 /** What a keeper does wrong. */
 export type Fault =
@@ -196,6 +206,29 @@ export class FakeCluster {
       extents.push(extentOf(seq, offset, chunk, part));
     }
     this.#addFile(path, extents, { mode: 0o640, mtimeMs: 1_700_000_000_000, owner: "ann" });
+  }
+
+  /**
+   * Stores small files as if they had been put as one pack; one that is stored again moves into the
+   * new pack, as compaction has it. Returns the chunk's id.
+   */
+  storePack(
+    files: readonly (readonly [path: string, bytes: Uint8Array])[],
+    holders: FakeKeeper[] = this.keepers,
+  ): string {
+    const pack = new Uint8Array(Buffer.concat([...files.map(([, bytes]) => bytes), PACK_END]));
+    const chunk = makeId(this.#random);
+    for (const holder of holders) holder.chunks.set(chunk, pack);
+    let chunkOffset = 0;
+    for (const [path, bytes] of files) {
+      const extent = { ...extentOf(0, 0, chunk, pack), chunkOffset, length: bytes.length };
+      const there = this.files.get(path);
+      const facts = { mode: 0o640, mtimeMs: 1_700_000_000_000, owner: "ann" };
+      if (there !== undefined) there.extents = [extent];
+      else this.#addFile(path, [extent], facts).checksum = fileChecksum([sumsOf(bytes)]);
+      chunkOffset += bytes.length;
+    }
+    return chunk;
   }
 
   /** Chunks that are packs with files in them. */
@@ -446,6 +479,7 @@ export class FakeCluster {
 
   #serveFiles(subject: (name: string) => string): void {
     this.#serve(subject, fileLocate, ({ path, fromSeq }) => this.#locate(path, fromSeq));
+    this.#serve(subject, fileLocateMany, ({ paths }) => this.#locateMany(paths));
     this.#serve(subject, fileStat, ({ path, fromSeq }) => {
       const reply = statReply(this.#entry(path));
       return fromSeq === undefined ? reply : { ...reply, chunks: this.#chunks(path, fromSeq) };
@@ -566,6 +600,32 @@ export class FakeCluster {
     });
   }
 
+  /** As many as fit a page. */
+  #locateMany(paths: readonly string[]): FileLocateManyReply {
+    const chunks = new Map<string, SharedChunk>();
+    const files = paths.slice(0, this.#options.pageMax).map((path): SmallFile => {
+      const file = this.files.get(path);
+      const extent = file?.extents[0];
+      if (file === undefined || file.extents.length > 1) return { kind: "other" };
+      const { inode, version, bytes: sizeBytes, checksum, mtimeMs, mode } = file;
+      const facts = { inode, version, sizeBytes, checksum, mtimeMs, mode, chunkOffset: 0 };
+      if (extent === undefined || sizeBytes === 0) return { kind: "file", ...facts };
+      const { chunk, chunkBytes, chunkOffset, sums } = extent;
+      const keepers = this.#holdersOf(chunk).filter(({ state }) => state === "ALIVE");
+      const ticket = this.calls.filter((name) => name === fileLocateMany.name).length > 1;
+      const shared = { chunk, chunkBytes, sums, keepers: keepers.map(({ id }) => id) };
+      chunks.set(chunk, { ...shared, ticket: ticket ? "new" : "old" });
+      return { kind: "file", ...facts, chunk: [...chunks.keys()].indexOf(chunk), chunkOffset };
+    });
+    return { files, chunks: [...chunks.values()], holders: this.#holders() };
+  }
+
+  #holders(): Holder[] {
+    return this.keepers.map(({ id, host }) => {
+      return { keeper: id, name: host, host, ports: [7000, 7001] };
+    });
+  }
+
   #locate(path: string, fromSeq: number): FileLocateReply {
     const { inode, version, bytes, checksum, mtimeMs, mode, extents } = this.#find(path);
     const end = fromSeq + this.#options.pageMax;
@@ -576,9 +636,7 @@ export class FakeCluster {
       keepers: this.#holdersOf(extent.chunk).filter(({ state }) => state === "ALIVE")
         .map(({ id }) => id),
     }));
-    const holders = this.keepers.map(({ id, host }) => {
-      return { keeper: id, name: host, host, ports: [7000, 7001] };
-    });
+    const holders = this.#holders();
     const facts = { inode, version, sizeBytes: bytes, checksum, mtimeMs, mode };
     return { ...facts, holders, extents: located, more: end < extents.length };
   }

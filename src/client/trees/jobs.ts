@@ -6,7 +6,8 @@ import type { GetOptions, GetResult, OperationOptions, PutOptions } from "../api
 import type { TydfsClient } from "../client.ts";
 import type { PutBundler, SmallJob } from "../packs/bundler.ts";
 import { isSmall, smallFile } from "../packs/small_file.ts";
-import type { Job } from "./job_runner.ts";
+import { GetBundler } from "./get_bundler.ts";
+import type { Bundler, Job } from "./job.ts";
 import { joinLocal } from "../local_files.ts";
 import type { LocalWriter } from "./local_writer.ts";
 import type { TreeEntry } from "./merge.ts";
@@ -115,6 +116,7 @@ export class LocalJobs implements JobMaker {
   readonly #writer: LocalWriter;
   readonly #remoteOf: (path: string) => string;
   readonly #get: GetOptions;
+  readonly #bundler: Bundler;
 
   /** The files that `remoteOf` names, by their paths below the writer's root. */
   constructor(
@@ -125,21 +127,24 @@ export class LocalJobs implements JobMaker {
     this.#writer = trees.writer;
     this.#remoteOf = trees.remoteOf;
     this.#get = trees.get ?? {};
+    this.#bundler = new GetBundler(client, { writer: trees.writer, get: this.#get });
   }
 
   copy(entry: TreeEntry): Job {
     const { path, kind, sizeBytes, mtimeMs } = entry;
     const from = this.#remoteOf(path);
+    const comesTogether = kind === "file" && isSmall(entry);
     const run = async (options: OperationOptions): Promise<MadeLink | GetResult> => {
       if (kind === "link") {
         const target = await this.#client.readLink(from, options);
         return { local: await this.#writer.makeLink(path, target, mtimeMs), target };
       }
-      const local = await this.#writer.prepareFile(path);
+      const local = this.#writer.prepareFile(path);
       return await this.#client.get(from, local, { ...this.#get, ...options, exact: true });
     };
     const job = { path: this.#writer.place(path), from, sizeBytes, run };
-    return { ...job, kind: kind === "link" ? "link" : "file" };
+    const bundler = comesTogether ? { bundler: this.#bundler } : {};
+    return { ...job, kind: kind === "link" ? "link" : "file", ...bundler };
   }
 
   directory({ path }: TreeEntry): Job {

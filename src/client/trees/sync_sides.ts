@@ -72,7 +72,7 @@ export function sidesDown(client: TydfsClient, options: SidesOptions): SyncSides
       if (entry.kind !== "directory") throw noDirectory(remote);
       if (dryRun) return;
       const root = treeEntry(entry, "");
-      await writer.makeDirectory("");
+      writer.makeDirectory("");
       // Its mode and time come at the end, as those of all others: its mode may forbid what comes.
       await open.enter(root);
     },
