@@ -5,7 +5,7 @@ import { releaseChunk } from "./chunk_rows.ts";
 import { nameFile, type Target } from "./commit.ts";
 import { logEvent } from "./event_log.ts";
 import type { NameEvent, Operation, RestoredFile, ResultOf } from "./operation.ts";
-import { walk } from "./tree.ts";
+import { type KnownDirectories, walk } from "./tree.ts";
 import type { Tx } from "./transaction.ts";
 
 type Of<K extends Operation["kind"]> = Extract<Operation, { kind: K }>;
@@ -18,7 +18,7 @@ interface TrashedRow {
 
 const TRASHED = `SELECT i.size, i.version, i.owner FROM trash t CROSS JOIN inode i ON i.id = t.inode
   WHERE t.inode = ?`;
-const EXTENTS = "SELECT chunk FROM extent WHERE inode = ? ORDER BY seq";
+const EXTENTS = "SELECT chunk, length FROM extent WHERE inode = ? ORDER BY seq";
 
 /** Brings versions back: `trash.restore`. The caller undoes all when one can't be. */
 export function restoreVersions(
@@ -28,7 +28,8 @@ export function restoreVersions(
 ): ResultOf<"trash.restore"> {
   const { files, replace, atMs } = operation;
   const when = { atMs, sequence };
-  return { events: files.map((file) => restoreVersion(tx, file, replace, when)) };
+  const known: KnownDirectories = new Map();
+  return { events: files.map((file) => restoreVersion(tx, file, { replace, known }, when)) };
 }
 
 /** Purges versions before their time: `trash.drop`. */
@@ -56,7 +57,7 @@ export function purgeTrash(tx: Tx, operation: Of<"trash.purge">): ResultOf<"tras
 function restoreVersion(
   tx: Tx,
   { inode, to: path }: RestoredFile,
-  replace: boolean,
+  { replace, known }: { replace: boolean; known: KnownDirectories },
   { atMs, sequence }: { atMs: number; sequence: number },
 ): NameEvent {
   const row = tx.get<TrashedRow>(TRASHED, inode);
@@ -65,7 +66,7 @@ function restoreVersion(
     throw new TydfsError("not-found", `Cannot restore ${quotePath(path)}: ${state}`);
   }
   const { size: sizeBytes, version, owner } = row;
-  const target = checkPlace(tx, path, replace);
+  const target = checkPlace(tx, path, replace, known);
   const kind = target.kind === "found" ? "replaced" : "put";
   tx.run("DELETE FROM trash WHERE inode = ?", inode);
   nameFile(tx, target, inode, { path, owner, atMs, sequence });
@@ -75,8 +76,8 @@ function restoreVersion(
 }
 
 /** Where a version can come back to; throws why it can't. */
-function checkPlace(tx: Tx, path: string, replace: boolean): Target {
-  const place = walk(tx, path);
+function checkPlace(tx: Tx, path: string, replace: boolean, known: KnownDirectories): Target {
+  const place = walk(tx, path, known);
   const cannot = `Cannot restore ${quotePath(path)}`;
   if (place.kind === "blocked") {
     throw new TydfsError("not-directory", `${cannot}: ${quotePath(place.by)} is a file`);
@@ -92,8 +93,8 @@ function checkPlace(tx: Tx, path: string, replace: boolean): Target {
 
 /** Forgets a version that lies in the trash; its chunks may become unreferenced. */
 function purgeVersion(tx: Tx, inode: number, atMs: number): void {
-  for (const { chunk } of tx.all<{ chunk: number }>(EXTENTS, inode)) {
-    releaseChunk(tx, chunk, atMs);
+  for (const { chunk, length } of tx.all<{ chunk: number; length: number }>(EXTENTS, inode)) {
+    releaseChunk(tx, chunk, length, atMs);
   }
   tx.run("DELETE FROM extent WHERE inode = ?", inode);
   tx.run("DELETE FROM trash WHERE inode = ?", inode);

@@ -275,6 +275,12 @@ const FORMAT_5 = `
   -- each extent counted; 0 where it is no pack.
   ALTER TABLE chunk ADD COLUMN packed INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE chunk ADD COLUMN live INTEGER NOT NULL DEFAULT 0;
+  -- Of a pack, committed is the version of the files that its commit has made.
+
+  -- Many files lie in one pack: what starts at a place of it is found at once.
+  DROP INDEX extent_chunk;
+  CREATE INDEX extent_chunk ON extent (chunk, chunk_offset);
+
   -- Packs of which more than half is dead: to be compacted.
   CREATE INDEX chunk_sparse ON chunk (no) WHERE packed = 1 AND refs > 0 AND live * 2 < size;
 `;

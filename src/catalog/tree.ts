@@ -2,9 +2,9 @@
  * Paths over dentries: the walk from the root to a name, and the few ways in which names are set
  * and taken away.
  */
-import { assert } from "../base/assert.ts";
+import { assert, must } from "../base/assert.ts";
 import { TydfsError } from "../wire/errors.ts";
-import { joinPath, quotePath, ROOT, splitPath } from "../wire/names.ts";
+import { joinPath, parentPath, quotePath, ROOT, splitPath } from "../wire/names.ts";
 import { ROOT_INODE } from "./schema.ts";
 import type { Statements } from "./statements.ts";
 import type { Tx } from "./transaction.ts";
@@ -31,6 +31,12 @@ export type Place =
   /** A part above the name is a file: `by` is its path. */
   | { kind: "blocked"; by: string };
 
+/**
+ * Directories, by path, that one operation or one read has found so far, so that neighbours are not
+ * walked to from the root each. Whoever has it removes and moves no directory.
+ */
+export type KnownDirectories = Map<string, number>;
+
 /** What directories that are made on the way are recorded with. */
 export interface DirectoryFacts {
   mode: number;
@@ -42,6 +48,9 @@ export interface DirectoryFacts {
 /** The mode of parents that nobody asked for by name. */
 export const PARENT_MODE = 0o755;
 
+const ROOT_FOUND: Found = {
+  ...{ kind: "found", parent: 0, name: "", inode: ROOT_INODE, inodeKind: "directory" },
+};
 const CHILD = "SELECT key, inode FROM dentry WHERE parent = ? AND key IN (?, ?)";
 const MAKE_DIRECTORY = `INSERT INTO inode
   (kind, size, version, mtime_ms, mode, owner, checksum, goal, replaced)
@@ -59,17 +68,25 @@ export function parseKey(key: string): { name: string; kind: InodeKind } {
     : { name: key, kind: "file" };
 }
 
-/** Walks from the root to `path` (in its one form). One indexed look-up a part. */
-export function walk(store: Statements, path: string): Place {
-  let place: Found = {
-    kind: "found",
-    parent: 0,
-    name: "",
-    inode: ROOT_INODE,
-    inodeKind: "directory",
-  };
+/**
+ * Walks from the root to `path` (in its one form). One indexed look-up a part; with `known`, from
+ * the deepest directory in it.
+ */
+export function walk(store: Statements, path: string, known?: KnownDirectories): Place {
+  let place: Found = { ...ROOT_FOUND };
   const parts = splitPath(path);
-  for (const [index, name] of parts.entries()) {
+  let first = 0;
+  for (let above = parentPath(path), depth = parts.length - 1; depth > 0; depth--) {
+    const inode = known?.get(above);
+    if (inode !== undefined) {
+      place.inode = inode;
+      first = depth;
+      break;
+    }
+    above = parentPath(above);
+  }
+  for (let index = first; index < parts.length; index++) {
+    const name = must(parts[index], "a part of a path");
     if (place.inodeKind === "file") {
       return { kind: "blocked", by: ROOT + parts.slice(0, index).join("/") };
     }
@@ -78,6 +95,9 @@ export function walk(store: Statements, path: string): Place {
     if (row === undefined) return { kind: "missing", parent, parts: parts.slice(index) };
     const inodeKind = row.key === name ? "file" : "directory";
     place = { kind: "found", parent, name, inode: row.inode, inodeKind };
+    if (inodeKind === "directory") {
+      known?.set(ROOT + parts.slice(0, index + 1).join("/"), row.inode);
+    }
   }
   return place;
 }

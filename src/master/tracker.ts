@@ -24,7 +24,9 @@ import {
   fileStat,
 } from "../wire/file.ts";
 import { eventList } from "../wire/event.ts";
+import { fileLocateMany } from "../wire/locate_many.ts";
 import { clusterRebalance, keeperDrain, keeperRemove } from "../wire/operator.ts";
+import { packBegin, packCommit } from "../wire/pack.ts";
 import type { Rpc } from "../wire/rpc.ts";
 import { fileScrub, keeperScrub } from "../wire/operator.ts";
 import { ruleAdd, ruleApply, ruleList, ruleRemove } from "../wire/rule.ts";
@@ -43,7 +45,9 @@ import type { Desk } from "./rpc/desk.ts";
 import { list, make } from "./rpc/dir.ts";
 import { list as listEvents } from "./rpc/event.ts";
 import { copy, doubt, locate, remove, rename, set, stat } from "./rpc/file.ts";
+import { locateMany } from "./rpc/locate_many.ts";
 import { drain, rebalance, removeKeeper } from "./rpc/operator.ts";
+import * as packs from "./rpc/pack.ts";
 import * as rules from "./rpc/rule.ts";
 import * as trash from "./rpc/trash.ts";
 import { scrubFile, scrubKeeper } from "./rpc/scrub.ts";
@@ -78,6 +82,7 @@ const DOUBTS_MAX = 10_000;
 
 const PROCEDURES = [
   ...[uploadBegin, uploadExtend, uploadCommit, uploadAbort],
+  ...[packBegin, packCommit, fileLocateMany],
   ...[fileLocate, fileStat, fileRemove, fileRename, fileCopy, fileSet, fileDoubt],
   ...[dirList, dirMake, eventList, clusterStatus],
   ...[ruleAdd, ruleRemove, ruleList, ruleApply],
@@ -128,6 +133,9 @@ export class Tracker {
     this.#serve(uploadExtend, (request) => extend(desk, request));
     this.#serve(uploadCommit, (request) => commit(desk, request));
     this.#serve(uploadAbort, (request) => abort(desk, request));
+    this.#serve(packBegin, (request) => packs.begin(desk, request));
+    this.#serve(packCommit, (request) => packs.commit(desk, request));
+    this.#serve(fileLocateMany, (request) => locateMany(desk, request));
     this.#serve(fileLocate, (request) => locate(desk, request));
     this.#serve(fileStat, (request) => stat(desk, request));
     this.#serve(fileRemove, (request) => remove(desk, request));
