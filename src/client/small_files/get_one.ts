@@ -3,15 +3,12 @@
  * right. There is nothing that a later try could go on with, so that no lock and no partial file is
  * needed.
  */
-import { lstatSync } from "node:fs";
-import { basename, dirname } from "node:path";
 import { KIB } from "../../base/bytes.ts";
 import type { TydfsError } from "../../wire/errors.ts";
 import type { ClientContext } from "../context.ts";
 import type { DownloadOptions, DownloadTarget } from "../download.ts";
 import { downloadInto } from "../download.ts";
-import { joinLocal } from "../local_files.ts";
-import { partialName } from "../local_target.ts";
+import { isFresh } from "../local_target.ts";
 import type { RemoteFile } from "../remote_file.ts";
 import { SmallWriter } from "./small_writer.ts";
 
@@ -31,7 +28,7 @@ export async function getSmall(
   options: DownloadOptions & { sync: boolean },
 ): Promise<boolean> {
   const { sizeBytes, mtimeMs, mode } = file.facts;
-  if (sizeBytes > SMALL_BYTES_MAX || !isFree(place)) return false;
+  if (sizeBytes > SMALL_BYTES_MAX || !isFresh(place)) return false;
   const bytes = new Uint8Array(sizeBytes);
   const done = { doneBytes: 0, resumedBytes: 0 };
   await downloadInto(context, file, memoryTarget(bytes), { ...options, done });
@@ -46,18 +43,6 @@ export async function getSmall(
   }
   if (failure !== undefined) throw failure;
   return true;
-}
-
-/** Whether nothing lies at `place` but a file or link, and no part of an earlier try beside it. */
-function isFree(place: string): boolean {
-  try {
-    const there = lstatSync(place, { throwIfNoEntry: false });
-    if (there !== undefined && !there.isFile() && !there.isSymbolicLink()) return false;
-    const partial = joinLocal(dirname(place), partialName(basename(place)));
-    return lstatSync(partial, { throwIfNoEntry: false }) === undefined;
-  } catch {
-    return false;
-  }
 }
 
 function memoryTarget(bytes: Uint8Array): DownloadTarget {
