@@ -194,7 +194,7 @@ function refuseCondemned(row: ChunkRow | undefined): void {
   throw new TydfsError("expired", `Cannot record chunk "${row.id}": ${state}`);
 }
 
-/** Throws `invalid` for a pack that is to be a part of a file: only `pack.commit` makes files of it. */
+/** Throws `invalid` for a pack that is to be a part of a file: `pack.commit` makes files of it. */
 function checkPacked(operation: Stored, row: ChunkRow | undefined): void {
   if (operation.packed !== true && row?.packed !== 1) return;
   if (operation.place === undefined && operation.commit === undefined) return;

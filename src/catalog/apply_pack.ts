@@ -1,7 +1,7 @@
 /** Packs: many files made of one chunk at once, and moved into another one by compaction. */
 import { TydfsError } from "../wire/errors.ts";
 import { quotePath } from "../wire/names.ts";
-import { changeChunk, type ChunkRow, findChunk } from "./chunk_rows.ts";
+import { changeChunk, type ChunkRow, findChunk, loseReferences } from "./chunk_rows.ts";
 import { checkTarget, switchFile } from "./commit.ts";
 import type { NameEvent, Operation, PackedFacts, PackResult, ResultOf } from "./operation.ts";
 import { policyNumber } from "./policy.ts";
@@ -19,8 +19,6 @@ interface Loss {
 }
 
 interface MadeRow {
-  sizeBytes: number;
-  checksum: string;
   goal: number;
   replaced: number;
 }
@@ -28,10 +26,10 @@ interface MadeRow {
 const INSERT_EXTENT = `INSERT INTO extent (inode, seq, offset, length, chunk, chunk_offset)
   VALUES (?, 0, 0, ?, ?, ?)`;
 const ANY_UPLOAD = "SELECT id FROM upload LIMIT 1";
-const MADE = "size AS sizeBytes, checksum, goal, i.replaced";
-const MADE_HERE = `SELECT ${MADE} FROM inode i WHERE id = ? AND version = ?`;
-const MADE_IN_TRASH = `SELECT ${MADE} FROM trash t INDEXED BY trash_path
-  CROSS JOIN inode i ON i.id = t.inode WHERE t.path = ? AND i.version = ?`;
+const MADE = "i.version = ? AND i.size = ? AND i.checksum = ?";
+const MADE_HERE = `SELECT i.goal, i.replaced FROM inode i WHERE i.id = ? AND ${MADE}`;
+const MADE_IN_TRASH = `SELECT i.goal, i.replaced FROM trash t INDEXED BY trash_path
+  CROSS JOIN inode i ON i.id = t.inode WHERE t.path = ? AND ${MADE}`;
 const MOVE = `UPDATE extent SET chunk = ?, chunk_offset = ?
   WHERE chunk = ? AND chunk_offset = ? AND length <= ? RETURNING length`;
 
@@ -83,8 +81,7 @@ export function movePacked(
     moved += loss.extents;
     bytes += loss.bytes;
     goal = Math.max(goal, row.goal);
-    const left = { refs: row.refs - loss.extents, live: row.live - loss.bytes };
-    changeChunk(tx, row, left, atMs);
+    loseReferences(tx, row, { refs: loss.extents, bytes: loss.bytes }, atMs);
   }
   const policy = fresh ? first.row.policy : to.policy;
   // From now on no report makes files of it.
@@ -147,18 +144,21 @@ function repeatCommit(tx: Tx, files: PackedFacts[], row: ChunkRow): PackResult[]
   const { committed: version, copies } = row;
   return files.map((file) =>
     refusable(() => {
-      const { path } = file;
+      const { path, sizeBytes, checksum } = file;
       refuseTwice(paths, path);
       const place = walk(tx, path, known);
+      const facts = [version, sizeBytes, checksum] as const;
       const here = place.kind === "found"
-        ? tx.get<MadeRow>(MADE_HERE, place.inode, version)
+        ? tx.get<MadeRow>(MADE_HERE, place.inode, ...facts)
         : undefined;
-      const made = here ?? tx.get<MadeRow>(MADE_IN_TRASH, path, version);
-      if (made?.sizeBytes !== file.sizeBytes || made.checksum !== file.checksum) {
+      const made = here ?? tx.get<MadeRow>(MADE_IN_TRASH, path, ...facts);
+      if (made === undefined) {
         const state = "its pack was committed before without it, or it was moved or removed since";
         throw new TydfsError("conflict", `Cannot commit ${quotePath(path)}: ${state}`);
       }
-      return { ok: true, file: { ...made, path, version, copies, replaced: made.replaced === 1 } };
+      const { goal } = made;
+      const replaced = made.replaced === 1;
+      return { ok: true, file: { path, version, sizeBytes, checksum, copies, goal, replaced } };
     })
   );
 }

@@ -1,7 +1,7 @@
 /** The trash: versions that come back from it, that leave it early, or when their time is over. */
 import { TydfsError } from "../wire/errors.ts";
 import { quotePath } from "../wire/names.ts";
-import { releaseChunk } from "./chunk_rows.ts";
+import { getChunk, loseReferences } from "./chunk_rows.ts";
 import { nameFile, type Target } from "./commit.ts";
 import { logEvent } from "./event_log.ts";
 import type { NameEvent, Operation, RestoredFile, ResultOf } from "./operation.ts";
@@ -15,6 +15,9 @@ interface TrashedRow {
   version: number;
   owner: string;
 }
+
+/** What chunks lose, by their numbers: of the many files of a pack all at once. */
+type LostReferences = Map<number, { refs: number; bytes: number }>;
 
 const TRASHED = `SELECT i.size, i.version, i.owner FROM trash t CROSS JOIN inode i ON i.id = t.inode
   WHERE t.inode = ?`;
@@ -35,13 +38,15 @@ export function restoreVersions(
 /** Purges versions before their time: `trash.drop`. */
 export function dropVersions(tx: Tx, operation: Of<"trash.drop">): ResultOf<"trash.drop"> {
   const dropped = { purged: 0, bytes: 0 };
+  const lost: LostReferences = new Map();
   for (const inode of operation.inodes) {
     const row = tx.get<TrashedRow>(TRASHED, inode);
     if (row === undefined) continue;
-    purgeVersion(tx, inode, operation.atMs);
+    purgeVersion(tx, inode, lost);
     dropped.purged++;
     dropped.bytes += row.size;
   }
+  releaseLost(tx, lost, operation.atMs);
   return dropped;
 }
 
@@ -50,7 +55,9 @@ export function purgeTrash(tx: Tx, operation: Of<"trash.purge">): ResultOf<"tras
   const { beforeMs, limit, atMs } = operation;
   const sql = "SELECT inode FROM trash WHERE removed_ms < ? ORDER BY removed_ms, inode LIMIT ?";
   const due = tx.all<{ inode: number }>(sql, beforeMs, limit);
-  for (const { inode } of due) purgeVersion(tx, inode, atMs);
+  const lost: LostReferences = new Map();
+  for (const { inode } of due) purgeVersion(tx, inode, lost);
+  releaseLost(tx, lost, atMs);
   return { purged: due.length };
 }
 
@@ -91,12 +98,18 @@ function checkPlace(tx: Tx, path: string, replace: boolean, known: KnownDirector
   throw new TydfsError("exists", `${cannot}: ${state}`);
 }
 
-/** Forgets a version that lies in the trash; its chunks may become unreferenced. */
-function purgeVersion(tx: Tx, inode: number, atMs: number): void {
+/** Forgets a version that lies in the trash, and adds what its chunks lose to `lost`. */
+function purgeVersion(tx: Tx, inode: number, lost: LostReferences): void {
   for (const { chunk, length } of tx.all<{ chunk: number; length: number }>(EXTENTS, inode)) {
-    releaseChunk(tx, chunk, length, atMs);
+    const sum = lost.get(chunk) ?? { refs: 0, bytes: 0 };
+    lost.set(chunk, { refs: sum.refs + 1, bytes: sum.bytes + length });
   }
   tx.run("DELETE FROM extent WHERE inode = ?", inode);
   tx.run("DELETE FROM trash WHERE inode = ?", inode);
   tx.run("DELETE FROM inode WHERE id = ?", inode);
+}
+
+/** Takes lost references off their chunks; some may become unreferenced. */
+function releaseLost(tx: Tx, lost: LostReferences, atMs: number): void {
+  for (const [chunk, sum] of lost) loseReferences(tx, getChunk(tx, chunk), sum, atMs);
 }

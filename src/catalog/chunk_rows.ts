@@ -130,8 +130,17 @@ export function recountChunk(tx: Tx, no: number): void {
 
 /** One reference less, of so many `bytes` as in `retainChunk`: its row is gone. */
 export function releaseChunk(tx: Tx, no: number, bytes: number, atMs: number): void {
-  const row = getChunk(tx, no);
-  changeChunk(tx, row, { refs: row.refs - 1, live: row.live - row.packed * bytes }, atMs);
+  loseReferences(tx, getChunk(tx, no), { refs: 1, bytes }, atMs);
+}
+
+/** So many references less, whose rows are gone; `bytes` of them all. */
+export function loseReferences(
+  tx: Tx,
+  row: ChunkRow,
+  { refs, bytes }: { refs: number; bytes: number },
+  atMs: number,
+): void {
+  changeChunk(tx, row, { refs: row.refs - refs, live: row.live - row.packed * bytes }, atMs);
 }
 
 /** From now on its replicas may be deleted, and no report makes it a part of a file any more. */

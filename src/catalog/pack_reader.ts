@@ -2,6 +2,7 @@
  * Reads many small files at once, and packs as compaction looks at them. Whole directories are
  * asked for together, so each directory is looked up once and each chunk is read once.
  */
+import { must } from "../base/assert.ts";
 import { baseName, parentPath } from "../wire/names.ts";
 import { parseNumbers } from "./chunk_reader.ts";
 import type { Statements } from "./statements.ts";
@@ -63,22 +64,25 @@ export interface PackExtent {
 }
 
 type FileRow = Omit<Extract<LocatedSmall, { kind: "file" }>, "kind" | "chunk"> & {
+  key: string;
   chunk: number | null;
   length: number | null;
 };
 type WithKeepers<T extends { keepers: number[] }> = Omit<T, "keepers"> & { keepers: string | null };
 
-const FILE = `SELECT i.id AS inode, i.version, i.size AS sizeBytes, i.checksum,
+const FILE = `SELECT d.key, i.id AS inode, i.version, i.size AS sizeBytes, i.checksum,
     i.mtime_ms AS mtimeMs, i.mode, e.chunk, e.length, ifnull(e.chunk_offset, 0) AS chunkOffset
   FROM dentry d CROSS JOIN inode i ON i.id = d.inode
   LEFT JOIN extent e ON e.inode = d.inode AND e.seq = 0
-  WHERE d.parent = ? AND d.key = ?`;
+  WHERE d.parent = ?`;
+const ONE = `${FILE} AND d.key = ?`;
+const RANGE = `${FILE} AND d.key BETWEEN ? AND ? ORDER BY d.key LIMIT ?`;
 const KEEPERS = "(SELECT group_concat(keeper) FROM replica WHERE chunk = c.no) AS keepers";
 const CHUNK = `SELECT c.no, c.id, c.size AS sizeBytes, c.sums, ${KEEPERS}
   FROM chunk c WHERE c.no = ?`;
 const SPARSE = `SELECT c.no, c.id, c.size AS sizeBytes, c.sums, c.live, c.goal, c.policy, ${KEEPERS}
   FROM chunk c INDEXED BY chunk_sparse
-  WHERE packed = 1 AND refs > 0 AND live * 2 < size AND no > ? ORDER BY no LIMIT ?`;
+  WHERE packed = 1 AND refs > 0 AND live < size / 2 AND no > ? ORDER BY no LIMIT ?`;
 const EXTENTS = `SELECT chunk_offset AS chunkOffset, length, inode
   FROM extent INDEXED BY extent_chunk WHERE chunk = ? ORDER BY chunk_offset, inode LIMIT ?`;
 
@@ -89,29 +93,27 @@ export class PackReader {
     this.#store = store;
   }
 
-  /** What is at each of `paths` (in their one form), and in which chunks. */
+  /**
+   * What is at each of `paths` (in their one form), and in which chunks. Neighbours in the order of
+   * a listing cost least: a run of them is read at once.
+   */
   locateMany(paths: readonly string[]): LocatedMany {
     const known: KnownDirectories = new Map();
-    const indexes = new Map<number, number>();
-    const chunks: LocatedChunk[] = [];
-    const files = paths.map((path): LocatedSmall => {
-      const parent = this.#directory(parentPath(path), known);
-      if (parent === undefined) return { kind: "other" };
-      const row = this.#store.get<FileRow>(FILE, parent, baseName(path));
-      if (row === undefined) return { kind: "other" };
-      const { chunk: no, length, ...facts } = row;
-      if (facts.sizeBytes === 0) return { kind: "file", ...facts, chunk: undefined };
-      if (no === null || length !== facts.sizeBytes) return { kind: "other" };
-      let chunk = indexes.get(no);
-      if (chunk === undefined) {
-        const found = this.#store.get<WithKeepers<LocatedChunk>>(CHUNK, no);
-        if (found === undefined) return { kind: "other" };
-        chunk = chunks.push({ ...found, keepers: parseNumbers(found.keepers) }) - 1;
-        indexes.set(no, chunk);
+    const chunks = new ChunkList(this.#store);
+    const files: LocatedSmall[] = [];
+    while (files.length < paths.length) {
+      const above = parentPath(must(paths[files.length], "a path of the list"));
+      const names: string[] = [];
+      for (let at = files.length; at < paths.length; at++) {
+        const path = must(paths[at], "a path of the list");
+        if (parentPath(path) !== above) break;
+        names.push(baseName(path));
       }
-      return { kind: "file", ...facts, chunk };
-    });
-    return { files, chunks };
+      const parent = this.#directory(above, known);
+      const rows = parent === undefined ? [] : this.#rows(parent, names);
+      for (const index of names.keys()) files.push(describe(rows[index], chunks));
+    }
+    return { files, chunks: chunks.chunks };
   }
 
   /** Packs in use of which more than half is dead, by number behind `afterNo` (0 at first). */
@@ -125,10 +127,51 @@ export class PackReader {
     return this.#store.all<PackExtent>(EXTENTS, chunkNo, limit);
   }
 
+  /** The files of these names in a directory, in the order of the names. */
+  #rows(parent: number, names: readonly string[]): (FileRow | undefined)[] {
+    const [first = "", last = ""] = [names[0], names.at(-1)];
+    // Where others lie between them they are not read far, and the rest is asked for by itself.
+    const limit = names.length === 1 ? 0 : 2 * names.length;
+    const near = limit === 0 ? [] : this.#store.all<FileRow>(RANGE, parent, first, last, limit);
+    const byName = new Map(near.map((row) => [row.key, row]));
+    return names.map((name) => byName.get(name) ?? this.#store.get<FileRow>(ONE, parent, name));
+  }
+
   #directory(path: string, known: KnownDirectories): number | undefined {
     const inode = known.get(path);
     if (inode !== undefined) return inode;
     const place = walk(this.#store, path, known);
     return place.kind === "found" && place.inodeKind === "directory" ? place.inode : undefined;
   }
+}
+
+/** The chunks of one answer, each once. */
+class ChunkList {
+  readonly chunks: LocatedChunk[] = [];
+  readonly #store: Statements;
+  readonly #indexes = new Map<number, number>();
+
+  constructor(store: Statements) {
+    this.#store = store;
+  }
+
+  /** The index of the chunk with this number; undefined when there is none. */
+  indexOf(no: number): number | undefined {
+    const known = this.#indexes.get(no);
+    if (known !== undefined) return known;
+    const row = this.#store.get<WithKeepers<LocatedChunk>>(CHUNK, no);
+    if (row === undefined) return undefined;
+    const index = this.chunks.push({ ...row, keepers: parseNumbers(row.keepers) }) - 1;
+    this.#indexes.set(no, index);
+    return index;
+  }
+}
+
+function describe(row: FileRow | undefined, chunks: ChunkList): LocatedSmall {
+  if (row === undefined) return { kind: "other" };
+  const { inode, version, sizeBytes, checksum, mtimeMs, mode, chunkOffset, chunk: no } = row;
+  const facts = { inode, version, sizeBytes, checksum, mtimeMs, mode, chunkOffset };
+  if (sizeBytes === 0) return { kind: "file", ...facts, chunk: undefined };
+  const chunk = no === null || row.length !== sizeBytes ? undefined : chunks.indexOf(no);
+  return chunk === undefined ? { kind: "other" } : { kind: "file", ...facts, chunk };
 }

@@ -282,7 +282,7 @@ const FORMAT_5 = `
   CREATE INDEX extent_chunk ON extent (chunk, chunk_offset);
 
   -- Packs of which more than half is dead: to be compacted.
-  CREATE INDEX chunk_sparse ON chunk (no) WHERE packed = 1 AND refs > 0 AND live * 2 < size;
+  CREATE INDEX chunk_sparse ON chunk (no) WHERE packed = 1 AND refs > 0 AND live < size / 2;
 `;
 
 /** What leads from each format version to the next; the first makes an empty catalog. */

@@ -166,19 +166,28 @@ export function discard(
   tx.count("bytes", -(row?.size ?? 0));
 }
 
-const CHILDREN = "SELECT key, inode FROM dentry WHERE parent = ? ORDER BY key LIMIT 512";
+// A directory's name ends in "/".
+const FILES_TO_TRASH = `INSERT INTO trash (inode, path, removed_ms, replaced)
+  SELECT inode, ? || key, ?, 0 FROM dentry WHERE parent = ? AND substr(key, -1) <> '/'`;
+const FILES_BYTES = `SELECT ifnull(sum(i.size), 0) AS bytes
+  FROM dentry d CROSS JOIN inode i ON i.id = d.inode
+  WHERE d.parent = ? AND substr(d.key, -1) <> '/'`;
+const DIRECTORIES = `SELECT key, inode FROM dentry
+  WHERE parent = ? AND key > ? AND substr(key, -1) = '/' ORDER BY key LIMIT 512`;
 
+/** A directory that is removed: what lies in it has gone, but for the directories not yet seen. */
 interface Branch {
-  parent: number;
-  key: string;
   inode: number;
   path: string;
-  children: { key: string; inode: number }[];
+  /** The last one that was fetched, and those fetched that are not yet removed. */
+  after: string;
+  directories: { key: string; inode: number }[];
 }
 
 /**
- * Removes a directory and all below it; files go to the trash. Memory is bounded by the depth, not
- * by the number of entries. Returns what was removed, the directory itself included.
+ * Removes a directory and all below it; files go to the trash, those of one directory at once.
+ * Memory is bounded by the depth, not by the number of entries. Returns what was removed, the
+ * directory itself included.
  */
 export function removeTree(
   tx: Tx,
@@ -187,25 +196,31 @@ export function removeTree(
   atMs: number,
 ): { files: number; directories: number } {
   const removed = { files: 0, directories: 0 };
-  const { parent, inode } = top;
-  const stack: Branch[] = [{ parent, key: top.name + "/", inode, path, children: [] }];
+  const enter = (inode: number, path: string): Branch => {
+    const bytes = tx.get<{ bytes: number }>(FILES_BYTES, inode)?.bytes ?? 0;
+    const { changes: files } = tx.run(FILES_TO_TRASH, path + "/", atMs, inode);
+    tx.count("files", -files);
+    tx.count("bytes", -bytes);
+    removed.files += files;
+    return { inode, path, after: "", directories: [] };
+  };
+  unlink(tx, top.parent, dentryKey(top.name, "directory"));
+  const stack = [enter(top.inode, path)];
   for (let here = stack.at(-1); here !== undefined; here = stack.at(-1)) {
-    if (here.children.length === 0) here.children = tx.all(CHILDREN, here.inode);
-    const child = here.children.pop();
-    if (child === undefined) {
-      unlink(tx, here.parent, here.key);
-      tx.run("DELETE FROM inode WHERE id = ?", here.inode);
-      tx.count("directories", -1);
-      removed.directories++;
-      stack.pop();
-    } else if (child.key.endsWith("/")) {
-      const inner = joinPath(here.path, child.key.slice(0, -1));
-      stack.push({ ...child, parent: here.inode, path: inner, children: [] });
-    } else {
-      unlink(tx, here.inode, child.key);
-      discard(tx, child.inode, joinPath(here.path, child.key), { atMs, why: "removed" });
-      removed.files++;
+    if (here.directories.length === 0) {
+      here.directories = tx.all<Branch["directories"][number]>(DIRECTORIES, here.inode, here.after);
+      here.after = here.directories.at(-1)?.key ?? here.after;
     }
+    const inner = here.directories.pop();
+    if (inner !== undefined) {
+      stack.push(enter(inner.inode, joinPath(here.path, inner.key.slice(0, -1))));
+      continue;
+    }
+    tx.run("DELETE FROM dentry WHERE parent = ?", here.inode);
+    tx.run("DELETE FROM inode WHERE id = ?", here.inode);
+    tx.count("directories", -1);
+    removed.directories++;
+    stack.pop();
   }
   return removed;
 }

@@ -37,7 +37,7 @@ import { Slots } from "./slots.ts";
 import type { Tables } from "./wiring.ts";
 
 export interface CompactorOptions {
-  settings: Pick<Settings, "replicas" | "min_copies" | "chunk_size">;
+  settings: Pick<Settings, "replicas" | "min_copies" | "chunk_size" | "grace">;
   cluster: string;
   masterEpoch: number;
   ticketKey: string;
@@ -49,12 +49,13 @@ export interface CompactorOptions {
   clock: Clock;
   random: Random;
   log: Log;
-  /** How long a pack must have been sparse; see `OLD_MS`. */
-  oldMs?: number;
 }
 
 const LOOK_MS = 1_000;
-/** A client that has just committed a pack may ask again for what became of its files. */
+/**
+ * How long a pack must have been sparse, or as long as unneeded chunks are kept: whoever removes
+ * much is likely still at it.
+ */
 const OLD_MS = 20_000;
 /** Sparse packs that are looked at at once, and those of one compaction. */
 const PAGE_ROWS = 256;
@@ -139,7 +140,8 @@ export class Compactor {
 
   /** Sparse packs of the same goal and policy, if any of this page are due. */
   #choose(): SparsePack[] {
-    const { reader, clock, oldMs = OLD_MS } = this.#options;
+    const { reader, clock, settings } = this.#options;
+    const oldMs = Math.min(OLD_MS, settings.grace);
     const page = reader.sparsePacks(this.#afterNo, PAGE_ROWS);
     const nowMs = clock.monotonicMs();
     const due = page.filter((pack) => this.#ages.see(pack.id) >= oldMs && this.#isDue(pack, nowMs));
@@ -183,7 +185,7 @@ export class Compactor {
     }
   }
 
-  /** What lives in these packs, up to as much as one pack takes; those that can't be read are left. */
+  /** What lives in these packs, up to as much as one takes; those that can't be read are left. */
   async #open(group: readonly SparsePack[]): Promise<Source[]> {
     const { settings, log } = this.#options;
     const sources: Source[] = [];

@@ -6,7 +6,7 @@ import type { PolicyFacts } from "../catalog/operation.ts";
 import type { SparsePack } from "../catalog/pack_reader.ts";
 import type { Log } from "../base/log.ts";
 import type { ChunkTransport } from "../wire/chunk_http.ts";
-import { TydfsError } from "../wire/errors.ts";
+import { hasCode, TydfsError } from "../wire/errors.ts";
 import { makeId } from "../wire/ids.ts";
 import { ROOT } from "../wire/names.ts";
 import { encodeManifest, type PackedFile } from "../wire/pack.ts";
@@ -134,12 +134,24 @@ export class PackBuilder {
       } catch (error) {
         signal.throwIfAborted();
         noteFailure(log, "A keeper did not take a pack", error, { chunk, keeper });
-        failed.push(keeper);
         failure = error;
+        if (hasCode(error, "no-keepers")) {
+          // The head is well, but its chain is too short: another placement helps, not another hop.
+          const stored = new Set(keepersOf(error));
+          failed.push(...hops.map(({ keeper }) => keeper).filter((id) => !stored.has(id)));
+          break;
+        }
+        failed.push(keeper);
       }
     }
     throw failure;
   }
+}
+
+/** The keepers that have the chunk, as the head of a chain that is too short names them. */
+function keepersOf(error: TydfsError): string[] {
+  const { keepers } = error.data;
+  return Array.isArray(keepers) ? keepers : [];
 }
 
 /** Copies the parts of `files` that lie in a run of blocks to where they follow each other. */

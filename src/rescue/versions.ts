@@ -118,11 +118,12 @@ export class VersionBook {
 
   /**
    * Adds files of a pack, each of them whole by itself. The same version of a file in two packs, as
-   * compaction leaves it for a while, is one: what is known of it tells, not where it lies.
+   * compaction leaves it for a while, is one: what is known of it tells, not where it lies. Of a
+   * pack without an origin nobody knows when it was placed: any other version is taken before.
    */
   addPack(facts: ChunkFacts, files: readonly PackedFile[], home: number, present: boolean): void {
     const { origin, landedMs = 0, chunk: id, sizeBytes: chunkBytes } = facts;
-    const chunkPlacedMs = origin?.placedMs ?? landedMs;
+    const chunkPlacedMs = origin === undefined ? 0 : origin.placedMs ?? landedMs;
     if (files.length > 0 && !this.#packs.has(id)) this.#chunks++;
     this.#packs.set(id, present || this.#packs.get(id) === true);
     for (const { path, offset: start, sizeBytes, mode, mtimeMs, ...file } of files) {
