@@ -3,6 +3,7 @@
  * chunk is read. A wrong block, a refusal or a stall means the next holder, and what was verified
  * before is not fetched again. Whether there is another round is decided elsewhere.
  */
+import { AssertionError } from "../base/assert.ts";
 import { hasCode } from "../wire/errors.ts";
 import type { Holder, LocatedExtent } from "../wire/file.ts";
 import { fileDoubt } from "../wire/file.ts";
@@ -78,7 +79,7 @@ export class HolderRounds {
         return { ...round, done: true };
       } catch (error) {
         options.signal.throwIfAborted();
-        if (hasCode(error, "local")) throw error;
+        if (hasCode(error, "local") || error instanceof AssertionError) throw error;
         this.#noteFailure(holder, run.source.chunk, error);
         round.busy &&= hasCode(error, "busy");
         round.corrupt &&= hasCode(error, "corrupt");

@@ -32,3 +32,14 @@ export type PackedOutcome = PutResult | TydfsError | undefined;
 export function isSmall({ sizeBytes }: { sizeBytes: number }): boolean {
   return sizeBytes < PACKED_FILE_BYTES_MAX;
 }
+
+/** A local entry that goes to `path`, as a small file. */
+export function smallFile(
+  entry: SeenFile & { local: string; target?: string },
+  path: string,
+): SmallFile {
+  const { local, sizeBytes, mtimeMs, target } = entry;
+  if (target === undefined) return { path, local, sizeBytes, mtimeMs };
+  // A link's bytes are its target, whatever size the system gives it.
+  return { path, local, sizeBytes: Buffer.byteLength(target), mtimeMs, target };
+}

@@ -2,11 +2,10 @@
 import { hasCode } from "../../wire/errors.ts";
 import { PERMISSION_BITS } from "../../wire/file.ts";
 import { joinPath } from "../../wire/names.ts";
-import { PACKED_FILE_BYTES_MAX } from "../../wire/pack.ts";
 import type { GetOptions, GetResult, OperationOptions, PutOptions } from "../api.ts";
 import type { TydfsClient } from "../client.ts";
 import type { PutBundler, SmallJob } from "../packs/bundler.ts";
-import { isSmall } from "../packs/small_file.ts";
+import { isSmall, smallFile } from "../packs/small_file.ts";
 import { GetBundler } from "./get_bundler.ts";
 import type { Bundler, Job } from "./job.ts";
 import { joinLocal } from "../local_files.ts";
@@ -62,10 +61,7 @@ export class RemoteJobs implements JobMaker {
     const job: Job = { kind: kind === "link" ? "link" : "file", path, from, sizeBytes, run };
     const bundler = this.#bundler;
     if (bundler === undefined || !isSmall(entry)) return job;
-    const facts = target === undefined
-      ? { sizeBytes, mtimeMs }
-      : { sizeBytes: Buffer.byteLength(target), mtimeMs, target };
-    const small: SmallJob = { ...job, bundler, small: { path, local: from, ...facts } };
+    const small: SmallJob = { ...job, bundler, small: smallFile({ ...entry, local: from }, path) };
     return small;
   }
 
@@ -137,7 +133,7 @@ export class LocalJobs implements JobMaker {
   copy(entry: TreeEntry): Job {
     const { path, kind, sizeBytes, mtimeMs } = entry;
     const from = this.#remoteOf(path);
-    const comesTogether = kind === "file" && sizeBytes < PACKED_FILE_BYTES_MAX;
+    const comesTogether = kind === "file" && isSmall(entry);
     const run = async (options: OperationOptions): Promise<MadeLink | GetResult> => {
       if (kind === "link") {
         const target = await this.#client.readLink(from, options);
