@@ -59,6 +59,7 @@ import { Packer } from "./packs/packer.ts";
 import type { PackedOptions, PackedOutcome, SmallFile } from "./packs/small_file.ts";
 import { spanOf } from "./plan.ts";
 import { RemoteFile } from "./remote_file.ts";
+import { getSmall } from "./small_files/get_one.ts";
 import type { Source } from "./source.ts";
 import { FileSource, StreamSource } from "./source.ts";
 import { upload } from "./upload.ts";
@@ -189,22 +190,25 @@ export class TydfsClient {
     const startMs = clock.monotonicMs();
     const file = await RemoteFile.open(this.#context, path, signal);
     const place = options.exact === true ? local : await resolveTarget(local, baseName(path));
+    const elapsed = () => Math.round(clock.monotonicMs() - startMs);
+    const { onProgress = ignore, sync = false } = options;
+    if (await getSmall(this.#context, file, place, { signal, onProgress, sync })) {
+      return { ...file.facts, local: place, resumedBytes: 0, elapsedMs: elapsed() };
+    }
     const target = await LocalTarget.create(place, random);
     const done = { doneBytes: 0, resumedBytes: 0 };
     try {
-      const onProgress = options.onProgress ?? ignore;
       await downloadInto(this.#context, file, target, { signal, onProgress, done });
       const { mtimeMs, mode } = file.facts;
       signal.throwIfAborted();
-      await target.finish({ mtimeMs, mode, sync: options.sync ?? false });
+      await target.finish({ mtimeMs, mode, sync });
     } catch (error) {
       if (!await target.leave()) throw error;
       const place = `in ${quotePath(target.partial)}`;
       throw tellKept(error, { path, bytes: done.doneBytes, place });
     }
-    const elapsedMs = Math.round(clock.monotonicMs() - startMs);
     const { resumedBytes } = done;
-    return { ...file.facts, local: target.path, resumedBytes, elapsedMs };
+    return { ...file.facts, local: target.path, resumedBytes, elapsedMs: elapsed() };
   }
 
   /**

@@ -25,6 +25,9 @@ interface OpenRange {
   open: OpenExtent;
 }
 
+/** What a download fills: a `LocalTarget`, or memory. */
+export type DownloadTarget = Pick<LocalTarget, "foundBytes" | "fit" | "readBack" | "write">;
+
 export interface DownloadOptions {
   signal: AbortSignal;
   onProgress: ProgressListener;
@@ -46,7 +49,7 @@ export interface Downloaded {
 export async function downloadInto(
   context: ClientContext,
   file: RemoteFile,
-  target: LocalTarget,
+  target: DownloadTarget,
   options: DownloadOptions & { done: Downloaded },
 ): Promise<void> {
   const { sizeBytes } = file.facts;
@@ -93,7 +96,7 @@ export async function downloadInto(
  * chunk, and how many bytes it has. A block of which the file has only a part can't be checked.
  */
 async function goodBlocks(
-  target: LocalTarget,
+  target: DownloadTarget,
   range: PlannedRange,
   buffer: Uint8Array,
 ): Promise<Map<number, number>> {
