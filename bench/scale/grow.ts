@@ -8,6 +8,8 @@ import { Database } from "bun:sqlite";
 import { MIB } from "../../src/base/bytes.ts";
 import { silentLog } from "../../src/base/log.ts";
 import { seededRandom } from "../../src/base/random.ts";
+import { checkCatalog } from "../../src/catalog/check.ts";
+import { openCatalogForReading } from "../../src/catalog/open.ts";
 import type { KeeperFacts } from "../../src/catalog/operation.ts";
 import { CatalogWriter } from "../../src/catalog/writer.ts";
 import { makeId } from "../../src/wire/ids.ts";
@@ -64,6 +66,16 @@ export function openWriter(path: string): CatalogWriter {
     throw error;
   };
   return new CatalogWriter({ path, log: silentLog, onFatal });
+}
+
+/** What is wrong with a catalog, in words: `checkCatalog` of a file that nobody writes. */
+export function checkGrown(path: string): string[] {
+  const database = openCatalogForReading(path);
+  try {
+    return checkCatalog(database);
+  } finally {
+    database.close();
+  }
 }
 
 /**

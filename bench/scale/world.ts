@@ -12,6 +12,7 @@ import { CatalogReader } from "../../src/catalog/reader.ts";
 import type { CatalogWriter } from "../../src/catalog/writer.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { LateInventory } from "../../src/master/late_inventory.ts";
+import type { TrackerOptions } from "../../src/master/tracker.ts";
 import { openTables } from "../../src/master/wiring.ts";
 import { portRow, PORTS_MAX } from "../../src/tables/port_table.ts";
 import type { Heartbeat } from "../../src/wire/heartbeat.ts";
@@ -48,7 +49,7 @@ export class ScaleWorld {
   }
 
   /** What every role is made of. */
-  get parts() {
+  get parts(): TrackerOptions {
     const { clock, random, settings, bus, tables, reader } = this;
     const journal = new LateInventory(this.writer, clock);
     return {

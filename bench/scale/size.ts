@@ -1,0 +1,53 @@
+/** All that is measured with a catalog of one size. */
+import { statSync } from "node:fs";
+import type { KeeperFacts } from "../../src/catalog/operation.ts";
+import type { ScaleSize } from "./table.ts";
+import { measureBeats, measureCommits, measurePlacement, measureTracker } from "./parts.ts";
+import { measureInventories, measureOpen, measureRepair } from "./recovery.ts";
+import { ScaleWorld } from "./world.ts";
+
+/** Keepers whose whole inventories are taken; the others would cost the same. */
+const INVENTORIES = 5;
+
+export interface SizeOptions {
+  path: string;
+  files: number;
+  keepers: readonly KeeperFacts[];
+  /** Tells what has been done. */
+  note: (text: string) => void;
+}
+
+/** Measures one part after the other. Commits come last: they add files. */
+export async function measureSize(options: SizeOptions): Promise<ScaleSize> {
+  const { path, files, keepers, note } = options;
+  const bytes = statSync(path).size;
+  const open = await measureOpen(path);
+  note("opened");
+  const world = new ScaleWorld(path, files, keepers);
+  const { files: there } = world.reader.counts();
+  try {
+    const beats = await measureBeats(world);
+    note("heartbeats");
+    const place = await measurePlacement(world);
+    const tracker = await measureTracker(world);
+    note("requests");
+    const repair = await measureRepair(world);
+    note("repair");
+    const inventory = await measureInventories(world, INVENTORIES);
+    note("inventories");
+    const commit = await measureCommits(world);
+    note("commits");
+    return {
+      ...{ files, keepers: keepers.length, bytesPerFile: bytes / there },
+      ...{ beatShare: beats.share, firstCopyMs: repair.firstMs, planMs: repair.planMs },
+      lostChunks: repair.chunks,
+      costs: {
+        ...{ beat: beats.beat, tick: beats.tick, place, ...tracker, commit },
+        ...{ idleTick: repair.idleTick, judge: repair.perChunk, copy: repair.begin },
+        ...{ inventory, open },
+      },
+    };
+  } finally {
+    await world.close();
+  }
+}
