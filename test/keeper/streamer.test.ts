@@ -97,7 +97,7 @@ describe("PUT", () => {
     expect(Object.entries(codes).map(([name, { code }]) => [name, code])).toEqual([
       ["forged", "denied"],
       ["expired", "expired"],
-      ["foreign", "denied"],
+      ["foreign", "unavailable"],
       ["otherChunk", "denied"],
       ["none", "denied"],
       ["toRead", "denied"],
