@@ -1,16 +1,18 @@
 /**
  * `npm run bench:scale`: the master with a thousand keepers and millions of files. Its real classes
  * work over a real catalog on this disk, in one thread and with a bus in memory, so that CPU is
- * what an operation costs, whatever else the machine does. What grows with the files is seen by the
- * ratio of the largest catalog to the smallest.
+ * what an operation costs, whatever else the machine does. Rows that say "live" are of the compiled
+ * master, with all its threads, over NATS. What grows with the files is seen by the ratio of the
+ * largest catalog to the smallest.
  */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { cpus, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { formatSize } from "../src/base/bytes.ts";
 import { formatFigures } from "./figure.ts";
 import { checkGrown, growCatalog, keepersOf, makeCatalog } from "./scale/grow.ts";
+import { openMasterDir } from "./scale/live.ts";
 import { figuresOf, formatSizes, type ScaleSize } from "./scale/table.ts";
 import { measureSize } from "./scale/size.ts";
 
@@ -54,9 +56,10 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
 const WARM_UP_FILES = 20_000;
 const measured: ScaleSize[] = [];
 try {
-  const path = join(directory, "catalog.db");
+  const dataDir = openMasterDir(directory);
+  const path = dataDir.catalog;
   const keepers = keepersOf(count);
-  await warmUp(join(directory, "warm-up.db"));
+  await warmUp(join(directory, "warm-up"));
   await makeCatalog(path, keepers);
   let files = 0;
   for (const size of sizes) {
@@ -67,7 +70,8 @@ try {
     const grownMs = performance.now() - startMs;
     note(`${end.toLocaleString("en")} files are there, after ${(grownMs / 1_000).toFixed(0)} s`);
     files = end;
-    measured.push(await measureSize({ path, files, keepers, note }));
+    measured.push(await measureSize({ dataDir, files, keepers, note }));
+    note(`so far\n${formatSizes(measured)}`);
   }
 } finally {
   removeAll();
@@ -77,13 +81,16 @@ try {
  * Everything once with a small catalog: code is compiled as it runs often, and the first size must
  * not pay for that. Its rows are checked, too.
  */
-async function warmUp(path: string): Promise<void> {
+async function warmUp(directory: string): Promise<void> {
   const [files, keepers] = [WARM_UP_FILES, keepersOf(count)];
+  mkdirSync(directory);
+  const dataDir = openMasterDir(directory);
+  const path = dataDir.catalog;
   await makeCatalog(path, keepers);
   growCatalog(path, 0, files, count);
   const problems = checkGrown(path);
   if (problems.length > 0) throw new Error(`The catalog is broken: ${problems.join("; ")}`);
-  await measureSize({ path, files, keepers, note: () => {} });
+  await measureSize({ dataDir, files, keepers, note: () => {} });
   note("warm");
 }
 

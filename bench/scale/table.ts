@@ -17,8 +17,13 @@ const OPERATIONS = {
   copy: "begin a copy",
   inventory: "take the inventory of one keeper",
   open: "open the catalog, ready to serve",
+  ready: "start of the process, ready to serve (live)",
+  join: "register one keeper (live)",
+  listing: "take the inventory of one keeper (live)",
 } as const;
 export type Measured = keyof typeof OPERATIONS;
+/** What only the process itself can tell: it may not be built. */
+type Live = "ready" | "join" | "listing";
 
 /** One size of the catalog. */
 export interface ScaleSize {
@@ -31,11 +36,13 @@ export interface ScaleSize {
   firstCopyMs: number;
   planMs: number;
   lostChunks: number;
-  costs: Record<Measured, Cost>;
+  costs: Record<Exclude<Measured, Live>, Cost> & Partial<Record<Live, Cost>>;
+  /** The parts of one CPU that the process and its NATS server take for those beats. */
+  liveBeats?: { master: number; nats: number };
 }
 
 /** Costs that grow with the chunks that one keeper has: compared by chunk. */
-const BY_CHUNK: readonly Measured[] = ["inventory"];
+const BY_CHUNK: readonly Measured[] = ["inventory", "listing"];
 /** The largest catalog may cost so many times what the smallest does. */
 const FLAT = 1.5;
 
@@ -43,8 +50,9 @@ const FLAT = 1.5;
 export function formatSizes(sizes: readonly ScaleSize[]): string {
   const rows = [["CPU of one operation", ...sizes.map(({ files }) => filesText(files)), "growth"]];
   for (const [key, what] of entries()) {
+    if (sizes.every(({ costs }) => costs[key] === undefined)) continue;
     const growth = growthOf(sizes, key);
-    const cells = sizes.map((size) => timeText(size.costs[key].cpuUs));
+    const cells = sizes.map(({ costs }) => timeText(costs[key]?.cpuUs ?? NaN));
     rows.push([what, ...cells, growth === undefined ? "" : `${growth.toFixed(2)} ×`]);
   }
   const widths =
@@ -61,7 +69,7 @@ export function figuresOf(sizes: readonly ScaleSize[]): Figure[] {
   const last = sizes.at(-1);
   if (last === undefined) return [];
   const at = `, ${filesText(last.files)} files`;
-  const rate = (key: Measured) => 1e6 / last.costs[key].cpuUs;
+  const rate = (key: Exclude<Measured, Live>) => 1e6 / last.costs[key].cpuUs;
   const { commit } = last.costs;
   const inventoriesS = last.costs.inventory.cpuUs * last.keepers / 1e6;
   const figures: Figure[] = [
@@ -79,6 +87,7 @@ export function figuresOf(sizes: readonly ScaleSize[]): Figure[] {
     most(`restart: catalog opened${at}`, last.costs.open.cpuUs / 1e6, "s", 20),
     most(`restart: all inventories taken${at}`, inventoriesS, "s", 600),
   ];
+  figures.push(...liveFigures(last, at));
   for (const [key, what] of entries()) {
     const growth = growthOf(sizes, key);
     const name = BY_CHUNK.includes(key) ? `${what}, by chunk` : what;
@@ -87,13 +96,30 @@ export function figuresOf(sizes: readonly ScaleSize[]): Figure[] {
   return figures;
 }
 
+/** What the process does, by the clock: its threads work at once, and wait for the disk. */
+function liveFigures({ costs, keepers, liveBeats }: ScaleSize, at: string): Figure[] {
+  const { ready, join, listing } = costs;
+  if (ready === undefined || join === undefined || listing === undefined) return [];
+  const live = `, live${at}`;
+  const seconds = (us: number) => us / 1e6;
+  const { master = NaN, nats = NaN } = liveBeats ?? {};
+  return [
+    most(`restart: process ready${live}`, seconds(ready.wallUs), "s", 30),
+    most(`restart: all keepers registered${live}`, seconds(join.wallUs * keepers), "s", 10),
+    most(`restart: all inventories taken${live}`, seconds(listing.wallUs * keepers), "s", 600),
+    most(`CPU of the master for all heartbeats${live}`, master * 100, "%", 20),
+    most(`CPU of the NATS server for them${live}`, nats * 100, "%", 10),
+  ];
+}
+
 /** How many times the cost of the smallest catalog the largest has; undefined with one size. */
 export function growthOf(sizes: readonly ScaleSize[], key: Measured): number | undefined {
   const [first, last] = [sizes[0], sizes.at(-1)];
   if (first === undefined || last === undefined || first === last) return undefined;
   const cost = (size: ScaleSize) =>
-    size.costs[key].cpuUs / (BY_CHUNK.includes(key) ? size.lostChunks : 1);
-  return cost(last) / cost(first);
+    (size.costs[key]?.cpuUs ?? NaN) / (BY_CHUNK.includes(key) ? size.lostChunks : 1);
+  const growth = cost(last) / cost(first);
+  return Number.isFinite(growth) ? growth : undefined;
 }
 
 function entries(): [Measured, string][] {

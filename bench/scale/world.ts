@@ -3,7 +3,6 @@
  * one thread, and a bus in memory that carries encoded messages as NATS would. Keepers exist in the
  * catalog, and as far as they beat.
  */
-import { GIB } from "../../src/base/bytes.ts";
 import { type Clock, systemClock } from "../../src/base/clock.ts";
 import { silentLog } from "../../src/base/log.ts";
 import { seededRandom } from "../../src/base/random.ts";
@@ -18,9 +17,9 @@ import { portRow, PORTS_MAX } from "../../src/tables/port_table.ts";
 import type { Heartbeat } from "../../src/wire/heartbeat.ts";
 import { subjectsOf } from "../../src/wire/subjects.ts";
 import { FakeBus } from "../../test/master/fake_bus.ts";
+import { beatOf } from "./beat.ts";
 import { openWriter } from "./grow.ts";
 
-const FREE_BYTES = 4096 * GIB;
 const LEASE_MS = 60_000;
 
 export class ScaleWorld {
@@ -82,27 +81,13 @@ export class ScaleWorld {
   /** The next beat of each keeper. */
   beats(): Heartbeat[] {
     this.#beat++;
-    return this.keepers.map((keeper, number) => this.#beatOf(keeper, number));
+    return this.keepers.map((keeper, number) =>
+      beatOf(keeper, { number, beat: this.#beat, grants: this.#grants.get(number) ?? [] })
+    );
   }
 
   async close(): Promise<void> {
     this.reader.close();
     await this.writer.close();
-  }
-
-  #beatOf({ id, epoch, ports, slots }: KeeperFacts, number: number): Heartbeat {
-    const grants = this.#grants.get(number) ?? [];
-    const beats = ports.map((port, index) => {
-      const own = grants.slice(index, index + 1);
-      const [bytesIn, bytesOut] = [this.#beat * 1e9 + index, this.#beat * 3e9];
-      return { port, slots, inUse: own.length, bytesIn, bytesOut, grants: own };
-    });
-    const freeBytes = FREE_BYTES - number * 1e9;
-    const times = { passedMs: 1.7e12, beganMs: 1.7e12 + 1, dueMs: 1.7e12 + 2 };
-    const scrub = { running: true, doneBytes: 1e12, totalBytes: 4e12, bad: 0, ...times };
-    return {
-      ...{ keeper: id, epoch, beat: this.#beat, ports: beats, totalBytes: 2 * FREE_BYTES },
-      ...{ freeBytes, chunks: 30_000, readOnly: false, leaving: false, aside: 0, scrub },
-    };
   }
 }
