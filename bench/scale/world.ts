@@ -12,6 +12,7 @@ import type { CatalogWriter } from "../../src/catalog/writer.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { LateInventory } from "../../src/master/late_inventory.ts";
 import type { TrackerOptions } from "../../src/master/tracker.ts";
+import { Sentinel } from "../../src/master/sentinel.ts";
 import { openTables } from "../../src/master/wiring.ts";
 import { portRow, PORTS_MAX } from "../../src/tables/port_table.ts";
 import type { Heartbeat } from "../../src/wire/heartbeat.ts";
@@ -64,6 +65,14 @@ export class ScaleWorld {
       this.tables.keepers.markJoined(number, epoch);
       this.tables.keepers.markListed(number, epoch);
     }
+  }
+
+  /** Has a sentinel hear a beat of each keeper: all are alive from then on. */
+  hearAll(): void {
+    const sentinel = new Sentinel(this.parts);
+    sentinel.tick();
+    this.settle();
+    for (const beat of this.beats()) sentinel.hear(beat, beat.keeper);
   }
 
   /** Takes a slot on each port: their beats tell of a stream each. */
