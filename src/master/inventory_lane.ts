@@ -1,7 +1,8 @@
 /**
- * The order in which pages of inventories are taken: one at a time, so that clients' operations come
- * in between when a thousand keepers list their disks after a restart. A keeper that has begun goes
- * on before another begins: each is through soon after its first page. Bounded: one page a keeper.
+ * The order in which pages of inventories are taken: one at a time, so that clients' operations
+ * come in between when a thousand keepers list their disks after a restart. A keeper that has begun
+ * goes on before another begins: each is through soon after its first page. Bounded: one page a
+ * keeper.
  */
 import type { Clock } from "../base/clock.ts";
 import { TydfsError } from "../wire/errors.ts";

@@ -2,8 +2,8 @@
  * Corrects inventories that are older than what the catalog knows. A keeper lists its disk a moment
  * before its page is applied: a chunk that was stored in between would seem missing, one that was
  * deleted would come back as a replica that is not there. This end of the journal remembers both
- * for a while and mends each page when its turn has come. Bounded: past its room the oldest memories
- * go.
+ * for a while and mends each page when its turn has come. Bounded: past its room the oldest
+ * memories go.
  */
 import type { Clock } from "../base/clock.ts";
 import type { Journal, Operation, OperationKind, ResultOf } from "../catalog/operation.ts";
