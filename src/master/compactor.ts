@@ -262,6 +262,12 @@ export class Compactor {
     await failpoint("master.compact.stored");
     // Keepers may have gone meanwhile, more than one dares to believe.
     if (!this.#isSafe()) throw new TydfsError("unavailable", "Cannot move files: safe mode is on");
+    if (taken.some(({ id, policy }) => (reader.chunk(id)?.policy ?? policy) !== policy)) {
+      throw new TydfsError(
+        "conflict",
+        "Cannot move files: a rule wants some of them elsewhere now",
+      );
+    }
     // What was removed or copied meanwhile is seen by the one that moves.
     const { moves, sizeBytes } = plan;
     const atMs = clock.wallMs();

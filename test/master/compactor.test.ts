@@ -7,6 +7,7 @@ import { Compactor } from "../../src/master/compactor.ts";
 import { fileCopy, fileLocate, fileRemove, fileRename } from "../../src/wire/file.ts";
 import { decodeManifest, manifestLength, packCommit } from "../../src/wire/pack.ts";
 import { MANIFEST_END_BYTES } from "../../src/wire/pack.ts";
+import { ruleAdd, ruleApply } from "../../src/wire/rule.ts";
 import { trashEmpty } from "../../src/wire/trash.ts";
 import { bundleOf, FakeStore, type SmallContent, someFiles } from "./fake_store.ts";
 import { TICKET_KEY, World } from "./world.ts";
@@ -291,6 +292,31 @@ test("A file that is removed or copied while its pack is compacted stays so", as
   const to = await where(files[1] as SmallContent);
   expect(await where({ path: "/copy", bytes: files[1]?.bytes ?? new Uint8Array(0) })).toBe(to);
   expect(await where(files[2] as SmallContent)).toBe(to);
+});
+
+test("Packs to which a rule is applied while they are compacted are not mixed with others", async () => {
+  await start(["a", "b", "c", "d"]);
+  const one = someFiles("/one", 4, 1000);
+  const two = someFiles("/two", 4, 1000);
+  const chunks = [await put(one), await put(two)];
+  await remove([...one.slice(1), ...two.slice(1)]);
+  const left = [one[0] as SmallContent, two[0] as SmallContent];
+  store.onPut = async () => {
+    store.onPut = () => Promise.resolve();
+    const facts = { require: {}, prefer: { zone: "x" } };
+    await world.ask(ruleAdd, { pattern: "/two/**", ...facts });
+    await world.ask(ruleApply, {});
+  };
+  await tick();
+  expect(await Promise.all(left.map(where))).toEqual(chunks);
+  await world.live(10_000);
+  await tick();
+  await tick();
+  const [first = "", second = ""] = await Promise.all(left.map(where));
+  expect(chunks).not.toContain(first);
+  expect(chunks).not.toContain(second);
+  expect(world.reader.chunk(first)?.policy).toBe(0);
+  expect(world.reader.chunk(second)?.policy).not.toBe(0);
 });
 
 test("When all is removed meanwhile, both packs go", async () => {
