@@ -9,6 +9,7 @@ import {
   changeChunk,
   type ChunkRow,
   condemnChunk,
+  dropReplica,
   findChunk,
   getChunk,
   recountChunk,
@@ -49,11 +50,14 @@ export function storeChunk(
   sequence: number,
 ): ResultOf<"chunk.stored"> {
   const { chunk, atMs } = operation;
-  const row = findChunk(tx, chunk.id);
+  const found = findChunk(tx, chunk.id);
+  const mistold = found !== undefined && isMistold(found, operation) ? found : undefined;
+  const row = mistold === undefined ? found : undefined;
   checkFacts(chunk, row);
   checkPacked(operation, row);
-  if (operation.place !== undefined || operation.commit !== undefined) refuseCondemned(row);
+  if (operation.place !== undefined || operation.commit !== undefined) refuseCondemned(found);
   const use = chooseUse(tx, operation, row);
+  if (mistold !== undefined) forgetMistold(tx, mistold, atMs);
   switch (use.kind) {
     case "none":
       recordChunk(tx, operation, row, {});
@@ -182,6 +186,23 @@ function recordChunk(
   const packed = operation.packed === true && unused ? 1 : row.packed;
   changeChunk(tx, row, { refs, copies, goal, sums, committed, policy, stray, packed }, atMs);
   return row.no;
+}
+
+/**
+ * Whether keepers alone have told of a chunk so far, and wrongly, as the client's word shows: a
+ * copy of it may have been damaged before anybody reported it.
+ */
+function isMistold(row: ChunkRow, { chunk, stray }: Stored): boolean {
+  if (row.stray === 0 || stray === true) return false;
+  const isKnown = row.sums.length > 0;
+  return row.size !== chunk.sizeBytes || (isKnown && !sameSums(row.sums, chunk.sums));
+}
+
+/** Forgets what keepers have told: an inventory tells them that theirs are bad copies. */
+function forgetMistold(tx: Tx, { no }: ChunkRow, atMs: number): void {
+  const keepers = tx.all<{ keeper: number }>("SELECT keeper FROM replica WHERE chunk = ?", no);
+  for (const { keeper } of keepers) dropReplica(tx, getChunk(tx, no), keeper, atMs);
+  removeChunk(tx, getChunk(tx, no));
 }
 
 /**

@@ -52,7 +52,9 @@ export function commitPack(
   const placed = extents === 0
     ? {}
     : { ...used, goal: operation.goal, policy: policyNumber(tx, operation.policy) };
-  changeChunk(tx, row, { ...placed, committed: sequence }, atMs);
+  // Of files that were refused the bytes lie there as dead ones.
+  const filled = row.filled + sumOf(files, ({ sizeBytes }) => sizeBytes);
+  changeChunk(tx, row, { ...placed, filled, committed: sequence }, atMs);
   return { files: results, events };
 }
 
@@ -86,7 +88,8 @@ export function movePacked(
   const policy = fresh ? first.row.policy : to.policy;
   // From now on no report makes files of it.
   const committed = to.committed > 0 ? to.committed : sequence;
-  const gained = { refs: to.refs + moved, live: to.live + bytes };
+  const filled = to.filled + sumOf(moves, ({ length }) => length);
+  const gained = { refs: to.refs + moved, live: to.live + bytes, filled };
   changeChunk(tx, to, { ...gained, goal, policy, committed, stray: 0 }, atMs);
   return { moved };
 }
@@ -219,6 +222,10 @@ function checkPlace(
   if (offset >= 0 && sizeBytes >= 0 && offset + sizeBytes <= size) return;
   const state = `${sizeBytes} bytes at ${offset} are not within its ${size} bytes`;
   throw new TydfsError("invalid", `${cannot}: ${state}`);
+}
+
+function sumOf<T>(list: readonly T[], of: (item: T) => number): number {
+  return list.reduce((sum, item) => sum + of(item), 0);
 }
 
 /** Throws `conflict` for a path that a pack has twice. */

@@ -108,6 +108,10 @@ const INVARIANTS: readonly Invariant[] = [
       c.packed = 1, (SELECT ifnull(sum(length), 0) FROM extent WHERE chunk = c.no), 0)`,
   },
   {
+    name: "only packs are filled",
+    violations: "SELECT id FROM chunk WHERE packed NOT IN (0, 1) OR (packed = 0 AND filled <> 0)",
+  },
+  {
     name: "only of packs a part is a file",
     parts: "inode",
     violations: `SELECT e.inode FROM extent e JOIN chunk c ON c.no = e.chunk

@@ -26,6 +26,8 @@ export interface ChunkRow {
   stray: number;
   /** 1 for a pack. */
   packed: number;
+  /** Bytes of all files that were put in a pack, dead ones included. */
+  filled: number;
   /** Bytes of a pack that extents refer to, each extent counted. */
   live: number;
 }
@@ -43,7 +45,7 @@ export const FORBIDDEN = `EXISTS (SELECT 1 FROM json_each(p.require) w WHERE NOT
     SELECT 1 FROM json_each(k.labels) l WHERE l.key = w.key AND l.value = w.value))`;
 
 const COLUMNS = `no, id, size, sums, goal, refs, copies, orphaned_ms, committed, condemned, policy,
-  misplaced, stray, packed, live`;
+  misplaced, stray, packed, filled, live`;
 const BY_ID = `SELECT ${COLUMNS} FROM chunk WHERE id = ?`;
 const BY_NO = `SELECT ${COLUMNS} FROM chunk WHERE no = ?`;
 const INSERT = `INSERT INTO chunk
@@ -51,7 +53,7 @@ const INSERT = `INSERT INTO chunk
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 const UPDATE = "UPDATE chunk SET refs = ?, copies = ?, live = ?, orphaned_ms = ? WHERE no = ?";
 const UPDATE_ALL = `UPDATE chunk SET sums = ?, goal = ?, committed = ?, policy = ?, misplaced = ?,
-  stray = ?, packed = ?, refs = ?, copies = ?, live = ?, orphaned_ms = ? WHERE no = ?`;
+  stray = ?, packed = ?, filled = ?, refs = ?, copies = ?, live = ?, orphaned_ms = ? WHERE no = ?`;
 const RETAIN = `UPDATE chunk SET refs = refs + 1, live = live + packed * ?
   WHERE no = ? AND refs > 0`;
 const MISPLACED = `SELECT count(*) AS n FROM policy p CROSS JOIN replica r
@@ -99,11 +101,12 @@ export function changeChunk(tx: Tx, row: ChunkRow, change: ChunkChange, atMs: nu
   const orphanedMs = next.refs > 0 ? null : row.orphaned_ms ?? atMs;
   const moved = "copies" in change || "policy" in change;
   if (moved) next.misplaced = countMisplaced(tx, next);
-  const { sums, goal, committed, policy, misplaced, stray, packed, refs, copies, live, no } = next;
-  const facts = [sums, goal, committed, policy, misplaced, stray, packed] as const;
+  const { sums, goal, committed, policy, misplaced, stray, packed, filled } = next;
+  const { refs, copies, live, no } = next;
+  const facts = [sums, goal, committed, policy, misplaced, stray, packed, filled] as const;
   const counted = sums === row.sums && goal === row.goal && committed === row.committed &&
     policy === row.policy && misplaced === row.misplaced && stray === row.stray &&
-    packed === row.packed;
+    packed === row.packed && filled === row.filled;
   if (counted) tx.run(UPDATE, refs, copies, live, orphanedMs, no);
   else tx.run(UPDATE_ALL, ...facts, refs, copies, live, orphanedMs, no);
   countChunk(tx, row, -1);

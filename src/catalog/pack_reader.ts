@@ -2,8 +2,7 @@
  * Reads many small files at once, and packs as compaction looks at them. Whole directories are
  * asked for together, so each directory is looked up once and each chunk is read once.
  */
-import { must } from "../base/assert.ts";
-import { baseName, parentPath } from "../wire/names.ts";
+import { baseName, joinPath, parentPath } from "../wire/names.ts";
 import { parseNumbers } from "./chunk_reader.ts";
 import type { Statements } from "./statements.ts";
 import { type KnownDirectories, walk } from "./tree.ts";
@@ -41,13 +40,15 @@ export interface LocatedMany {
   chunks: LocatedChunk[];
 }
 
-/** A pack of which more than half is dead. */
+/** A pack of whose files more than half is dead, by bytes. */
 export interface SparsePack {
   /** Grows with each chunk: the cursor. */
   no: number;
   id: string;
   sizeBytes: number;
   sums: Uint8Array;
+  /** Bytes of all files that were put in it: the rest of it is its manifest. */
+  filled: number;
   /** Bytes that extents refer to, each extent counted. */
   live: number;
   goal: number;
@@ -80,9 +81,10 @@ const RANGE = `${FILE} AND d.key BETWEEN ? AND ? ORDER BY d.key LIMIT ?`;
 const KEEPERS = "(SELECT group_concat(keeper) FROM replica WHERE chunk = c.no) AS keepers";
 const CHUNK = `SELECT c.no, c.id, c.size AS sizeBytes, c.sums, ${KEEPERS}
   FROM chunk c WHERE c.no = ?`;
-const SPARSE = `SELECT c.no, c.id, c.size AS sizeBytes, c.sums, c.live, c.goal, c.policy, ${KEEPERS}
+const SPARSE =
+  `SELECT c.no, c.id, c.size AS sizeBytes, c.sums, c.filled, c.live, c.goal, c.policy, ${KEEPERS}
   FROM chunk c INDEXED BY chunk_sparse
-  WHERE packed = 1 AND refs > 0 AND live < size / 2 AND no > ? ORDER BY no LIMIT ?`;
+  WHERE packed = 1 AND refs > 0 AND live < filled / 2 AND no > ? ORDER BY no LIMIT ?`;
 const EXTENTS = `SELECT chunk_offset AS chunkOffset, length, inode
   FROM extent INDEXED BY extent_chunk WHERE chunk = ? ORDER BY chunk_offset, inode LIMIT ?`;
 
@@ -94,26 +96,19 @@ export class PackReader {
   }
 
   /**
-   * What is at each of `paths` (in their one form), and in which chunks. Neighbours in the order of
-   * a listing cost least: a run of them is read at once.
+   * What is at each of `paths` (in their one form), and in which chunks, each told where it is met
+   * first. Neighbours cost least: those of one directory are read at once.
    */
   locateMany(paths: readonly string[]): LocatedMany {
     const known: KnownDirectories = new Map();
-    const chunks = new ChunkList(this.#store);
-    const files: LocatedSmall[] = [];
-    while (files.length < paths.length) {
-      const above = parentPath(must(paths[files.length], "a path of the list"));
-      const names: string[] = [];
-      for (let at = files.length; at < paths.length; at++) {
-        const path = must(paths[at], "a path of the list");
-        if (parentPath(path) !== above) break;
-        names.push(baseName(path));
-      }
+    const rows = new Map<string, FileRow>();
+    for (const [above, names] of groupByParent(paths)) {
       const parent = this.#directory(above, known);
-      const rows = parent === undefined ? [] : this.#rows(parent, names);
-      for (const index of names.keys()) files.push(describe(rows[index], chunks));
+      if (parent === undefined) continue;
+      for (const row of this.#rows(parent, names)) rows.set(joinPath(above, row.key), row);
     }
-    return { files, chunks: chunks.chunks };
+    const chunks = new ChunkList(this.#store);
+    return { files: paths.map((path) => describe(rows.get(path), chunks)), chunks: chunks.chunks };
   }
 
   /** Packs in use of which more than half is dead, by number behind `afterNo` (0 at first). */
@@ -127,14 +122,23 @@ export class PackReader {
     return this.#store.all<PackExtent>(EXTENTS, chunkNo, limit);
   }
 
-  /** The files of these names in a directory, in the order of the names. */
-  #rows(parent: number, names: readonly string[]): (FileRow | undefined)[] {
-    const [first = "", last = ""] = [names[0], names.at(-1)];
-    // Where others lie between them they are not read far, and the rest is asked for by itself.
-    const limit = names.length === 1 ? 0 : 2 * names.length;
-    const near = limit === 0 ? [] : this.#store.all<FileRow>(RANGE, parent, first, last, limit);
-    const byName = new Map(near.map((row) => [row.key, row]));
-    return names.map((name) => byName.get(name) ?? this.#store.get<FileRow>(ONE, parent, name));
+  /** Files of a directory: those of these names, and perhaps some between them. */
+  #rows(parent: number, names: readonly string[]): FileRow[] {
+    if (names.length === 1) return this.#one(parent, names[0] ?? "");
+    const least = names.reduce((one, other) => one < other ? one : other);
+    const greatest = names.reduce((one, other) => one > other ? one : other);
+    // Where many others lie between them, the rest is asked for by itself.
+    const rows = this.#store.all<FileRow>(RANGE, parent, least, greatest, 2 * names.length);
+    const there = new Set(rows.map(({ key }) => key));
+    return [
+      ...rows,
+      ...names.filter((name) => !there.has(name)).flatMap((name) => this.#one(parent, name)),
+    ];
+  }
+
+  #one(parent: number, name: string): FileRow[] {
+    const row = this.#store.get<FileRow>(ONE, parent, name);
+    return row === undefined ? [] : [row];
   }
 
   #directory(path: string, known: KnownDirectories): number | undefined {
@@ -143,6 +147,18 @@ export class PackReader {
     const place = walk(this.#store, path, known);
     return place.kind === "found" && place.inodeKind === "directory" ? place.inode : undefined;
   }
+}
+
+/** The names that are asked for, by their directory. */
+function groupByParent(paths: readonly string[]): Map<string, string[]> {
+  const groups = new Map<string, string[]>();
+  for (const path of paths) {
+    const above = parentPath(path);
+    const names = groups.get(above);
+    if (names === undefined) groups.set(above, [baseName(path)]);
+    else names.push(baseName(path));
+  }
+  return groups;
 }
 
 /** The chunks of one answer, each once. */

@@ -107,6 +107,15 @@ session("what an inventory has told of becomes a pack by its report, and is plac
   ["chunk p", "2 refs, 2/2 copies on 0,1, 1 misplaced"],
 ]);
 
+// A copy may be cut before its PUT is reported.
+session("a pack's report goes before what keepers alone have told of it", [
+  ["inventory k0 * p=99 last", "1 unknown, 0 missing"],
+  ["packed p 100 k1,k2", "ok"],
+  ["chunk p", "0 refs, 2/3 copies on 1,2 orphan since 1004"],
+  ["fill p /a=10", "filled made"],
+  ["lives p", "10 bytes 10@0"],
+]);
+
 session("a commit ends the paused uploads to its paths, and supersedes those under way", [
   ["begin u /f", "ok"],
   ["place u 0 0 x 10 k0,k1", "ok"],

@@ -10,6 +10,7 @@ const DAMAGES: [string, RegExp][] = [
   ["UPDATE extent SET offset = 3", /^a file's extents follow each other/],
   ["UPDATE chunk SET refs = 7", /^refs counts the extents and uploads of a chunk: not so/],
   ["UPDATE chunk SET live = 7", /^live counts the bytes that a pack's extents refer to: not so/],
+  ["UPDATE chunk SET filled = 1", /^only packs are filled: not so/],
   ["UPDATE chunk SET packed = 1", /^live counts the bytes that a pack's extents refer to: not so/],
   ["UPDATE extent SET chunk_offset = 1", /^only of packs a part is a file: not so/],
   ["UPDATE chunk SET copies = 7", /^copies counts the replicas of a chunk: not so/],

@@ -31,12 +31,21 @@ test("sparsePacks tells those of which more than half is dead, page by page", ()
   world.joinKeepers(2);
   for (const [index, pack] of ["p", "q", "r", "s"].entries()) {
     world.do(`packed ${pack} 100 k0,k1`);
-    if (pack !== "s") world.do(`fill ${pack} /${pack}=49,/${pack}2=${index + 1} 2 zone=a`);
+    if (pack !== "s") world.do(`fill ${pack} /${pack}=40,/${pack}2=${index + 43} 2 zone=a`);
   }
+  // Small files: most of the pack is its manifest, and none of it is dead.
+  world.do("packed t 100 k0,k1");
+  world.do("fill t /t=1,/t2=1");
+  // What was refused is dead from the first.
+  world.do("mkdir /u2");
+  world.do("packed u 100 k0,k1");
+  world.do("fill u /u=10,/u2=12");
   const sparse = (after: number, limit: number) =>
     world.reader.sparsePacks(after, limit).map(({ id }) => Buffer.from(id, "hex")[0]);
-  expect(sparse(0, 9)).toEqual([]);
-  for (const path of ["/p2", "/q2", "/r"]) world.do(`rm ${path}`);
+  expect(sparse(0, 9)).toEqual([117]);
+  world.do("put /u x");
+  world.do("purge 9");
+  for (const path of ["/p2", "/q2", "/r2"]) world.do(`rm ${path}`);
   // The trash counts.
   expect(sparse(0, 9)).toEqual([]);
   world.do("purge 9");
@@ -44,14 +53,14 @@ test("sparsePacks tells those of which more than half is dead, page by page", ()
   expect(sparse(2, 2)).toEqual([114]);
   const [first] = world.reader.sparsePacks(0, 1);
   expect(first).toEqual({
-    ...{ no: 1, id: idOf("p"), sizeBytes: 100, sums: sumsFor("p", 100), live: 49, goal: 2 },
-    ...{ policy: 1, keepers: [0, 1] },
+    ...{ no: 1, id: idOf("p"), sizeBytes: 100, sums: sumsFor("p", 100), filled: 83 },
+    ...{ live: 40, goal: 2, policy: 1, keepers: [0, 1] },
   });
-  expect(world.reader.packExtents(1, 9)).toEqual([{ chunkOffset: 0, length: 49, inode: 2 }]);
+  expect(world.reader.packExtents(1, 9)).toEqual([{ chunkOffset: 0, length: 40, inode: 2 }]);
   world.do("cp /p /copy");
   expect(sparse(0, 9)).toEqual([113, 114]);
   expect(world.reader.packExtents(1, 1)).toHaveLength(1);
-  world.do("rm /r2");
+  world.do("rm /r");
   world.do("purge 9");
   expect(sparse(0, 9)).toEqual([113]);
 });
