@@ -24,6 +24,7 @@ import type { PackedFile } from "../wire/pack.ts";
 import { subjectsOf } from "../wire/subjects.ts";
 import { BLOCK_BYTES, blockCount } from "../wire/sums.ts";
 import { Ages } from "./ages.ts";
+import { ChunkIds } from "./chunk_ids.ts";
 import { ChunkSource } from "./chunk_source.ts";
 import type { CompactionPlan, Source } from "./compaction_plan.ts";
 import { isWorthwhile, liveFiles, planCompaction, sourceOf } from "./compaction_plan.ts";
@@ -97,7 +98,8 @@ export class Compactor {
     const slots = new Slots({ tables, roster, clock, random });
     const shared = { ...options, roster, slots, keepers, subjects: subjectsOf(cluster), signal };
     this.#source = new ChunkSource(shared);
-    this.#builder = new PackBuilder({ ...shared, source: this.#source });
+    const chunkIds = new ChunkIds(random);
+    this.#builder = new PackBuilder({ ...shared, chunkIds, source: this.#source });
     this.#policies = new Policies(reader);
     this.#ages = new Ages(clock, KNOWN_MAX);
     this.#passStartMs = clock.monotonicMs();

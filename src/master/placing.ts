@@ -9,7 +9,6 @@ import type { Random } from "../base/random.ts";
 import type { PolicyFacts } from "../catalog/operation.ts";
 import type { Settings } from "../config/options.ts";
 import { TydfsError } from "../wire/errors.ts";
-import { makeId } from "../wire/ids.ts";
 import { formatLabels } from "../wire/labels.ts";
 import { quotePath } from "../wire/names.ts";
 import type { Rule } from "../wire/rule.ts";
@@ -17,6 +16,7 @@ import { blockCount, SUM_BYTES } from "../wire/sums.ts";
 import type { ChunkOrigin, CommitOrder, Hop } from "../wire/ticket.ts";
 import { signTicket } from "../wire/ticket.ts";
 import type { ChunkPlacement } from "../wire/upload.ts";
+import type { ChunkIds } from "./chunk_ids.ts";
 import type { Candidate } from "./placement.ts";
 import { allowedBy, fits } from "./placement.ts";
 import type { Roster } from "./roster.ts";
@@ -32,6 +32,7 @@ export interface PlacingParts {
   readonly settings: Pick<Settings, "replicas" | "min_copies">;
   readonly clock: Clock;
   readonly random: Random;
+  readonly chunkIds: ChunkIds;
   readonly roster: Roster;
   readonly slots: Slots;
   readonly tables: Pick<Tables, "keepers">;
@@ -132,14 +133,14 @@ export function checkRoom(parts: PlacingParts, request: RoomRequest): readonly C
 
 /** Takes slots for a chunk and signs its ticket. Throws `busy`, `no-keepers`, `no-space`. */
 export function placeChunk(parts: PlacingParts, request: PlaceRequest): Placed {
-  const { slots, clock, random, roster, ticketKey } = parts;
+  const { slots, clock, chunkIds, roster, ticketKey } = parts;
   const { goal, minCopies, sizeBytes, sums, origin, wish, candidates, commit } = request;
   const avoid = new Set(request.avoid.flatMap((id) => roster.byId(id)?.number ?? []));
   const { policy } = wish;
   const chain = slots.takeChain({ candidates, goal, minCopies, sizeBytes, avoid, policy });
   if (chain.kind !== "chain") throw chainRefusal(chain, request);
   const hops: readonly Hop[] = chain.hops;
-  const chunk = makeId(random);
+  const chunk = chunkIds.next();
   const nowMs = clock.wallMs();
   const ticket = signTicket(ticketKey, {
     op: "put",

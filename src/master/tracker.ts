@@ -34,6 +34,7 @@ import { trashEmpty, trashList, trashRestore } from "../wire/trash.ts";
 import type { Subjects } from "../wire/subjects.ts";
 import { subjectsOf, TRACKER_QUEUE } from "../wire/subjects.ts";
 import { uploadAbort, uploadBegin, uploadCommit, uploadExtend } from "../wire/upload.ts";
+import { ChunkIds } from "./chunk_ids.ts";
 import { announcer } from "./events.ts";
 import { noteFailure } from "./failures.ts";
 import { Micro } from "./micro.ts";
@@ -109,6 +110,7 @@ export class Tracker {
       rulebook: new Rulebook(options.settings.rules, reader),
       policies: new Policies(reader),
       slots: new Slots({ tables, roster, clock, random }),
+      chunkIds: new ChunkIds(random),
       doubts: new RecentSet(clock, { periodMs: DOUBT_PERIOD_MS, max: DOUBTS_MAX }),
     };
     this.#micro = new Micro({
