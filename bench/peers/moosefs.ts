@@ -18,6 +18,8 @@ const ADDRESS = "10.201.77.1";
 const SERVERS = [1, 2, 3];
 const CHUNKSERVER_PORT = 9430;
 const COPIES_AT_ONCE = 16;
+const START_MS = 60_000;
+const TOOL_MS = 5_000;
 
 export const mooseSynced = candidate(true);
 export const mooseUnsynced = candidate(false);
@@ -180,6 +182,11 @@ class Moose implements PeerSystem {
     return join(this.#directory, "mount");
   }
 
+  /** Not "ip netns exec": it makes mounts of its own, which nobody else would see. */
+  get #enter(): string[] {
+    return ["nsenter", `--net=/run/netns/${this.#namespace}`];
+  }
+
   #path(remote: string): string {
     return join(this.#mount, remote);
   }
@@ -212,10 +219,8 @@ class Moose implements PeerSystem {
   }
 
   #run(name: string, command: string[]): void {
-    // Not "ip netns exec": it makes mounts of its own, which nobody else would see.
-    const enter = ["nsenter", `--net=/run/netns/${this.#namespace}`];
     const env = { LD_LIBRARY_PATH: libraries(this.#root) };
-    this.processes.start(name, [...enter, ...command], { env });
+    this.processes.start(name, [...this.#enter, ...command], { env });
   }
 
   #startMaster(): void {
@@ -263,13 +268,17 @@ class Moose implements PeerSystem {
   async #startMount(): Promise<void> {
     const program = join(this.#root, "usr/bin/mfsmount");
     const options = ["-o", "mfsnice=0"];
-    await this.processes.until("the master takes a mount", async () => {
-      await this.processes.stop("mount");
-      this.#run("mount", [program, "-f", "-H", ADDRESS, ...options, this.#mount]);
-      const endMs = performance.now() + 3_000;
-      while (performance.now() < endMs && !await isMounted(this.#mount)) await Bun.sleep(20);
-      return await isMounted(this.#mount);
-    });
+    // It ends when the master does not answer yet.
+    const endMs = performance.now() + START_MS;
+    while (!await isMounted(this.#mount)) {
+      if (performance.now() > endMs) throw new Error("the master takes no mount");
+      if (!this.processes.lives("mount")) {
+        await this.processes.stop("mount");
+        this.processes.mustLive();
+        this.#run("mount", [program, "-f", "-H", ADDRESS, ...options, this.#mount]);
+      }
+      await Bun.sleep(20);
+    }
     this.#mounted = true;
   }
 
@@ -280,15 +289,24 @@ class Moose implements PeerSystem {
     await this.processes.stop("mount");
   }
 
-  /** Three copies of all, and no trash. The tools need a name of their own: all are one program. */
+  /** Three copies of all, and no trash; waits until a file gets them. */
   async #setGoal(): Promise<void> {
-    const tools = join(this.#root, "usr/bin/mfstools");
     const env = { LD_LIBRARY_PATH: libraries(this.#root) };
-    await this.processes.until("3 chunkservers are there and take a file", async () => {
-      await runTool([tools, "setgoal", "3", this.#mount], { env, timeoutMs: 5_000 });
-      await runTool([tools, "settrashtime", "0", this.#mount], { env, timeoutMs: 5_000 });
-      return true;
+    // They speak with the mount through the loopback of the namespace.
+    const tool = (name: string, ...args: string[]) => {
+      const command = [...this.#enter, join(this.#root, "usr/bin", name), ...args];
+      return runTool(command, { env, timeoutMs: TOOL_MS });
+    };
+    await tool("mfssetgoal", String(SERVERS.length), this.#mount);
+    await tool("mfssettrashtime", "0", this.#mount);
+    const probe = this.#path("probe");
+    await this.processes.until("a file gets 3 copies", async () => {
+      rmSync(probe, { force: true });
+      writeFileSync(probe, "probe");
+      const told = await tool("mfscheckfile", probe);
+      return new RegExp(`chunks with ${SERVERS.length} copies: +1`).test(told);
     });
+    rmSync(probe);
   }
 
   #config(name: string, values: Record<string, string>): string {

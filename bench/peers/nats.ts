@@ -1,5 +1,5 @@
 /** NATS JetStream's object store: three servers in a cluster, streams of three replicas. */
-import { jetstream, jetstreamManager } from "@nats-io/jetstream";
+import { jetstream, jetstreamManager, StorageType } from "@nats-io/jetstream";
 import type { ObjectStore } from "@nats-io/obj";
 import { Objm, setSha256Backend } from "@nats-io/obj";
 import type { NatsConnection } from "@nats-io/transport-node";
@@ -19,6 +19,7 @@ const SERVERS = [1, 2, 3];
 const PAYLOAD_BYTES = 8 * MIB;
 const CHUNK_BYTES = 2 * MIB;
 const TIMEOUT_MS = 30_000;
+const CREATE_MS = 1_000;
 
 export const natsSynced = candidate(true);
 export const natsUnsynced = candidate(false);
@@ -64,8 +65,11 @@ class NatsObjects implements PeerSystem {
     const servers = this.#ports.map(({ client }) => `127.0.0.1:${client}`);
     await this.processes.until("NATS has a bucket", async () => {
       this.#connection ??= await connect({ servers, timeout: 2_000, maxReconnectAttempts: -1 });
+      // Asked before there is a leader, nobody answers: rather ask again soon.
+      const first = new Objm(jetstream(this.#connection, { timeout: CREATE_MS }));
+      await first.create(BUCKET, { replicas: SERVERS.length, storage: StorageType.File });
       const objects = new Objm(jetstream(this.#connection, { timeout: TIMEOUT_MS }));
-      this.#opened = await objects.create(BUCKET, { replicas: 3, storage: "file" as never });
+      this.#opened = await objects.open(BUCKET);
       return true;
     });
   }
@@ -164,8 +168,9 @@ class NatsObjects implements PeerSystem {
       await sink.flush();
     }
     await sink.end();
-    const error = await result.error;
-    if (error !== null) throw error;
+    // Documented as null when all was well; undefined is what comes.
+    const error = await result.error as Error | null | undefined;
+    if (error instanceof Error) throw error;
   }
 
   /** The number of a server that does not lead the bucket's stream, nor carries the connection. */

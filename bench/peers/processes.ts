@@ -47,6 +47,11 @@ export class Processes {
     this.#running.set(name, child);
   }
 
+  lives(name: string): boolean {
+    const child = this.#running.get(name);
+    return child !== undefined && child.exitCode === null && child.signalCode === null;
+  }
+
   /** Throws with the end of its log when a process has ended by itself. */
   mustLive(): void {
     for (const [name, child] of this.#running) {
