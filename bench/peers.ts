@@ -191,8 +191,10 @@ async function prepareAll(): Promise<{ chosen: Candidate[]; versions: string[] }
       chosen.push(candidate);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      versions.add(`${system}: left out: ${reason.split("\n").slice(-3).join(" ")}`);
       progress(`${title} is left out: ${reason}`);
+      // A page is no place for addresses.
+      const short = reason.split("\n").slice(-3).join(" ").replace(/\bhttps?:\S+/g, "…");
+      versions.add(`${system}: left out: ${short}`);
     }
   }
   return { chosen, versions: [...versions] };

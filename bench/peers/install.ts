@@ -13,8 +13,18 @@ const ROOT = resolve(import.meta.dir, "../../.build/peers");
 const BUILD_MS = 45 * 60_000;
 const FETCH_MS = 5 * 60_000;
 
-/** A program of that name: on PATH, or compiled from `module` at `version`. */
-export async function goProgram(name: string, module: string, version: string): Promise<string> {
+const programs = new Map<string, Promise<string>>();
+
+/** A program of that name: on PATH, or compiled from `module` at `version`; tried once in a run. */
+export function goProgram(name: string, module: string, version: string): Promise<string> {
+  const known = programs.get(name);
+  if (known !== undefined) return known;
+  const found = findProgram(name, module, version);
+  programs.set(name, found);
+  return found;
+}
+
+async function findProgram(name: string, module: string, version: string): Promise<string> {
   const found = Bun.which(name);
   if (found !== null) return found;
   const directory = join(ROOT, name);
@@ -24,9 +34,9 @@ export async function goProgram(name: string, module: string, version: string): 
   if (go === null) throw new Error(`neither ${name} nor Go is installed`);
   progress(`installing ${name} (go install ${module}): this takes minutes`);
   mkdirSync(directory, { recursive: true });
-  const command = ["nice", "-n", "19", go, "install", "-trimpath", "-ldflags", "-s -w"];
+  const command = [go, "install", "-trimpath", "-ldflags", "-s -w", `${module}@${version}`];
   const env = { GOBIN: directory, CGO_ENABLED: "0", GOFLAGS: "" };
-  await runTool([...command, `${module}@${version}`], { env, timeoutMs: BUILD_MS });
+  await runTool(command, { env, timeoutMs: BUILD_MS });
   return path;
 }
 

@@ -1,5 +1,13 @@
 /** MinIO: one server over four drives, spoken to as S3. */
-import { closeSync, existsSync, mkdirSync, openSync, rmSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { MIB } from "../../src/base/bytes.ts";
 import { forEachLimited } from "../../src/base/limit.ts";
@@ -43,6 +51,7 @@ class Minio implements PeerSystem {
   readonly #directory: string;
   readonly #port = freePort();
   readonly #client: Bun.S3Client;
+  #replaced = 0;
 
   constructor(directory: string) {
     this.#directory = directory;
@@ -152,20 +161,23 @@ class Minio implements PeerSystem {
     await this.processes.stop("minio", "SIGKILL");
     rmSync(this.#drive(1), { recursive: true });
     mkdirSync(this.#drive(1));
+    this.#replaced++;
     await this.#startServer();
   }
 
-  /** The new drive holds its share, and it is not marked as being healed any more. */
+  /** The new drive holds its share, and the server has told that all is healed. */
   async isWhole(bytes: number): Promise<boolean> {
     const data = join(this.#drive(1), BUCKET);
     if (!existsSync(data)) return false;
-    if (existsSync(join(this.#drive(1), ".minio.sys/buckets/.healing.bin"))) return false;
+    const log = readFileSync(join(this.#directory, "minio.log"), "utf8");
+    if (log.split(" is finished (healed:").length - 1 < this.#replaced) return false;
     const told = await runTool(["du", "-sb", data], { allow: 1 });
     return Number(told.split("\t")[0]) >= bytes / 2;
   }
 
   async stop(): Promise<void> {
-    await this.processes.stopAll();
+    // It would finish what it does in the background first.
+    await this.processes.stopAll("SIGKILL");
   }
 
   get #endpoint(): string {

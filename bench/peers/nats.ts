@@ -140,7 +140,7 @@ class NatsObjects implements PeerSystem {
 
   async stop(): Promise<void> {
     await this.#connection?.close();
-    await this.processes.stopAll();
+    await this.processes.stopAll("SIGKILL");
   }
 
   get #store(): ObjectStore {

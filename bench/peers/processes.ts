@@ -3,7 +3,7 @@
  * bench holds, never by name. What they use is read from `/proc`.
  */
 import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 
 const STOP_MS = 15_000;
 /** Linux counts CPU time in hundredths of a second for every program, whatever its own clock is. */
@@ -160,7 +160,7 @@ export async function runTool(command: string[], options: RunOptions = {}): Prom
   clearTimeout(timer);
   if (exit === 0 || exit === options.allow) return stdout;
   const said = lastLines(stderr.trim() === "" ? stdout : stderr);
-  throw new Error(`${command.slice(0, 4).join(" ")} ended with ${exit}: ${said}`);
+  throw new Error(`${basename(command[0] ?? "")} ended with ${exit}: ${said}`);
 }
 
 /** A TCP port that was free a moment ago. */

@@ -144,7 +144,7 @@ class Seaweed implements PeerSystem {
   }
 
   async stop(): Promise<void> {
-    await this.processes.stopAll();
+    await this.processes.stopAll("SIGKILL");
   }
 
   #url(remote: string): string {

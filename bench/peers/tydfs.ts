@@ -113,7 +113,14 @@ class Tydfs implements PeerSystem {
     for (let first = 0; first < remotes.length; first += FILL_BATCH) {
       await Promise.all(
         remotes.slice(first, first + FILL_BATCH).map((to) =>
-          writer.submit({ kind: "file.copy", from, to, replace: false, owner: "", atMs: 0 })
+          writer.submit({
+            kind: "file.copy",
+            from,
+            to: `/${to}`,
+            replace: false,
+            owner: "",
+            atMs: 0,
+          })
         ),
       );
     }
