@@ -27,6 +27,10 @@ export function formatReport(report: Report): string {
     "files, in turn and in one run. Made by `npm run bench:peers -- --markdown " +
     "docs/PERFORMANCE.md`: don't edit it, run it again.",
     "",
+    ...(run.scale === 1 ? [] : [
+      "**A try with smaller files: it shows that all runs, and says little about speed.**",
+      "",
+    ]),
     "## The table",
     "",
     "Ratios say how many times better tydfs is, whichever way a row's figures go: against the " +
@@ -36,7 +40,7 @@ export function formatReport(report: Report): string {
     formatMarkdown(cellsOf(columns, table)),
     "",
     ...section("Where tydfs does not lead at equal durability", losses, "Nowhere."),
-    ...section("Remarks on single figures", notes, "None."),
+    ...section("† Remarks on single figures", notes, "None."),
     ...(failures.length === 0 ? [] : section("What failed", failures, "")),
     "## The machine and the versions",
     "",
@@ -62,7 +66,7 @@ export function formatReport(report: Report): string {
       "counts.",
       "Clients: the compiled binary of tydfs and its library in the bench's process; `cp` and " +
       "16 threads on MooseFS' mount; Bun's S3 client in the bench's process, with parts and " +
-      "ranges of 16 MiB, for MinIO; `@nats-io/obj` there with messages of 2 MiB and native " +
+      "ranges of 16 MiB, for MinIO; `@nats-io/obj` there with messages of 512 KiB and native " +
       "SHA-256; HTTP to the filer of SeaweedFS.",
       "CPU is of all servers, of the bench where it is the client, and of the tools that it runs.",
       "The lost server is killed, its disk emptied, and an empty one started in its place at " +

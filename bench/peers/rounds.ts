@@ -57,14 +57,11 @@ export async function passSystem(create: () => PeerSystem, pass: Pass): Promise<
       ["medium", () => medium(system, pass)],
       ["tree", () => tree(system, pass)],
       ["single", () => single(system, pass)],
+      ["memory", () => peakMemory(system, pass)],
+      // It starts a master anew, which would forget the peak.
       ["names", () => names(system, pass)],
     ];
     for (const [group, run] of groups) await guarded(group, pass, run);
-    if (pass.groups.has("memory")) {
-      const memory = system.processes.memory();
-      const each = memory.map(({ name, peakMb }) => `${name} ${peakMb.toFixed(0)}`).join(", ");
-      pass.report("peak-memory", sumOf(memory.map(({ peakMb }) => peakMb)), each);
-    }
   } finally {
     await system.stop();
   }
@@ -235,6 +232,12 @@ async function single(system: PeerSystem, pass: Pass): Promise<void> {
   makeDirectories(back.local, back.names);
   reportRate(pass, "get-single", await system.getSingles(pairsOf(back), pace));
   rmSync(back.local, { recursive: true });
+}
+
+async function peakMemory(system: PeerSystem, pass: Pass): Promise<void> {
+  const memory = system.processes.memory();
+  const each = memory.map(({ name, peakMb }) => `${name} ${peakMb.toFixed(0)}`).join(", ");
+  pass.report("peak-memory", sumOf(memory.map(({ peakMb }) => peakMb)), each);
 }
 
 /** Stats and listings among many names; where they can't be made in time, among fewer. */

@@ -26,6 +26,8 @@ export interface TableRow {
   row: Row;
   /** By the columns' order; undefined where nothing was measured. */
   values: (number | undefined)[];
+  /** Those of which something is to be said. */
+  noted: boolean[];
   /** tydfs against the best peer that fsyncs, the best of all peers, and the limit that fsyncs. */
   toSynced: Ratio | undefined;
   toAny: Ratio | undefined;
@@ -51,10 +53,16 @@ export function makeTable(
       return own.length === 0 ? undefined : median(own.map(({ value }) => value));
     });
     if (values.every((value) => value === undefined)) return [];
+    const noted = columns.map(({ title }) =>
+      measurements.some((each) =>
+        each.row === row.id && each.column === title && each.note !== undefined
+      )
+    );
     const ratio = (test: (column: Column) => boolean) => ratioOf(row, columns, values, test);
     return [{
       row,
       values,
+      noted,
       toSynced: ratio(({ kind, synced }) => kind === "peer" && synced),
       toAny: ratio(({ kind }) => kind === "peer"),
       toLimit: ratio(({ kind, synced }) => kind === "limit" && synced),
@@ -87,10 +95,10 @@ const RATIOS = ["÷ best fsynced", "÷ best peer", "÷ limit"];
 /** The cells as texts, heads first. */
 export function cellsOf(columns: readonly Column[], table: readonly TableRow[]): string[][] {
   const heads = ["", "unit", ...columns.map(({ title }) => title), ...RATIOS];
-  const lines = table.map(({ row, values, toSynced, toAny, toLimit }) => [
+  const lines = table.map(({ row, values, noted, toSynced, toAny, toLimit }) => [
     row.title,
     row.unit,
-    ...values.map(formatValue),
+    ...values.map((value, at) => `${formatValue(value)}${noted[at] === true ? "†" : ""}`),
     ...[toSynced, toAny].map((ratio) =>
       ratio === undefined ? "" : `${formatRatio(ratio)} (${ratio.against})`
     ),

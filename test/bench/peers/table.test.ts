@@ -52,6 +52,11 @@ test("makeTable compares nothing where tydfs was not measured", () => {
   expect(only?.values).toEqual([undefined, 1, undefined, undefined, undefined]);
 });
 
+test("cellsOf marks what has a note", () => {
+  const noted = { row: "start", column: "safe", value: 1, note: "not whole" };
+  expect(cellsOf(columns, makeTable(ROWS, columns, [noted]))[1]?.[3]).toBe("1.00†");
+});
+
 test("describeLosses names the rows in which a peer of equal durability leads", () => {
   expect(describeLosses(makeTable(ROWS, columns, measurements))).toEqual([
     "Replace a lost server that held 2 GiB: 0.50 of safe",
