@@ -11,6 +11,7 @@ import { Limits } from "./peers/limits.ts";
 import { machineFacts } from "./peers/machine.ts";
 import { minio } from "./peers/minio.ts";
 import { mooseSynced, mooseUnsynced } from "./peers/moosefs.ts";
+import { endTools } from "./peers/processes.ts";
 import { natsSynced, natsUnsynced } from "./peers/nats.ts";
 import { progress } from "./peers/progress.ts";
 import { formatReport } from "./peers/report.ts";
@@ -99,10 +100,13 @@ if (
 
 const startedMs = performance.now();
 const undo = new Undo();
+/** Aborted when the run is given up. */
+const given = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   process.once(signal, () => {
     progress("interrupted: stopping what runs");
-    void undo.run().then(() => process.exit(130));
+    given.abort();
+    void endTools().then(() => undo.run()).then(() => process.exit(130));
   });
 }
 
@@ -126,6 +130,7 @@ try {
       directory,
       boundMs,
       cold: values.cold,
+      signal: given.signal,
       report: (row, value, note) => {
         measurements.push({ row, column, value, ...(note === undefined ? {} : { note }) });
         const unit = ROWS.find(({ id }) => id === row)?.unit ?? "";
@@ -143,6 +148,7 @@ try {
       },
     });
     for (const { title, synced } of LIMITS) {
+      if (given.signal.aborted) break;
       progress(`round ${round}: ${title}`);
       const limits = new Limits(join(directory, "limits"));
       const stop = undo.add("stop the limits", () => limits.stop());
@@ -167,7 +173,7 @@ try {
   const settings = chosen.map(({ setting }) => setting);
   const report = { facts, versions, settings, columns, table, measurements, failures };
   const run = { scale, rounds, boundMs, cold: values.cold, minutes };
-  if (values.markdown !== undefined) {
+  if (values.markdown !== undefined && !given.signal.aborted) {
     mkdirSync(resolve(values.markdown, ".."), { recursive: true });
     await Bun.write(values.markdown, formatReport({ ...report, run }));
   }
@@ -177,7 +183,7 @@ try {
 } finally {
   await undo.run();
 }
-process.exit(failures.length === 0 ? 0 : 1);
+process.exit(given.signal.aborted ? 130 : failures.length === 0 ? 0 : 1);
 
 /** Those of the wanted systems that can be had here, and what each is. */
 async function prepareAll(): Promise<{ chosen: Candidate[]; versions: string[] }> {
@@ -211,6 +217,7 @@ async function measure(candidate: Candidate, pass: Pass, round: number): Promise
   own.delete("repair");
   for (const [groups, run] of [[own, passSystem], [new Set(["repair"]), passRepair]] as const) {
     if (groups.has("repair") && !withRepair || groups.size === 0) continue;
+    if (given.signal.aborted) return;
     progress(`round ${round}: ${title}${groups.has("repair") ? ", repair" : ""}`);
     const directory = join(pass.directory, "system");
     mkdirSync(directory);
@@ -225,6 +232,7 @@ async function measure(candidate: Candidate, pass: Pass, round: number): Promise
       pass.fail("start", error);
     }
     await stop();
-    rmSync(directory, { recursive: true, force: true });
+    // Given up: what is stopping it still removes its data, too.
+    if (!given.signal.aborted) rmSync(directory, { recursive: true, force: true });
   }
 }

@@ -285,7 +285,8 @@ class Moose implements PeerSystem {
   async #unmount(): Promise<void> {
     if (!this.#mounted) return;
     this.#mounted = false;
-    await runTool(["umount", this.#mount]);
+    // Lazily: after a failure something may still be at work in it.
+    await runTool(["umount", "--lazy", this.#mount]);
     await this.processes.stop("mount");
   }
 

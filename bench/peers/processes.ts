@@ -9,6 +9,9 @@ const STOP_MS = 15_000;
 /** Linux counts CPU time in hundredths of a second for every program, whatever its own clock is. */
 const TICKS_PER_SECOND = 100;
 
+/** Tools that run now. */
+const tools = new Set<Bun.Subprocess>();
+
 type Child = Bun.Subprocess<"ignore", number, number>;
 
 export interface StartOptions {
@@ -28,6 +31,7 @@ export interface ProcessMemory {
 export class Processes {
   readonly #directory: string;
   readonly #running = new Map<string, Child>();
+  #closed = false;
 
   constructor(directory: string) {
     this.#directory = directory;
@@ -35,6 +39,7 @@ export class Processes {
 
   /** Starts one; its output goes to `NAME.log`. */
   start(name: string, command: string[], options: StartOptions = {}): void {
+    if (this.#closed) throw new Error(`Cannot start ${name}: the system is being stopped`);
     const log = openSync(join(this.#directory, `${name}.log`), "a");
     const child = Bun.spawn(command, {
       cwd: options.cwd ?? this.#directory,
@@ -91,8 +96,9 @@ export class Processes {
     await endChild(child, signal);
   }
 
-  /** Ends all, the latest first. */
+  /** Ends all, the latest first; none can be started any more. */
   async stopAll(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
+    this.#closed = true;
     for (const name of [...this.#running.keys()].reverse()) await this.stop(name, signal);
   }
 
@@ -151,6 +157,7 @@ export async function runTool(command: string[], options: RunOptions = {}): Prom
     stdout: "pipe",
     stderr: "pipe",
   });
+  tools.add(child);
   const timer = setTimeout(() => child.kill("SIGKILL"), options.timeoutMs ?? 10 * 60_000);
   const [stdout, stderr, exit] = await Promise.all([
     new Response(child.stdout).text(),
@@ -158,9 +165,16 @@ export async function runTool(command: string[], options: RunOptions = {}): Prom
     child.exited,
   ]);
   clearTimeout(timer);
+  tools.delete(child);
   if (exit === 0 || exit === options.allow) return stdout;
   const said = lastLines(stderr.trim() === "" ? stdout : stderr);
   throw new Error(`${basename(command[0] ?? "")} ended with ${exit}: ${said}`);
+}
+
+/** Ends the tools that run now. */
+export async function endTools(): Promise<void> {
+  for (const tool of tools) tool.kill("SIGKILL");
+  await Promise.all([...tools].map((tool) => tool.exited));
 }
 
 /** A TCP port that was free a moment ago. */

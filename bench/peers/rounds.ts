@@ -34,6 +34,8 @@ export interface Pass {
   boundMs: number;
   /** Gets read from the disk, not from the page cache. */
   cold: boolean;
+  /** The run is being given up. */
+  signal: AbortSignal;
   report: (row: string, value: number, note?: string) => void;
   fail: (group: string, error: unknown) => void;
 }
@@ -125,7 +127,7 @@ export async function passLimits(limits: Limits, synced: boolean, pass: Pass): P
   });
   limits.removeAll();
   for (const name of ["medium", "tree"] as const) {
-    if (!synced || !groups.has(name)) continue;
+    if (!synced || !groups.has(name) || pass.signal.aborted) continue;
     const source = sources.tree(name);
     const back = { ...source, local: join(pass.directory, "back") };
     await settleDisk(pass);
@@ -204,8 +206,12 @@ async function throughTree(
   const source = pass.sources.tree(name);
   const pace: Pace = { clients: TREE_CLIENTS, boundMs: pass.boundMs };
   const factor = name === "tree" ? 1 : bytesEach / MIB;
-  const put = await system.putTree(source, pace);
+  let put: Work = { done: 0, wanted: 0, ms: 0 };
+  const { cpuSeconds } = await taken(system.processes, async () => {
+    put = await system.putTree(source, pace);
+  });
   reportRate(pass, `put-${name}`, put, factor);
+  if (name === "tree") pass.report("tree-cpu", cpuSeconds / put.done * 1000);
   await beforeGets(system, pass);
   const local = join(pass.directory, "back");
   // Several at once finish in another order than they began: the last ones are left out.
@@ -223,8 +229,12 @@ async function throughTree(
 async function single(system: PeerSystem, pass: Pass): Promise<void> {
   const source = pass.sources.tree("single");
   const pace = { clients: SINGLE_CLIENTS, boundMs: pass.boundMs };
-  const put = await system.putSingles(pairsOf(source), pace);
+  let put: Work = { done: 0, wanted: 0, ms: 0 };
+  const { cpuSeconds } = await taken(system.processes, async () => {
+    put = await system.putSingles(pairsOf(source), pace);
+  });
   reportRate(pass, "put-single", put);
+  pass.report("single-cpu", cpuSeconds / put.done * 1000);
   await beforeGets(system, pass);
   const back = { ...source, local: join(pass.directory, "back") };
   const got = put.done < put.wanted ? Math.max(1, put.done - TREE_CLIENTS) : put.done;
@@ -310,7 +320,7 @@ async function guarded(
   pass: Pass,
   run: () => Promise<void>,
 ): Promise<void> {
-  if (!pass.groups.has(group)) return;
+  if (!pass.groups.has(group) || pass.signal.aborted) return;
   progress(`  ${group}`);
   try {
     await settleDisk(pass);

@@ -13,6 +13,8 @@ import { wholeWork, workThrough } from "./work.ts";
 
 const KEEPERS = [1, 2, 3];
 const FILL_BATCH = 10_000;
+/** Chunks that the library has in transfer at once. */
+const STREAMS = 16;
 const ROLE_SETTINGS = {
   TYDFS_MIN_COPIES: "3",
   TYDFS_SUSPECT_AFTER: "1500ms",
@@ -53,15 +55,24 @@ class Tydfs implements PeerSystem {
   async start(): Promise<void> {
     await this.#startMaster();
     for (const k of KEEPERS) this.#startKeeper(`keeper-${k}`);
-    this.#connected = await TydfsClient.connect({ url: this.#url("client") });
+    this.#connected = await connect(this.#url("client"));
   }
 
+  /** One file by the command; several by one program, as a client with many files is. */
   async putLarge(files: Pair[]): Promise<void> {
-    await Promise.all(files.map(({ local, remote }) => this.#run("put", "-q", local, remote)));
+    await Promise.all(
+      files.map(({ local, remote }) =>
+        files.length === 1 ? this.#run("put", "-q", local, remote) : this.#client.put(local, remote)
+      ),
+    );
   }
 
   async getLarge(files: Pair[]): Promise<void> {
-    await Promise.all(files.map(({ local, remote }) => this.#run("get", "-q", remote, local)));
+    await Promise.all(
+      files.map(({ local, remote }) =>
+        files.length === 1 ? this.#run("get", "-q", remote, local) : this.#client.get(remote, local)
+      ),
+    );
   }
 
   putTree(tree: Tree): Promise<Work> {
@@ -126,7 +137,7 @@ class Tydfs implements PeerSystem {
     }
     await writer.close();
     await this.#startMaster();
-    this.#connected = await TydfsClient.connect({ url: this.#url("client") });
+    this.#connected = await connect(this.#url("client"));
     return { done: remotes.length, wanted: remotes.length, ms: performance.now() - startMs };
   }
 
@@ -183,4 +194,8 @@ class Tydfs implements PeerSystem {
   #run(...args: string[]): Promise<string> {
     return runTool([BINARY, ...args], { env: { TYDFS_URL: this.#url("client") } });
   }
+}
+
+function connect(url: string): Promise<TydfsClient> {
+  return TydfsClient.connect({ url, parallel: STREAMS });
 }
