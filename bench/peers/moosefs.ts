@@ -173,7 +173,7 @@ class Moose implements PeerSystem {
 
   async stop(): Promise<void> {
     await this.#unmount();
-    await this.processes.stopAll();
+    await this.processes.stopAll("SIGKILL");
     if (this.#hasNamespace) await runTool(["ip", "netns", "del", this.#namespace]);
     this.#hasNamespace = false;
   }

@@ -92,8 +92,14 @@ export class Processes {
   async stop(name: string, signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
     const child = this.#running.get(name);
     if (child === undefined) return;
+    const below = [...this.ids()].filter(([, other]) => other.startsWith(`${name}/`))
+      .map(([pid]) => ({ pid, startedAt: startOf(pid) }));
     this.#running.delete(name);
     await endChild(child, signal);
+    // What it has started should go with it, and does not always while it starts up itself.
+    for (const { pid, startedAt } of below) {
+      if (startedAt !== undefined && startOf(pid) === startedAt) process.kill(pid, "SIGKILL");
+    }
   }
 
   /** Ends all, the latest first; none can be started any more. */
@@ -196,6 +202,11 @@ async function endChild(child: Child, signal: NodeJS.Signals): Promise<void> {
 function statFields(pid: number): string[] | undefined {
   const text = readProc(pid, "stat");
   return text?.slice(text.lastIndexOf(")") + 2).split(" ");
+}
+
+/** When a process was started, in ticks since the boot: with its id that names it for good. */
+function startOf(pid: number): string | undefined {
+  return statFields(pid)?.[19];
 }
 
 function parentsOfAll(): Map<number, { parent: number; name: string }> {
