@@ -26,7 +26,7 @@ export interface TableRow {
   row: Row;
   /** By the columns' order; undefined where nothing was measured. */
   values: (number | undefined)[];
-  /** Those of which something is to be said. */
+  /** Those that are not what the row says, or not wholly. The parts of a sum are no such remark. */
   noted: boolean[];
   /** tydfs against the best peer that fsyncs, the best of all peers, and the limit that fsyncs. */
   toSynced: Ratio | undefined;
@@ -55,7 +55,8 @@ export function makeTable(
     if (values.every((value) => value === undefined)) return [];
     const noted = columns.map(({ title }) =>
       measurements.some((each) =>
-        each.row === row.id && each.column === title && each.note !== undefined
+        each.row === row.id && each.column === title && each.note !== undefined &&
+        row.group !== "memory"
       )
     );
     const ratio = (test: (column: Column) => boolean) => ratioOf(row, columns, values, test);

@@ -45,7 +45,9 @@ class Tydfs implements PeerSystem {
   readonly #directory: string;
   #connected: TydfsClient | undefined;
   #port = "0";
-  #lost = 0;
+  /** The keeper that is lost next, and those that were. */
+  #last = `keeper-${KEEPERS.length}`;
+  readonly #lost = new Set<string>();
 
   constructor(directory: string) {
     this.#directory = directory;
@@ -142,18 +144,23 @@ class Tydfs implements PeerSystem {
   }
 
   async replaceServer(): Promise<void> {
-    await this.processes.stop(`keeper-${KEEPERS.length}`, "SIGKILL");
-    rmSync(join(this.#directory, `keeper-${KEEPERS.length}`), { recursive: true });
-    this.#lost++;
-    this.#startKeeper(`spare-${this.#lost}`);
+    await this.processes.stop(this.#last, "SIGKILL");
+    rmSync(join(this.#directory, this.#last), { recursive: true });
+    this.#lost.add(this.#last);
+    this.#last = `spare-${this.#lost.size}`;
+    this.#startKeeper(this.#last);
   }
 
-  async isWhole(): Promise<boolean> {
+  /** The lost keeper is known to be dead, none of its chunks lacks a copy, and the bytes are there. */
+  async isWhole(bytes: number): Promise<boolean> {
     const status = JSON.parse(await this.#run("status", "--json")) as ClusterStatus;
     const { chunks, keepers } = status;
-    const alive = keepers.filter(({ state }) => state === "ALIVE").length;
-    return alive === KEEPERS.length && keepers.length > KEEPERS.length - 1 + this.#lost &&
-      chunks.atGoal === chunks.total && chunks.total > 0;
+    const alive = keepers.filter(({ state }) => state === "ALIVE").map(({ name }) => name);
+    const isKnown = alive.length === KEEPERS.length && alive.includes(this.#last) &&
+      !alive.some((name) => this.#lost.has(name));
+    if (!isKnown || chunks.atGoal !== chunks.total || chunks.total === 0) return false;
+    const told = await runTool(["du", "-sb", join(this.#directory, this.#last)], { allow: 1 });
+    return Number(told.split("\t")[0]) >= bytes;
   }
 
   async stop(): Promise<void> {
