@@ -28,7 +28,7 @@ export function formatReport(report: Report): string {
     "docs/PERFORMANCE.md`: don't edit it, run it again.",
     "",
     ...(run.scale === 1 ? [] : [
-      "**A try with smaller files: it shows that all runs, and says little about speed.**",
+      "**A try with smaller files (see the load of the machine below, too): it shows that all runs, and says little about speed.**",
       "",
     ]),
     "## The table",
@@ -71,7 +71,7 @@ export function formatReport(report: Report): string {
       "CPU is of all servers, of the bench where it is the client, and of the tools that it runs.",
       "The lost server is killed, its disk emptied, and an empty one started in its place at " +
       "once; the time ends when all data has its full redundancy again.",
-      "Names are empty files in directories of 1,000. tydfs' are written into its catalog while " +
+      "Names are empty or small files in directories of 1,000. tydfs' are written into its catalog while " +
       "the master is away; peers make them by their clients, as many as fit into the time.",
       "Limits: as many `cp` at once as there are copies (with fsync and without), `cp -r` for " +
       "trees, 16 threads for single files; `curl` and `fetch` from a server that calls sendfile.",

@@ -3,7 +3,7 @@
  * be measured is told with its reason, and does not stop the others.
  */
 import { existsSync, mkdirSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { GIB, MIB } from "../../src/base/bytes.ts";
 import { median, timed } from "../figure.ts";
 import type { Limits } from "./limits.ts";
@@ -24,6 +24,7 @@ const STATS = 20_000;
 const STAT_MS = 5_000;
 const NAMES_EACH = 1000;
 const REPAIR_MS = 180_000;
+const LARGE = "large/large.bin";
 
 export interface Pass {
   sources: Sources;
@@ -159,19 +160,20 @@ async function large(system: PeerSystem, pass: Pass): Promise<void> {
   const back = join(pass.directory, "large.back");
   const put = await taken(
     system.processes,
-    () => system.putLarge([{ local: sources.large, remote: "large.bin" }]),
+    () => system.putLarge([{ local: sources.large, remote: LARGE }]),
   );
   pass.report("put-large", rate(sources.largeBytes, put.ms));
   pass.report("put-cpu", put.cpuSeconds * GIB / sources.largeBytes);
   await beforeGets(system, pass);
   const get = await taken(
     system.processes,
-    () => system.getLarge([{ local: back, remote: "large.bin" }]),
+    () => system.getLarge([{ local: back, remote: LARGE }]),
   );
   await runTool(["cmp", sources.large, back]);
   rmSync(back);
   pass.report("get-large", rate(sources.largeBytes, get.ms));
   pass.report("get-cpu", get.cpuSeconds * GIB / sources.largeBytes);
+  await remove(system, pass, [LARGE]);
 }
 
 async function parallel(system: PeerSystem, pass: Pass): Promise<void> {
@@ -183,6 +185,12 @@ async function parallel(system: PeerSystem, pass: Pass): Promise<void> {
   await beforeGets(system, pass);
   pass.report("get-parallel", rate(bytes, await timed(() => system.getLarge(backs))));
   for (const { local } of backs) rmSync(local);
+  await remove(system, pass, files.map(({ remote }) => remote));
+}
+
+/** The disk is not to hold the files of all rows at once. */
+async function remove(system: PeerSystem, pass: Pass, files: string[]): Promise<void> {
+  await system.removeTree(dirname(files[0] ?? ""), files, { clients: 1, boundMs: pass.boundMs });
 }
 
 async function medium(system: PeerSystem, pass: Pass): Promise<void> {
@@ -344,7 +352,7 @@ function reportRate(pass: Pass, row: string, work: Work, factor = 1): void {
 function parallelFiles(pass: Pass): Pair[] {
   return numbers(8).map((n) => ({
     local: join(pass.directory, `parallel-${n}.back`),
-    remote: `parallel-${n}.bin`,
+    remote: `parallel/${n}.bin`,
   }));
 }
 

@@ -31,7 +31,7 @@ export const tydfs: Candidate = {
     title: "tydfs",
     synced: true,
     durability: "3 copies; answered when all 3 are fsynced with their directory entries, and the " +
-      "names are committed to a synced journal",
+      "name is committed to the synced catalog",
   },
   async prepare() {
     if (!existsSync(BINARY)) throw new Error("dist/tydfs is missing: run ./cluster.sh build");
