@@ -164,7 +164,7 @@ export function applyInventory(
     const row = findChunk(tx, id);
     if (row === undefined) {
       const facts = { id, sizeBytes, sums: new Uint8Array(), goal: STRAY_GOAL };
-      const counts = { refs: 0, copies: 1, committed: 0, policy: 0, stray: 1 };
+      const counts = { refs: 0, copies: 1, committed: 0, policy: 0, stray: 1, packed: 0 };
       const no = addChunk(tx, facts, counts, atMs);
       addReplicas(tx, { no, size: sizeBytes }, [keeper]);
       unknown++;

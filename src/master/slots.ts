@@ -3,8 +3,10 @@
  * chain of copies. A slot that is taken here is given back here, or handed out in a ticket: then
  * its lease bounds it.
  */
+import { KIB } from "../base/bytes.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
+import { randomInt } from "../base/random.ts";
 import type { KeeperRecord } from "../catalog/reader.ts";
 import { portRow } from "../tables/port_table.ts";
 import type { Hop } from "../wire/ticket.ts";
@@ -23,6 +25,14 @@ export const SLOT_LEASE_MS = 1_900;
 /** From so many keepers on, one look at their ports serves all who ask within so long. */
 const MANY = 64;
 const FRESH_MS = 10;
+/**
+ * Chunks up to this size never wait for a slot: where none is free they go without one, as reads
+ * do, and the keeper bounds them (see `Streamer`). They are gone before a pause would be over, and
+ * with fewer copies than wanted they would cost the repair more than the stream.
+ */
+const SHORT_BYTES = 256 * KIB;
+/** Stands in a ticket where no slot was taken; no grant is 0. */
+const NO_GRANT = 0;
 
 export interface SlotsOptions {
   tables: Pick<Tables, "ports" | "keepers">;
@@ -79,15 +89,17 @@ export class Slots {
   }
 
   /**
-   * Chooses keepers for a chunk and takes a slot at each. Never waits; leaves no slot taken when it
-   * fails.
+   * Chooses keepers for a chunk and takes a slot at each, as far as a short one needs it. Never
+   * waits; leaves no slot taken when it fails.
    */
   takeChain(request: Omit<PlacementRequest, "held">): Chain {
     const hops: Hop[] = [];
     const held: Candidate[] = [];
     // Someone was quicker: they stay known as alive, but have no slot.
     const full: Candidate[] = [];
-    let { candidates } = request;
+    const isShort = request.sizeBytes <= SHORT_BYTES;
+    const all = isShort ? request.candidates.map(withSlot) : request.candidates;
+    let candidates = all;
     while (held.length < request.goal) {
       const placement = choosePlacement({ ...request, candidates, held }, this.#options.random);
       if (placement.kind !== "placed") {
@@ -97,7 +109,7 @@ export class Slots {
       }
       if (placement.keepers.length === 0) break;
       for (const candidate of placement.keepers) {
-        const hop = this.#takeHop(candidate.number);
+        const hop = this.#takeHop(candidate.number, isShort);
         if (hop === undefined) full.push({ ...candidate, freeSlots: 0 });
         else {
           hops.push(hop);
@@ -106,7 +118,7 @@ export class Slots {
       }
       if (held.length === request.goal) break;
       const seen = new Set([...held, ...full].map(({ number }) => number));
-      candidates = [...request.candidates.filter(({ number }) => !seen.has(number)), ...full];
+      candidates = [...all.filter(({ number }) => !seen.has(number)), ...full];
     }
     if (held.length >= request.minCopies) return { kind: "chain", hops };
     this.release(hops);
@@ -125,21 +137,32 @@ export class Slots {
     for (const { grant } of hops) this.#options.tables.ports.release(grant);
   }
 
-  /** Takes a slot on the least used port of a keeper; undefined when all are full. */
-  #takeHop(number: number): Hop | undefined {
-    const { tables, roster, clock } = this.#options;
+  /**
+   * Takes a slot on the least used port of a keeper. When all are full: undefined, or for a short
+   * chunk any port without a slot.
+   */
+  #takeHop(number: number, isShort: boolean): Hop | undefined {
+    const { tables, roster, clock, random } = this.#options;
     const keeper = roster.byNumber(number);
     if (keeper === undefined) return undefined;
     const nowMs = clock.monotonicMs();
     const rows = keeper.ports
       .map((port, index) => ({ port, row: portRow(number, index) }))
       .map((entry) => ({ ...entry, inUse: tables.ports.inUse(entry.row, nowMs) }))
-      .filter(({ row, inUse }) => tables.ports.online(row) && inUse < tables.ports.slots(row))
+      .filter(({ row }) => tables.ports.online(row))
       .sort((left, right) => left.inUse - right.inUse);
-    for (const { port, row } of rows) {
+    const at = { keeper: keeper.id, host: keeper.host };
+    for (const { port, row, inUse } of rows) {
+      if (inUse >= tables.ports.slots(row)) continue;
       const grant = tables.ports.take(row, nowMs, SLOT_LEASE_MS);
-      if (grant !== undefined) return { keeper: keeper.id, host: keeper.host, port, grant };
+      if (grant !== undefined) return { ...at, port, grant };
     }
-    return undefined;
+    const any = isShort ? rows[randomInt(random, rows.length)] : undefined;
+    return any === undefined ? undefined : { ...at, port: any.port, grant: NO_GRANT };
   }
+}
+
+/** A keeper that takes a short chunk without a slot, too. */
+function withSlot(candidate: Candidate): Candidate {
+  return candidate.freeSlots > 0 ? candidate : { ...candidate, freeSlots: 1 };
 }
