@@ -22,9 +22,6 @@ import type { Tables } from "./wiring.ts";
  */
 export const SLOT_LEASE_MS = 1_900;
 
-/** From so many keepers on, one look at their ports serves all who ask within so long. */
-const MANY = 64;
-const FRESH_MS = 10;
 /**
  * Chunks up to this size never wait for a slot: where none is free they go without one, as reads
  * do, and the keeper bounds them (see `Streamer`). They are gone before a pause would be over, and
@@ -33,6 +30,9 @@ const FRESH_MS = 10;
 const SHORT_BYTES = 256 * KIB;
 /** Stands in a ticket where no slot was taken; no grant is 0. */
 const NO_GRANT = 0;
+/** From so many keepers on, one look at their ports serves all who ask within so long. */
+const MANY = 64;
+const FRESH_MS = 10;
 
 export interface SlotsOptions {
   tables: Pick<Tables, "ports" | "keepers">;
@@ -98,7 +98,7 @@ export class Slots {
     // Someone was quicker: they stay known as alive, but have no slot.
     const full: Candidate[] = [];
     const isShort = request.sizeBytes <= SHORT_BYTES;
-    const all = isShort ? request.candidates.map(withSlot) : request.candidates;
+    const all = isShort ? withoutSlots(request.candidates) : request.candidates;
     let candidates = all;
     while (held.length < request.goal) {
       const placement = choosePlacement({ ...request, candidates, held }, this.#options.random);
@@ -162,7 +162,8 @@ export class Slots {
   }
 }
 
-/** A keeper that takes a short chunk without a slot, too. */
-function withSlot(candidate: Candidate): Candidate {
-  return candidate.freeSlots > 0 ? candidate : { ...candidate, freeSlots: 1 };
+/** For what goes without a slot where none is free. */
+function withoutSlots(candidates: readonly Candidate[]): readonly Candidate[] {
+  if (candidates.every(({ freeSlots }) => freeSlots > 0)) return candidates;
+  return candidates.map((each) => ({ ...each, freeSlots: Math.max(1, each.freeSlots) }));
 }

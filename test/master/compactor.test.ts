@@ -156,7 +156,12 @@ test("What is put together stays so: a second look finds nothing to do", async (
 test("A pack of tiny files is looked at once, and left until fewer of them live", async () => {
   await start();
   const files = someFiles("/d", 20, 1);
-  const chunk = await put(files);
+  const larger = { path: "/larger", bytes: new Uint8Array(300) };
+  const chunk = await put([...files, larger]);
+  await tick();
+  expect(store.reads).toHaveLength(0);
+  // Of the files most is dead now; of the pack most is their names.
+  await remove([larger]);
   await tick();
   const reads = store.reads.length;
   expect(reads).toBeGreaterThan(0);
