@@ -1,115 +1,74 @@
 /**
- * The catalog alone: how its operations and reads cost as it grows to a million files, and the
- * memory of it.
+ * The catalog alone: how commits and listings cost as it grows to a million files. What else there
+ * is to a size, and larger ones, see `scale.ts`.
  */
 import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { silentLog } from "../src/base/log.ts";
-import { seededRandom } from "../src/base/random.ts";
-import type { Operation } from "../src/catalog/operation.ts";
-import { CatalogReader } from "../src/catalog/reader.ts";
-import { CatalogWriter } from "../src/catalog/writer.ts";
-import { makeId } from "../src/wire/ids.ts";
+import type { KeeperFacts } from "../src/catalog/operation.ts";
 import type { Figure } from "./figure.ts";
-import { median, timed } from "./figure.ts";
+import type { Cost } from "./scale/cost.ts";
+import { growCatalog, keepersOf, makeCatalog } from "./scale/grow.ts";
+import { measureCommits, measureTracker } from "./scale/parts.ts";
+import { ScaleWorld } from "./scale/world.ts";
 
-const DIRECTORY_FILES = 1000;
-const STEP = 10_000;
+const FIRST_FILES = 10_000;
+const KEEPERS = 12;
 
 /**
- * Fills a catalog with `files` files of one chunk and three replicas, and compares its first steps
- * with its last.
+ * Fills a catalog with `files` files of one chunk and three replicas, and compares its costs with
+ * those of a small one.
  */
 export async function benchCatalog(files: number): Promise<Figure[]> {
   const directory = mkdtempSync(join(tmpdir(), "tydfs-bench-"));
-  const path = join(directory, "catalog.db");
-  const writer = new CatalogWriter({
-    path,
-    log: silentLog,
-    onFatal: (error) => {
-      throw error;
-    },
-  });
-  const random = seededRandom(1);
-  const keepers = [0, 1, 2].map(() => makeId(random));
-  for (const [n, id] of keepers.entries()) {
-    await writer.submit({ kind: "keeper.join", keeper: keeperFacts(id, n), atMs: 0 });
+  try {
+    const path = join(directory, "catalog.db");
+    const keepers = keepersOf(KEEPERS);
+    await makeCatalog(path, keepers);
+    growCatalog(path, 0, FIRST_FILES, KEEPERS);
+    // The first time is not counted: code is compiled as it runs often.
+    await measure(path, FIRST_FILES, keepers);
+    const small = await measure(path, FIRST_FILES, keepers);
+    growCatalog(path, FIRST_FILES, files, KEEPERS);
+    const large = await measure(path, files, keepers);
+    const label = `${files.toLocaleString("en")} files`;
+    return [
+      row(`ls of 1,000 entries out of ${label}, CPU`, large.list.cpuUs / 1_000, "ms", 10),
+      row(`cost of a commit, 10,000 to ${label}`, grown(small.commit, large.commit), "×", 1.5),
+      row(`cost of ls, 10,000 to ${label}`, grown(small.list, large.list), "×", 1.5),
+      row(`catalog bytes a file (3 replicas), ${label}`, large.bytesPerFile, "B", 1000),
+      {
+        what: "commits of small files in the catalog",
+        value: 1e6 / large.commit.wallUs,
+        unit: "files/s",
+        target: { kind: "least", value: 5000 },
+      },
+    ];
+  } finally {
+    rmSync(directory, { recursive: true });
   }
-  const commits: number[] = [];
-  const lists: number[] = [];
-  for (let first = 0; first < files; first += STEP) {
-    const operations = Array.from(
-      { length: STEP },
-      (_, n) => storedOperation(first + n, keepers, makeId(random), makeId(random)),
-    );
-    const ms = await timed(() => Promise.all(operations.map((each) => writer.submit(each))));
-    commits.push(STEP / ms * 1000);
-    const reader = new CatalogReader(path);
-    reader.list(`/d${first / DIRECTORY_FILES}`, { recursive: false, after: undefined, limit: 1 });
-    lists.push(median(
-      await Promise.all(Array.from({ length: 15 }, (_, n) =>
-        timed(() => {
-          const page = reader.list(`/d${first / DIRECTORY_FILES + n % 10}`, {
-            recursive: false,
-            after: undefined,
-            limit: DIRECTORY_FILES,
-          });
-          if (page.entries.length !== DIRECTORY_FILES) throw new Error("a listing is short");
-        }))),
-    ));
-    reader.close();
+}
+
+async function measure(
+  path: string,
+  files: number,
+  keepers: readonly KeeperFacts[],
+): Promise<{ list: Cost; commit: Cost; bytesPerFile: number }> {
+  const world = new ScaleWorld(path, files, keepers);
+  try {
+    world.hearAll();
+    const bytesPerFile = statSync(path).size / world.reader.counts().files;
+    const { list } = await measureTracker(world);
+    return { list, commit: await measureCommits(world), bytesPerFile };
+  } finally {
+    await world.close();
   }
-  await writer.close();
-  const bytes = statSync(path).size;
-  rmSync(directory, { recursive: true });
-  const firstRate = median(commits.slice(0, 3));
-  const lastRate = median(commits.slice(-3));
-  const label = `${files.toLocaleString("en")} files`;
-  return [
-    row(`ls of 1,000 entries out of ${label}, in the tracker`, lists.at(-1) ?? NaN, "ms", 10),
-    row(`cost of a commit, from 10,000 to ${label}`, firstRate / lastRate, "×", 1.5),
-    row(`cost of ls, from 10,000 to ${label}`, (lists.at(-1) ?? NaN) / (lists[0] ?? NaN), "×", 1.5),
-    row(`catalog bytes a file (3 replicas), ${label}`, bytes / files, "B", 1000),
-    {
-      what: "commits of small files in the catalog",
-      value: lastRate,
-      unit: "files/s",
-      target: { kind: "least", value: 5000 },
-    },
-  ];
+}
+
+function grown(first: Cost, last: Cost): number {
+  return last.cpuUs / first.cpuUs;
 }
 
 function row(what: string, value: number, unit: string, most: number): Figure {
   return { what, value, unit, target: { kind: "most", value: most } };
-}
-
-function keeperFacts(id: string, n: number): Extract<Operation, { kind: "keeper.join" }>["keeper"] {
-  return {
-    id,
-    name: `keeper-${n}`,
-    epoch: 1,
-    instance: id,
-    host: "127.0.0.1",
-    ports: [7000],
-    slots: 8,
-    labels: {},
-  };
-}
-
-function storedOperation(
-  n: number,
-  keepers: string[],
-  chunk: string,
-  upload: string,
-): Extract<Operation, { kind: "chunk.stored" }> {
-  const path = `/d${Math.floor(n / DIRECTORY_FILES)}/file-${n % DIRECTORY_FILES}.bin`;
-  const file = { path, mode: 0o644, mtimeMs: n, owner: "bench", exclusive: false };
-  return {
-    kind: "chunk.stored",
-    chunk: { id: chunk, sizeBytes: 4096, sums: new Uint8Array(8), goal: 3 },
-    keepers,
-    commit: { upload, file },
-    atMs: n,
-  };
 }

@@ -39,8 +39,8 @@ export function formatFigures(figures: Figure[]): string {
     const sign = { ratio: "≥", least: "≥", most: "≤" }[target.kind];
     rows.push([
       figure.what,
-      `${round(figure.value)} ${unit}`,
-      limit === undefined ? "" : `${round(limit.value)} ${unit} (${limit.what})`,
+      `${roundFigure(figure.value)} ${unit}`,
+      limit === undefined ? "" : `${roundFigure(limit.value)} ${unit} (${limit.what})`,
       limit === undefined ? "" : (figure.value / limit.value).toFixed(2),
       `${sign} ${target.value}${target.kind === "ratio" ? " × limit" : ` ${unit}`}`,
       holds(figure) ? "yes" : "NO",
@@ -53,6 +53,7 @@ export function formatFigures(figures: Figure[]): string {
     .join("\n");
 }
 
-function round(value: number): string {
+/** A value in three digits, or more where they are whole. */
+export function roundFigure(value: number): string {
   return value >= 100 ? value.toFixed(0) : value.toPrecision(3);
 }

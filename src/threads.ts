@@ -34,6 +34,8 @@ export interface SpawnOptions<Start> {
   start: Start;
   /** MessagePorts that go over to the thread. */
   transfer?: MessagePort[];
+  /** How long it may take to be ready. */
+  readyMs?: number;
   /** The thread has ended though nobody stopped it, or has failed: the process must end. */
   onDeath: (error: TydfsError) => void;
 }
@@ -80,7 +82,7 @@ export async function spawnThread<Start, Ready>(
   const late = () => new TydfsError("internal", `Thread ${options.name} was not ready in time`);
   return {
     name: options.name,
-    ready: await withTimeout(systemClock, ready.promise, READY_MS, late),
+    ready: await withTimeout(systemClock, ready.promise, options.readyMs ?? READY_MS, late),
     async stop(withinMs) {
       stopping = true;
       worker.postMessage({ kind: "stop" } satisfies ToWorker<Start>);

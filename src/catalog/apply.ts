@@ -45,7 +45,7 @@ export function apply(tx: Tx, operation: Operation, sequence: number): ResultOf<
     case "pack.commit":
       return commitPack(tx, operation, sequence);
     case "pack.move":
-      return movePacked(tx, operation);
+      return movePacked(tx, operation, sequence);
     case "chunk.condemn":
       return condemnChunks(tx, operation);
     case "chunk.forget":

@@ -9,6 +9,7 @@ import {
   changeChunk,
   type ChunkRow,
   condemnChunk,
+  dropReplica,
   findChunk,
   getChunk,
   recountChunk,
@@ -49,10 +50,14 @@ export function storeChunk(
   sequence: number,
 ): ResultOf<"chunk.stored"> {
   const { chunk, atMs } = operation;
-  const row = findChunk(tx, chunk.id);
+  const found = findChunk(tx, chunk.id);
+  const mistold = found !== undefined && isMistold(found, operation) ? found : undefined;
+  const row = mistold === undefined ? found : undefined;
   checkFacts(chunk, row);
-  if (operation.place !== undefined || operation.commit !== undefined) refuseCondemned(row);
+  checkPacked(operation, row);
+  if (operation.place !== undefined || operation.commit !== undefined) refuseCondemned(found);
   const use = chooseUse(tx, operation, row);
+  if (mistold !== undefined) forgetMistold(tx, mistold, atMs);
   switch (use.kind) {
     case "none":
       recordChunk(tx, operation, row, {});
@@ -60,7 +65,7 @@ export function storeChunk(
     case "place": {
       const { upload, seq, offset, late } = use.place;
       const no = recordChunk(tx, operation, row, { gained: 1 });
-      if (use.displaced !== undefined) releaseChunk(tx, use.displaced, atMs);
+      if (use.displaced !== undefined) releaseChunk(tx, use.displaced, 0, atMs);
       tx.run(PLACE, upload, seq, offset, chunk.sizeBytes, no);
       if (late !== true) tx.run(HEARD, atMs, upload);
       return {};
@@ -159,12 +164,10 @@ function recordChunk(
   if (row === undefined) {
     const policy = policyNumber(tx, chunk.policy);
     const stray = operation.stray === true ? 1 : 0;
-    const no = addChunk(
-      tx,
-      chunk,
-      { refs: gained, copies: keepers.length, committed, policy, stray },
-      atMs,
-    );
+    const packed = operation.packed === true ? 1 : 0;
+    const copies = keepers.length;
+    const counts = { refs: gained, copies, committed, policy, stray, packed };
+    const no = addChunk(tx, chunk, counts, atMs);
     addReplicas(tx, { no, size: chunk.sizeBytes }, keepers);
     if (policy > 0) recountChunk(tx, no);
     return no;
@@ -178,8 +181,28 @@ function recordChunk(
   const sums = sameSums(row.sums, chunk.sums) ? row.sums : chunk.sums;
   // A client has told of it: this catalog is not too old to know it.
   const stray = operation.stray === true ? row.stray : 0;
-  changeChunk(tx, row, { refs, copies, goal, sums, committed, policy, stray }, atMs);
+  // An inventory may have told of a pack first. What is in use as something else stays that.
+  const unused = row.refs === 0 && row.committed === 0;
+  const packed = operation.packed === true && unused ? 1 : row.packed;
+  changeChunk(tx, row, { refs, copies, goal, sums, committed, policy, stray, packed }, atMs);
   return row.no;
+}
+
+/**
+ * Whether keepers alone have told of a chunk so far, and wrongly, as the client's word shows: a
+ * copy of it may have been damaged before anybody reported it.
+ */
+function isMistold(row: ChunkRow, { chunk, stray }: Stored): boolean {
+  if (row.stray === 0 || stray === true) return false;
+  const isKnown = row.sums.length > 0;
+  return row.size !== chunk.sizeBytes || (isKnown && !sameSums(row.sums, chunk.sums));
+}
+
+/** Forgets what keepers have told: an inventory tells them that theirs are bad copies. */
+function forgetMistold(tx: Tx, { no }: ChunkRow, atMs: number): void {
+  const keepers = tx.all<{ keeper: number }>("SELECT keeper FROM replica WHERE chunk = ?", no);
+  for (const { keeper } of keepers) dropReplica(tx, getChunk(tx, no), keeper, atMs);
+  removeChunk(tx, getChunk(tx, no));
 }
 
 /**
@@ -190,6 +213,14 @@ function refuseCondemned(row: ChunkRow | undefined): void {
   if (row?.condemned !== 1) return;
   const state = "it waited too long for its use and was removed";
   throw new TydfsError("expired", `Cannot record chunk "${row.id}": ${state}`);
+}
+
+/** Throws `invalid` for a pack that is to be a part of a file: `pack.commit` makes files of it. */
+function checkPacked(operation: Stored, row: ChunkRow | undefined): void {
+  if (operation.packed !== true && row?.packed !== 1) return;
+  if (operation.place === undefined && operation.commit === undefined) return;
+  const state = "it is a pack, and no file as a whole";
+  throw new TydfsError("invalid", `Cannot record chunk "${operation.chunk.id}": ${state}`);
 }
 
 /**

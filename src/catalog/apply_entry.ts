@@ -27,7 +27,7 @@ const MODE_MAX = 0o177777;
 const FILE = "SELECT size, mtime_ms, mode, checksum, goal, asked FROM inode WHERE id = ?";
 const COPY_EXTENTS = `INSERT INTO extent (inode, seq, offset, length, chunk, chunk_offset)
   SELECT ?, seq, offset, length, chunk, chunk_offset FROM extent WHERE inode = ?`;
-const CHUNKS = "SELECT chunk FROM extent WHERE inode = ?";
+const CHUNKS = "SELECT chunk, length FROM extent WHERE inode = ?";
 
 /** Makes a second file of the same chunks: `file.copy`. */
 export function copyFile(
@@ -51,7 +51,9 @@ export function copyFile(
   const version = { sizeBytes, checksum, goal, atMs, sequence };
   const { inode, event } = switchFile(tx, target, file, version);
   tx.run(COPY_EXTENTS, inode, source.inode);
-  for (const { chunk } of tx.all<{ chunk: number }>(CHUNKS, inode)) retainChunk(tx, chunk);
+  for (const { chunk, length } of tx.all<{ chunk: number; length: number }>(CHUNKS, inode)) {
+    retainChunk(tx, chunk, length);
+  }
   return { version: sequence, event };
 }
 

@@ -40,9 +40,15 @@ const INSERT_KEEPER = `INSERT INTO keeper
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 const UPDATE_KEEPER = `UPDATE keeper SET name = ?, host = ?, ports = ?, slots = ?, labels = ?,
   epoch = ?, instance = ?, joined_ms = ?, removed_ms = NULL WHERE id = ?`;
-const HELD_IN_RANGE = `SELECT c.no, c.id, c.size FROM chunk c
+// The same rows, in an order that means nothing: by all chunks of the range, or of the keeper.
+const HELD_BY_RANGE = `SELECT c.no, c.id, c.size FROM chunk c
   CROSS JOIN replica r ON r.chunk = c.no AND r.keeper = ?
-  WHERE c.id > ? AND c.id <= ? ORDER BY c.id`;
+  WHERE c.id > ? AND c.id <= ?`;
+const HELD_BY_KEEPER = `SELECT c.no, c.id, c.size FROM replica r INDEXED BY replica_keeper
+  CROSS JOIN chunk c ON c.no = r.chunk
+  WHERE r.keeper = ? AND c.id > ? AND c.id <= ?`;
+const HELD = "SELECT replicas FROM keeper WHERE number = ?";
+const CHUNKS = "SELECT value FROM meta WHERE key = 'chunks'";
 
 /** Greater than every id. */
 const AFTER_ALL_IDS = "g";
@@ -143,12 +149,7 @@ export function applyInventory(
   const keeper = checkInventory(tx, operation);
   const until = last ? AFTER_ALL_IDS : chunks.at(-1)?.[0] ?? after;
   const listed = new Map(chunks);
-  const held = tx.all<{ no: number; id: string; size: number }>(
-    HELD_IN_RANGE,
-    keeper,
-    after,
-    until,
-  );
+  const held = heldInRange(tx, keeper, after, until);
   let missing = 0;
   const wrongSize: string[] = [];
   for (const { no, id, size } of held) {
@@ -163,7 +164,7 @@ export function applyInventory(
     const row = findChunk(tx, id);
     if (row === undefined) {
       const facts = { id, sizeBytes, sums: new Uint8Array(), goal: STRAY_GOAL };
-      const counts = { refs: 0, copies: 1, committed: 0, policy: 0, stray: 1 };
+      const counts = { refs: 0, copies: 1, committed: 0, policy: 0, stray: 1, packed: 0 };
       const no = addChunk(tx, facts, counts, atMs);
       addReplicas(tx, { no, size: sizeBytes }, [keeper]);
       unknown++;
@@ -176,6 +177,29 @@ export function applyInventory(
     }
   }
   return { unknown, missing, wrongSize };
+}
+
+/**
+ * The chunks on record of a keeper, of the ids behind `after` up to `until`. Ids are random: their
+ * first digits tell the part of all chunks that lies there. Of a thousand keepers each has so few
+ * that it costs less to look at all of them, page by page.
+ */
+function heldInRange(
+  tx: Tx,
+  keeper: number,
+  after: string,
+  until: string,
+): { no: number; id: string; size: number }[] {
+  const replicas = tx.get<{ replicas: number }>(HELD, keeper)?.replicas ?? 0;
+  const chunks = tx.get<{ value: number }>(CHUNKS)?.value ?? 0;
+  const part = placeOf(until) - placeOf(after);
+  return tx.all(chunks * part > replicas ? HELD_BY_KEEPER : HELD_BY_RANGE, keeper, after, until);
+}
+
+/** Where an id lies among all, as a part of 1. */
+function placeOf(id: string): number {
+  if (id === "") return 0;
+  return id === AFTER_ALL_IDS ? 1 : Number.parseInt(id.slice(0, 8), 16) / 2 ** 32;
 }
 
 /**

@@ -16,6 +16,8 @@ const TOTALS = `SELECT count(*) AS rules,
   ifnull(sum(length(pattern) + length(require) + length(prefer)), 0) AS characters FROM rule`;
 const INSERT_RULE = "INSERT INTO rule (pattern, require, prefer, copies) VALUES (?, ?, ?, ?)";
 const CHUNKS = "SELECT chunk FROM extent WHERE inode = ? AND seq >= ? ORDER BY seq LIMIT ?";
+const IS_FILE = "SELECT id FROM inode WHERE id = ? AND kind = 'file'";
+const SET_GOAL = "UPDATE inode SET goal = ?1 WHERE id = ?2 AND kind = 'file' AND goal <> ?1";
 /** The highest goal of the files and uploads that a chunk belongs to. */
 const HIGHEST_GOAL = `SELECT max(goal) AS goal FROM (
   SELECT i.goal FROM extent e CROSS JOIN inode i ON i.id = e.inode
@@ -63,8 +65,12 @@ export function removeRule(tx: Tx, operation: Of<"rule.remove">): Record<string,
 /** Gives files what the rules say: `rule.apply`. */
 export function applyRules(tx: Tx, operation: Of<"rule.apply">): ResultOf<"rule.apply"> {
   const { files, atMs } = operation;
-  const changed = files.filter((file) => placeFile(tx, file, atMs)).map(({ inode }) => inode);
-  return { changed };
+  // The goals of all first: the files of one pack ask for its highest goal together.
+  const raised = files.map(({ inode, goal }) => tx.run(SET_GOAL, goal, inode).changes > 0);
+  const highest = new Map<number, number | null>();
+  const placed = files.map((file) => placeChunks(tx, file, highest, atMs));
+  const changed = files.filter((_, index) => raised[index] === true || placed[index] === true);
+  return { changed: changed.map(({ inode }) => inode) };
 }
 
 /** Looks anew at a part of the copies of a keeper that has other labels: `keeper.recount`. */
@@ -82,23 +88,37 @@ export function recountKeeper(tx: Tx, operation: Of<"keeper.recount">): Record<s
   return {};
 }
 
-/** Returns whether anything was to be changed. */
-function placeFile(tx: Tx, file: FilePlacement, atMs: number): boolean {
-  const { inode, fromSeq, limit, goal } = file;
-  const sql = "SELECT goal FROM inode WHERE id = ? AND kind = 'file'";
-  const row = tx.get<{ goal: number }>(sql, inode);
-  if (row === undefined) return false;
-  let changed = row.goal !== goal;
-  if (changed) tx.run("UPDATE inode SET goal = ? WHERE id = ?", goal, inode);
+/**
+ * Gives the chunks of a part of a file what the rules say; `highest` remembers the goals that files
+ * ask of shared ones. Returns whether anything was to be changed.
+ */
+function placeChunks(
+  tx: Tx,
+  file: FilePlacement,
+  highest: Map<number, number | null>,
+  atMs: number,
+): boolean {
+  const { inode, fromSeq, limit } = file;
+  if (tx.get(IS_FILE, inode) === undefined) return false;
+  let changed = false;
   const policy = policyNumber(tx, file.policy);
   for (const { chunk: no } of tx.all<{ chunk: number }>(CHUNKS, inode, fromSeq, limit)) {
     const chunk = getChunk(tx, no);
-    const highest = chunk.refs === 1
-      ? goal
-      : tx.get<{ goal: number | null }>(HIGHEST_GOAL, no, no)?.goal ?? goal;
-    if (chunk.goal === highest && chunk.policy === policy) continue;
-    changeChunk(tx, chunk, { goal: highest, policy }, atMs);
+    const shared = chunk.refs === 1 ? null : highestGoal(tx, no, highest);
+    const goal = shared ?? file.goal;
+    if (chunk.goal === goal && chunk.policy === policy) continue;
+    changeChunk(tx, chunk, { goal, policy }, atMs);
     changed = true;
   }
   return changed;
+}
+
+/** The highest goal that anything asks of a chunk; null when only versions in the trash do. */
+function highestGoal(tx: Tx, no: number, known: Map<number, number | null>): number | null {
+  let goal = known.get(no);
+  if (goal === undefined) {
+    goal = tx.get<{ goal: number | null }>(HIGHEST_GOAL, no, no)?.goal ?? null;
+    known.set(no, goal);
+  }
+  return goal;
 }

@@ -1,11 +1,11 @@
 /** The trash: versions that come back from it, that leave it early, or when their time is over. */
 import { TydfsError } from "../wire/errors.ts";
 import { quotePath } from "../wire/names.ts";
-import { releaseChunk } from "./chunk_rows.ts";
+import { getChunk, loseReferences } from "./chunk_rows.ts";
 import { nameFile, type Target } from "./commit.ts";
 import { logEvent } from "./event_log.ts";
 import type { NameEvent, Operation, RestoredFile, ResultOf } from "./operation.ts";
-import { walk } from "./tree.ts";
+import { type KnownDirectories, walk } from "./tree.ts";
 import type { Tx } from "./transaction.ts";
 
 type Of<K extends Operation["kind"]> = Extract<Operation, { kind: K }>;
@@ -16,9 +16,12 @@ interface TrashedRow {
   owner: string;
 }
 
+/** What chunks lose, by their numbers: of the many files of a pack all at once. */
+type LostReferences = Map<number, { refs: number; bytes: number }>;
+
 const TRASHED = `SELECT i.size, i.version, i.owner FROM trash t CROSS JOIN inode i ON i.id = t.inode
   WHERE t.inode = ?`;
-const EXTENTS = "SELECT chunk FROM extent WHERE inode = ? ORDER BY seq";
+const EXTENTS = "SELECT chunk, length FROM extent WHERE inode = ? ORDER BY seq";
 
 /** Brings versions back: `trash.restore`. The caller undoes all when one can't be. */
 export function restoreVersions(
@@ -28,19 +31,22 @@ export function restoreVersions(
 ): ResultOf<"trash.restore"> {
   const { files, replace, atMs } = operation;
   const when = { atMs, sequence };
-  return { events: files.map((file) => restoreVersion(tx, file, replace, when)) };
+  const known: KnownDirectories = new Map();
+  return { events: files.map((file) => restoreVersion(tx, file, { replace, known }, when)) };
 }
 
 /** Purges versions before their time: `trash.drop`. */
 export function dropVersions(tx: Tx, operation: Of<"trash.drop">): ResultOf<"trash.drop"> {
   const dropped = { purged: 0, bytes: 0 };
+  const lost: LostReferences = new Map();
   for (const inode of operation.inodes) {
     const row = tx.get<TrashedRow>(TRASHED, inode);
     if (row === undefined) continue;
-    purgeVersion(tx, inode, operation.atMs);
+    purgeVersion(tx, inode, lost);
     dropped.purged++;
     dropped.bytes += row.size;
   }
+  releaseLost(tx, lost, operation.atMs);
   return dropped;
 }
 
@@ -49,14 +55,16 @@ export function purgeTrash(tx: Tx, operation: Of<"trash.purge">): ResultOf<"tras
   const { beforeMs, limit, atMs } = operation;
   const sql = "SELECT inode FROM trash WHERE removed_ms < ? ORDER BY removed_ms, inode LIMIT ?";
   const due = tx.all<{ inode: number }>(sql, beforeMs, limit);
-  for (const { inode } of due) purgeVersion(tx, inode, atMs);
+  const lost: LostReferences = new Map();
+  for (const { inode } of due) purgeVersion(tx, inode, lost);
+  releaseLost(tx, lost, atMs);
   return { purged: due.length };
 }
 
 function restoreVersion(
   tx: Tx,
   { inode, to: path }: RestoredFile,
-  replace: boolean,
+  { replace, known }: { replace: boolean; known: KnownDirectories },
   { atMs, sequence }: { atMs: number; sequence: number },
 ): NameEvent {
   const row = tx.get<TrashedRow>(TRASHED, inode);
@@ -65,7 +73,7 @@ function restoreVersion(
     throw new TydfsError("not-found", `Cannot restore ${quotePath(path)}: ${state}`);
   }
   const { size: sizeBytes, version, owner } = row;
-  const target = checkPlace(tx, path, replace);
+  const target = checkPlace(tx, path, replace, known);
   const kind = target.kind === "found" ? "replaced" : "put";
   tx.run("DELETE FROM trash WHERE inode = ?", inode);
   nameFile(tx, target, inode, { path, owner, atMs, sequence });
@@ -75,8 +83,8 @@ function restoreVersion(
 }
 
 /** Where a version can come back to; throws why it can't. */
-function checkPlace(tx: Tx, path: string, replace: boolean): Target {
-  const place = walk(tx, path);
+function checkPlace(tx: Tx, path: string, replace: boolean, known: KnownDirectories): Target {
+  const place = walk(tx, path, known);
   const cannot = `Cannot restore ${quotePath(path)}`;
   if (place.kind === "blocked") {
     throw new TydfsError("not-directory", `${cannot}: ${quotePath(place.by)} is a file`);
@@ -90,12 +98,18 @@ function checkPlace(tx: Tx, path: string, replace: boolean): Target {
   throw new TydfsError("exists", `${cannot}: ${state}`);
 }
 
-/** Forgets a version that lies in the trash; its chunks may become unreferenced. */
-function purgeVersion(tx: Tx, inode: number, atMs: number): void {
-  for (const { chunk } of tx.all<{ chunk: number }>(EXTENTS, inode)) {
-    releaseChunk(tx, chunk, atMs);
+/** Forgets a version that lies in the trash, and adds what its chunks lose to `lost`. */
+function purgeVersion(tx: Tx, inode: number, lost: LostReferences): void {
+  for (const { chunk, length } of tx.all<{ chunk: number; length: number }>(EXTENTS, inode)) {
+    const sum = lost.get(chunk) ?? { refs: 0, bytes: 0 };
+    lost.set(chunk, { refs: sum.refs + 1, bytes: sum.bytes + length });
   }
   tx.run("DELETE FROM extent WHERE inode = ?", inode);
   tx.run("DELETE FROM trash WHERE inode = ?", inode);
   tx.run("DELETE FROM inode WHERE id = ?", inode);
+}
+
+/** Takes lost references off their chunks; some may become unreferenced. */
+function releaseLost(tx: Tx, lost: LostReferences, atMs: number): void {
+  for (const [chunk, sum] of lost) loseReferences(tx, getChunk(tx, chunk), sum, atMs);
 }

@@ -78,10 +78,10 @@ const INVARIANTS: readonly Invariant[] = [
       WHERE i.kind IS NOT 'file' OR c.no IS NULL OR e.chunk_offset + e.length > c.size`,
   },
   {
-    name: "a chunk of an upload is of an upload under way",
+    name: "a chunk of an upload is of an upload under way, and no pack",
     violations: `SELECT u.upload || '/' || u.seq FROM upload_chunk u
       LEFT JOIN upload o ON o.id = u.upload LEFT JOIN chunk c ON c.no = u.chunk
-      WHERE o.id IS NULL OR c.size IS NOT u.length`,
+      WHERE o.id IS NULL OR c.size IS NOT u.length OR c.packed = 1`,
   },
   {
     name: "a paused upload has stored chunks, and no file has come before it",
@@ -91,7 +91,8 @@ const INVARIANTS: readonly Invariant[] = [
   {
     name: "the file that a chunk's own report has made has the chunk",
     violations: `SELECT c.id FROM chunk c JOIN inode i ON i.id = c.committed AND i.kind = 'file'
-      WHERE NOT EXISTS (SELECT 1 FROM extent e WHERE e.inode = i.id AND e.chunk = c.no)`,
+      WHERE c.packed = 0
+        AND NOT EXISTS (SELECT 1 FROM extent e WHERE e.inode = i.id AND e.chunk = c.no)`,
   },
   {
     name: "refs counts the extents and uploads of a chunk",
@@ -99,6 +100,23 @@ const INVARIANTS: readonly Invariant[] = [
     violations: `SELECT c.id FROM chunk c WHERE c.no BETWEEN ?1 AND ?2
       AND c.refs <> (SELECT count(*) FROM extent WHERE chunk = c.no)
         + (SELECT count(*) FROM upload_chunk WHERE chunk = c.no)`,
+  },
+  {
+    name: "live counts the bytes that a pack's extents refer to",
+    parts: "chunk",
+    violations: `SELECT c.id FROM chunk c WHERE c.no BETWEEN ?1 AND ?2 AND c.live <> iif(
+      c.packed = 1, (SELECT ifnull(sum(length), 0) FROM extent WHERE chunk = c.no), 0)`,
+  },
+  {
+    name: "only packs are filled",
+    violations: "SELECT id FROM chunk WHERE packed NOT IN (0, 1) OR (packed = 0 AND filled <> 0)",
+  },
+  {
+    name: "only of packs a part is a file",
+    parts: "inode",
+    violations: `SELECT e.inode FROM extent e JOIN chunk c ON c.no = e.chunk
+      WHERE e.inode BETWEEN ?1 AND ?2 AND c.packed <> 1
+        AND (e.chunk_offset <> 0 OR e.length <> c.size)`,
   },
   {
     name: "copies counts the replicas of a chunk",

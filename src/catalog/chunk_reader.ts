@@ -24,6 +24,8 @@ export interface ChunkRecord {
   misplaced: number;
   /** 1 while keepers alone have told of it. */
   stray: number;
+  /** 1 for a pack. */
+  packed: number;
   keepers: number[];
 }
 
@@ -33,7 +35,7 @@ export type OrphanCursor = Pick<ChunkRecord, "no" | "orphanedMs">;
 type Row = Omit<ChunkRecord, "keepers"> & { keepers: string | null };
 
 const COLUMNS = `c.no, c.id, c.size AS sizeBytes, c.sums, c.goal, c.copies, c.refs,
-  c.orphaned_ms AS orphanedMs, c.policy, c.misplaced, c.stray,
+  c.orphaned_ms AS orphanedMs, c.policy, c.misplaced, c.stray, c.packed,
   (SELECT group_concat(keeper) FROM replica WHERE chunk = c.no) AS keepers`;
 const BY_ID = `SELECT ${COLUMNS} FROM chunk c WHERE c.id = ?`;
 const SHORT = `SELECT ${COLUMNS} FROM chunk c INDEXED BY chunk_short

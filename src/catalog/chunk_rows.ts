@@ -1,7 +1,7 @@
 /**
- * The rows of chunks: the one place that changes `refs`, `copies`, `misplaced` and `orphaned_ms`,
- * and the counters over them. Invariants: orphaned_ms is NULL if and only if refs > 0; a stray has
- * no refs.
+ * The rows of chunks: the one place that changes `refs`, `copies`, `live`, `misplaced` and
+ * `orphaned_ms`, and the counters over them. Invariants: orphaned_ms is NULL if and only if refs >
+ * 0; a stray has no refs; live is 0 but for packs.
  */
 import { assert, must } from "../base/assert.ts";
 import type { ChunkFacts } from "./operation.ts";
@@ -24,6 +24,12 @@ export interface ChunkRow {
   misplaced: number;
   /** 1 while keepers alone have told of it: the catalog may be an older one. */
   stray: number;
+  /** 1 for a pack. */
+  packed: number;
+  /** Bytes of all files that were put in a pack, dead ones included. */
+  filled: number;
+  /** Bytes of a pack that extents refer to, each extent counted. */
+  live: number;
 }
 
 /**
@@ -39,15 +45,17 @@ export const FORBIDDEN = `EXISTS (SELECT 1 FROM json_each(p.require) w WHERE NOT
     SELECT 1 FROM json_each(k.labels) l WHERE l.key = w.key AND l.value = w.value))`;
 
 const COLUMNS = `no, id, size, sums, goal, refs, copies, orphaned_ms, committed, condemned, policy,
-  misplaced, stray`;
+  misplaced, stray, packed, filled, live`;
 const BY_ID = `SELECT ${COLUMNS} FROM chunk WHERE id = ?`;
 const BY_NO = `SELECT ${COLUMNS} FROM chunk WHERE no = ?`;
 const INSERT = `INSERT INTO chunk
-  (id, size, sums, goal, refs, copies, orphaned_ms, committed, policy, stray)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
-const UPDATE = "UPDATE chunk SET refs = ?, copies = ?, orphaned_ms = ? WHERE no = ?";
+  (id, size, sums, goal, refs, copies, orphaned_ms, committed, policy, stray, packed)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+const UPDATE = "UPDATE chunk SET refs = ?, copies = ?, live = ?, orphaned_ms = ? WHERE no = ?";
 const UPDATE_ALL = `UPDATE chunk SET sums = ?, goal = ?, committed = ?, policy = ?, misplaced = ?,
-  stray = ?, refs = ?, copies = ?, orphaned_ms = ? WHERE no = ?`;
+  stray = ?, packed = ?, filled = ?, refs = ?, copies = ?, live = ?, orphaned_ms = ? WHERE no = ?`;
+const RETAIN = `UPDATE chunk SET refs = refs + 1, live = live + packed * ?
+  WHERE no = ? AND refs > 0`;
 const MISPLACED = `SELECT count(*) AS n FROM policy p CROSS JOIN replica r
   CROSS JOIN keeper k ON k.number = r.keeper
   WHERE p.no = ? AND r.chunk = ? AND ${FORBIDDEN}`;
@@ -69,14 +77,14 @@ export function getChunk(tx: Tx, no: number): ChunkRow {
 export function addChunk(
   tx: Tx,
   facts: Omit<ChunkFacts, "policy">,
-  counts: { refs: number; copies: number; committed: number; policy: number; stray: number },
+  counts: Pick<ChunkRow, "refs" | "copies" | "committed" | "policy" | "stray" | "packed">,
   atMs: number,
 ): number {
-  const { refs, copies, committed, policy, stray } = counts;
+  const { refs, copies, committed, policy, stray, packed } = counts;
   const orphanedMs = refs > 0 ? null : atMs;
   const { id, sizeBytes, sums, goal } = facts;
   const values = [id, sizeBytes, sums, goal, refs, copies, orphanedMs, committed, policy, stray];
-  const { rowid } = tx.run(INSERT, ...values);
+  const { rowid } = tx.run(INSERT, ...values, packed);
   countChunk(tx, { refs, copies, goal, misplaced: 0 }, 1);
   return rowid;
 }
@@ -89,23 +97,28 @@ export function changeChunk(tx: Tx, row: ChunkRow, change: ChunkChange, atMs: nu
   const next = { ...row, ...change };
   assert(next.refs >= 0 && next.copies >= 0, "a chunk's counts are not negative");
   assert(next.refs === 0 || next.stray === 0, "a chunk that is needed is no stray");
+  assert(next.live >= 0 && (next.live === 0 || next.packed === 1), "only packs count what lives");
   const orphanedMs = next.refs > 0 ? null : row.orphaned_ms ?? atMs;
   const moved = "copies" in change || "policy" in change;
   if (moved) next.misplaced = countMisplaced(tx, next);
-  const { sums, goal, committed, policy, misplaced, stray, refs, copies, no } = next;
-  const facts = [sums, goal, committed, policy, misplaced, stray] as const;
+  const { sums, goal, committed, policy, misplaced, stray, packed, filled } = next;
+  const { refs, copies, live, no } = next;
+  const facts = [sums, goal, committed, policy, misplaced, stray, packed, filled] as const;
   const counted = sums === row.sums && goal === row.goal && committed === row.committed &&
-    policy === row.policy && misplaced === row.misplaced && stray === row.stray;
-  if (counted) tx.run(UPDATE, refs, copies, orphanedMs, no);
-  else tx.run(UPDATE_ALL, ...facts, refs, copies, orphanedMs, no);
+    policy === row.policy && misplaced === row.misplaced && stray === row.stray &&
+    packed === row.packed && filled === row.filled;
+  if (counted) tx.run(UPDATE, refs, copies, live, orphanedMs, no);
+  else tx.run(UPDATE_ALL, ...facts, refs, copies, live, orphanedMs, no);
   countChunk(tx, row, -1);
   countChunk(tx, next, 1);
 }
 
-/** One reference more to a chunk that is in use: its row is there. */
-export function retainChunk(tx: Tx, no: number): void {
-  const sql = "UPDATE chunk SET refs = refs + 1 WHERE no = ? AND refs > 0";
-  assert(tx.run(sql, no).changes === 1, "a chunk that is shared is in use");
+/**
+ * One reference more to a chunk that is in use: its row is there. `bytes`: the length of an extent,
+ * 0 for a place in an upload.
+ */
+export function retainChunk(tx: Tx, no: number, bytes: number): void {
+  assert(tx.run(RETAIN, bytes, no).changes === 1, "a chunk that is shared is in use");
 }
 
 /** Counts anew which replicas of a chunk are misplaced, after rows or labels have changed. */
@@ -118,10 +131,19 @@ export function recountChunk(tx: Tx, no: number): void {
   countChunk(tx, { ...row, misplaced }, 1);
 }
 
-/** One reference less: its row is gone. */
-export function releaseChunk(tx: Tx, no: number, atMs: number): void {
-  const row = getChunk(tx, no);
-  changeChunk(tx, row, { refs: row.refs - 1 }, atMs);
+/** One reference less, of so many `bytes` as in `retainChunk`: its row is gone. */
+export function releaseChunk(tx: Tx, no: number, bytes: number, atMs: number): void {
+  loseReferences(tx, getChunk(tx, no), { refs: 1, bytes }, atMs);
+}
+
+/** So many references less, whose rows are gone; `bytes` of them all. */
+export function loseReferences(
+  tx: Tx,
+  row: ChunkRow,
+  { refs, bytes }: { refs: number; bytes: number },
+  atMs: number,
+): void {
+  changeChunk(tx, row, { refs: row.refs - refs, live: row.live - row.packed * bytes }, atMs);
 }
 
 /** From now on its replicas may be deleted, and no report makes it a part of a file any more. */

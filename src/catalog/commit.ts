@@ -3,7 +3,16 @@ import { TydfsError } from "../wire/errors.ts";
 import { quotePath } from "../wire/names.ts";
 import { logEvent } from "./event_log.ts";
 import type { FileFacts, NameEvent } from "./operation.ts";
-import { discard, link, makeDirectories, PARENT_MODE, type Place, unlink, walk } from "./tree.ts";
+import {
+  discard,
+  type KnownDirectories,
+  link,
+  makeDirectories,
+  PARENT_MODE,
+  type Place,
+  unlink,
+  walk,
+} from "./tree.ts";
 import type { Tx } from "./transaction.ts";
 
 /** What a file version is, besides its name. */
@@ -24,10 +33,16 @@ const INSERT_FILE = `INSERT INTO inode
 
 /**
  * Looks whether a file may be written at a path. Throws `is-directory`, `not-directory` (a parent
- * is a file), and `exists` for an exclusive one. `doing` is the action that an error names.
+ * is a file), and `exists` for an exclusive one. `doing` is the action that an error names; `known`
+ * as in `walk`.
  */
-export function checkTarget(tx: Tx, file: FileFacts, doing: string): Target {
-  const place = walk(tx, file.path);
+export function checkTarget(
+  tx: Tx,
+  file: FileFacts,
+  doing: string,
+  known?: KnownDirectories,
+): Target {
+  const place = walk(tx, file.path, known);
   const cannot = `Cannot ${doing} ${quotePath(file.path)}`;
   if (place.kind === "blocked") {
     throw new TydfsError("not-directory", `${cannot}: ${quotePath(place.by)} is a file`);

@@ -142,7 +142,8 @@ export type Operation =
    * makes a file of this one chunk, once: the same chunk again answers the same version, or
    * `conflict` when that was purged. Paused uploads to its path are dropped then. A chunk that
    * exists must have the same size and sums, else `conflict`. One that was condemned gets no use
-   * any more: `expired`. → `{committed?: CommittedFile}`
+   * any more: `expired`. A pack with a place or a commit is `invalid`. → `{committed?:
+   * CommittedFile}`
    */
   | {
     kind: "chunk.stored";
@@ -156,8 +157,11 @@ export type Operation =
     atMs: number;
   }
   /**
-   * Makes files of a pack, each by itself: one that is refused does not stop the others. Only the
-   * first commit of a pack makes files; the same again answers those that it made. Throws
+   * Makes files of a pack, each by itself: one that is refused does not stop the others (with what
+   * `upload.begin` throws, or `conflict`: another file of the pack has its path). Only the first
+   * commit of a pack makes files, and gives it its goal and policy; the same again answers those
+   * that it made and that have their path still, in the trash too, and refuses others with
+   * `conflict`. Paused uploads to the paths are dropped; missing parents are made. Throws
    * `not-found` (no such pack), `expired` (it was condemned), `no-keepers` (fewer than `minCopies`
    * replicas), `invalid` (files that overlap, or lie outside of it).
    */
@@ -172,10 +176,12 @@ export type Operation =
   }
   /**
    * Moves what still lies at these places of packs into another pack that is stored already, whose
-   * first use this may be: all extents that start there, those of copies and of the trash included.
-   * A pack that loses its last extent is unreferenced from `atMs`. The new pack gets the highest
-   * goal of the old ones. Throws `not-found`, `expired`, and `no-keepers` (fewer than `minCopies`
-   * replicas) for the new pack, and `invalid` for places outside of it. → `{moved}`: extents
+   * first use this may be: all extents that start there and are not longer, those of copies and of
+   * the trash included. Places where nothing lies any more are passed over. A pack that loses its
+   * last extent is unreferenced from `atMs`. The new pack gets the highest goal of the old ones,
+   * and at its first use the policy of the first of them. Throws `not-found`, `expired`, and
+   * `no-keepers` (fewer than `minCopies` replicas) for the new pack, and `invalid` for places
+   * outside of it. → `{moved}`: extents
    */
   | { kind: "pack.move"; to: string; minCopies: number; moves: PackMove[]; atMs: number }
   /**

@@ -13,6 +13,7 @@ import { listEvents } from "./event_log.ts";
 import { listDirectory, type ListOptions, type ListPage, updatingPaths } from "./listing.ts";
 import { openCatalogForReading } from "./open.ts";
 import type { KeeperFacts, PolicyFacts } from "./operation.ts";
+import { type LocatedMany, type PackExtent, PackReader, type SparsePack } from "./pack_reader.ts";
 import { type PlacedFile, RuleReader, type RuleRecord } from "./rule_reader.ts";
 import { Statements } from "./statements.ts";
 import {
@@ -121,6 +122,7 @@ export class CatalogReader {
   readonly #uploads: UploadReader;
   readonly #rules: RuleReader;
   readonly #trash: TrashReader;
+  readonly #packs: PackReader;
 
   /**
    * Opens the catalog at `path`, which its writer has made. Throws `local` when it is not there.
@@ -132,6 +134,7 @@ export class CatalogReader {
     this.#uploads = new UploadReader(this.#store);
     this.#rules = new RuleReader(this.#store);
     this.#trash = new TrashReader(this.#store);
+    this.#packs = new PackReader(this.#store);
   }
 
   /** The texts of the statements used so far; for tests that look at their plans. */
@@ -342,6 +345,21 @@ export class CatalogReader {
   /** Chunks in use with replicas on keepers that their policy forbids. */
   misplacedChunks(afterNo: number, limit: number): ChunkRecord[] {
     return this.#chunks.misplaced(afterNo, limit);
+  }
+
+  /** What is at each of `paths`, files of one extent with their chunks: see `PackReader`. */
+  locateMany(paths: readonly string[]): LocatedMany {
+    return this.#snapshot(() => this.#packs.locateMany(paths));
+  }
+
+  /** Packs in use of which more than half is dead, by number behind `afterNo` (0 at first). */
+  sparsePacks(afterNo: number, limit: number): SparsePack[] {
+    return this.#packs.sparse(afterNo, limit);
+  }
+
+  /** What lies in a chunk, by offset: files, their copies, and versions in the trash. */
+  packExtents(chunkNo: number, limit: number): PackExtent[] {
+    return this.#packs.extents(chunkNo, limit);
   }
 
   /** Placement rules that were added, in the order in which they are tried. */

@@ -13,7 +13,7 @@ export interface PlacedFile {
   goal: number;
   /** The copies that the user asked for by number; 0 where rules and cluster decide. */
   asked: number;
-  chunks: { goal: number; policy: number }[];
+  chunks: { no: number; goal: number; policy: number }[];
   /** Extents follow behind the part. */
   more: boolean;
 }
@@ -25,7 +25,7 @@ type RuleRow = PolicyRow & { id: number; pattern: string; copies: number | null 
 const RULES = "SELECT id, pattern, require, prefer, copies FROM rule ORDER BY id";
 const POLICY = "SELECT require, prefer FROM policy WHERE no = ?";
 const PLACED = "SELECT goal, asked FROM inode WHERE id = ?";
-const CHUNKS = `SELECT c.goal, c.policy FROM extent e CROSS JOIN chunk c ON c.no = e.chunk
+const CHUNKS = `SELECT c.no, c.goal, c.policy FROM extent e CROSS JOIN chunk c ON c.no = e.chunk
   WHERE e.inode = ? AND e.seq >= ? ORDER BY e.seq LIMIT ?`;
 
 export class RuleReader {

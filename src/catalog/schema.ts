@@ -271,12 +271,20 @@ const FORMAT_4 = `
 `;
 
 const FORMAT_5 = `
-  -- packed: 1 for a pack, many small files in one chunk. live: bytes that its extents refer to,
-  -- each extent counted; 0 where it is no pack.
+  -- packed: 1 for a pack, many small files in one chunk. filled: bytes of all files that were put
+  -- in it, without its manifest. live: bytes that its extents refer to, each extent counted. Both 0
+  -- where it is no pack.
   ALTER TABLE chunk ADD COLUMN packed INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE chunk ADD COLUMN filled INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE chunk ADD COLUMN live INTEGER NOT NULL DEFAULT 0;
+  -- Of a pack, committed is the version of the files that its commit has made.
+
+  -- Many files lie in one pack: what starts at a place of it is found at once.
+  DROP INDEX extent_chunk;
+  CREATE INDEX extent_chunk ON extent (chunk, chunk_offset);
+
   -- Packs of which more than half is dead: to be compacted.
-  CREATE INDEX chunk_sparse ON chunk (no) WHERE packed = 1 AND refs > 0 AND live * 2 < size;
+  CREATE INDEX chunk_sparse ON chunk (no) WHERE packed = 1 AND refs > 0 AND live < filled / 2;
 `;
 
 /** What leads from each format version to the next; the first makes an empty catalog. */

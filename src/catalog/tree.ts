@@ -2,9 +2,9 @@
  * Paths over dentries: the walk from the root to a name, and the few ways in which names are set
  * and taken away.
  */
-import { assert } from "../base/assert.ts";
+import { assert, must } from "../base/assert.ts";
 import { TydfsError } from "../wire/errors.ts";
-import { joinPath, quotePath, ROOT, splitPath } from "../wire/names.ts";
+import { joinPath, parentPath, quotePath, ROOT, splitPath } from "../wire/names.ts";
 import { ROOT_INODE } from "./schema.ts";
 import type { Statements } from "./statements.ts";
 import type { Tx } from "./transaction.ts";
@@ -31,6 +31,12 @@ export type Place =
   /** A part above the name is a file: `by` is its path. */
   | { kind: "blocked"; by: string };
 
+/**
+ * Directories, by path, that one operation or one read has found so far, so that neighbours are not
+ * walked to from the root each. Whoever has it removes and moves no directory.
+ */
+export type KnownDirectories = Map<string, number>;
+
 /** What directories that are made on the way are recorded with. */
 export interface DirectoryFacts {
   mode: number;
@@ -42,6 +48,9 @@ export interface DirectoryFacts {
 /** The mode of parents that nobody asked for by name. */
 export const PARENT_MODE = 0o755;
 
+const ROOT_FOUND: Found = {
+  ...{ kind: "found", parent: 0, name: "", inode: ROOT_INODE, inodeKind: "directory" },
+};
 const CHILD = "SELECT key, inode FROM dentry WHERE parent = ? AND key IN (?, ?)";
 const MAKE_DIRECTORY = `INSERT INTO inode
   (kind, size, version, mtime_ms, mode, owner, checksum, goal, replaced)
@@ -59,17 +68,25 @@ export function parseKey(key: string): { name: string; kind: InodeKind } {
     : { name: key, kind: "file" };
 }
 
-/** Walks from the root to `path` (in its one form). One indexed look-up a part. */
-export function walk(store: Statements, path: string): Place {
-  let place: Found = {
-    kind: "found",
-    parent: 0,
-    name: "",
-    inode: ROOT_INODE,
-    inodeKind: "directory",
-  };
+/**
+ * Walks from the root to `path` (in its one form). One indexed look-up a part; with `known`, from
+ * the deepest directory in it.
+ */
+export function walk(store: Statements, path: string, known?: KnownDirectories): Place {
+  let place: Found = { ...ROOT_FOUND };
   const parts = splitPath(path);
-  for (const [index, name] of parts.entries()) {
+  let first = 0;
+  for (let above = parentPath(path), depth = parts.length - 1; depth > 0; depth--) {
+    const inode = known?.get(above);
+    if (inode !== undefined) {
+      place.inode = inode;
+      first = depth;
+      break;
+    }
+    above = parentPath(above);
+  }
+  for (let index = first; index < parts.length; index++) {
+    const name = must(parts[index], "a part of a path");
     if (place.inodeKind === "file") {
       return { kind: "blocked", by: ROOT + parts.slice(0, index).join("/") };
     }
@@ -78,6 +95,9 @@ export function walk(store: Statements, path: string): Place {
     if (row === undefined) return { kind: "missing", parent, parts: parts.slice(index) };
     const inodeKind = row.key === name ? "file" : "directory";
     place = { kind: "found", parent, name, inode: row.inode, inodeKind };
+    if (inodeKind === "directory") {
+      known?.set(ROOT + parts.slice(0, index + 1).join("/"), row.inode);
+    }
   }
   return place;
 }
@@ -146,19 +166,28 @@ export function discard(
   tx.count("bytes", -(row?.size ?? 0));
 }
 
-const CHILDREN = "SELECT key, inode FROM dentry WHERE parent = ? ORDER BY key LIMIT 512";
+// A directory's name ends in "/".
+const FILES_TO_TRASH = `INSERT INTO trash (inode, path, removed_ms, replaced)
+  SELECT inode, ? || key, ?, 0 FROM dentry WHERE parent = ? AND substr(key, -1) <> '/'`;
+const FILES_BYTES = `SELECT ifnull(sum(i.size), 0) AS bytes
+  FROM dentry d CROSS JOIN inode i ON i.id = d.inode
+  WHERE d.parent = ? AND substr(d.key, -1) <> '/'`;
+const DIRECTORIES = `SELECT key, inode FROM dentry
+  WHERE parent = ? AND key > ? AND substr(key, -1) = '/' ORDER BY key LIMIT 512`;
 
+/** A directory that is removed: what lies in it has gone, but for the directories not yet seen. */
 interface Branch {
-  parent: number;
-  key: string;
   inode: number;
   path: string;
-  children: { key: string; inode: number }[];
+  /** The last one that was fetched, and those fetched that are not yet removed. */
+  after: string;
+  directories: { key: string; inode: number }[];
 }
 
 /**
- * Removes a directory and all below it; files go to the trash. Memory is bounded by the depth, not
- * by the number of entries. Returns what was removed, the directory itself included.
+ * Removes a directory and all below it; files go to the trash, those of one directory at once.
+ * Memory is bounded by the depth, not by the number of entries. Returns what was removed, the
+ * directory itself included.
  */
 export function removeTree(
   tx: Tx,
@@ -167,25 +196,31 @@ export function removeTree(
   atMs: number,
 ): { files: number; directories: number } {
   const removed = { files: 0, directories: 0 };
-  const { parent, inode } = top;
-  const stack: Branch[] = [{ parent, key: top.name + "/", inode, path, children: [] }];
+  const enter = (inode: number, path: string): Branch => {
+    const bytes = tx.get<{ bytes: number }>(FILES_BYTES, inode)?.bytes ?? 0;
+    const { changes: files } = tx.run(FILES_TO_TRASH, path + "/", atMs, inode);
+    tx.count("files", -files);
+    tx.count("bytes", -bytes);
+    removed.files += files;
+    return { inode, path, after: "", directories: [] };
+  };
+  unlink(tx, top.parent, dentryKey(top.name, "directory"));
+  const stack = [enter(top.inode, path)];
   for (let here = stack.at(-1); here !== undefined; here = stack.at(-1)) {
-    if (here.children.length === 0) here.children = tx.all(CHILDREN, here.inode);
-    const child = here.children.pop();
-    if (child === undefined) {
-      unlink(tx, here.parent, here.key);
-      tx.run("DELETE FROM inode WHERE id = ?", here.inode);
-      tx.count("directories", -1);
-      removed.directories++;
-      stack.pop();
-    } else if (child.key.endsWith("/")) {
-      const inner = joinPath(here.path, child.key.slice(0, -1));
-      stack.push({ ...child, parent: here.inode, path: inner, children: [] });
-    } else {
-      unlink(tx, here.inode, child.key);
-      discard(tx, child.inode, joinPath(here.path, child.key), { atMs, why: "removed" });
-      removed.files++;
+    if (here.directories.length === 0) {
+      here.directories = tx.all<Branch["directories"][number]>(DIRECTORIES, here.inode, here.after);
+      here.after = here.directories.at(-1)?.key ?? here.after;
     }
+    const inner = here.directories.pop();
+    if (inner !== undefined) {
+      stack.push(enter(inner.inode, joinPath(here.path, inner.key.slice(0, -1))));
+      continue;
+    }
+    tx.run("DELETE FROM dentry WHERE parent = ?", here.inode);
+    tx.run("DELETE FROM inode WHERE id = ?", here.inode);
+    tx.count("directories", -1);
+    removed.directories++;
+    stack.pop();
   }
   return removed;
 }

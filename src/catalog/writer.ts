@@ -248,7 +248,7 @@ export function chainBytes(before: Uint8Array, operation: Uint8Array): Uint8Arra
 
 /** Whether a file may become visible by an operation: the steps at which tests look. */
 function commitsFile({ input }: Item): boolean {
-  return input.kind === "upload.commit" ||
+  return input.kind === "upload.commit" || input.kind === "pack.commit" ||
     input.kind === "chunk.stored" && input.commit !== undefined;
 }
 

@@ -18,7 +18,7 @@ import { findBadBlock, nextTurn } from "./block_check.ts";
 import { DirectorySyncs } from "./directory_syncs.ts";
 import type { Disk, DiskFault, DiskSpace } from "./disk.ts";
 import { isUnreadable } from "./disk.ts";
-import type { DraftHost, Kept } from "./draft.ts";
+import type { DraftHost, DraftRequest, Kept } from "./draft.ts";
 import { Draft, refuseOther } from "./draft.ts";
 import { Health } from "./health.ts";
 import type { InventoryPage } from "./inventory.ts";
@@ -144,19 +144,28 @@ export class ChunkStore {
   }
 
   /**
-   * Receives and checks a chunk, by what `fill` writes to the path that it is given: see
-   * `Draft.make`.
+   * Receives and checks a chunk, by what `fill` writes to the path that it is given; for
+   * `onBadManifest` see `DraftRequest`.
    */
-  async receive(facts: ChunkFacts, fill: (path: string) => Promise<void>): Promise<Draft> {
+  async receive(
+    facts: ChunkFacts,
+    fill: DraftRequest["fill"],
+    onBadManifest?: DraftRequest["onBadManifest"],
+  ): Promise<Draft> {
     await this.#options.checkPremises?.();
     const present = await this.facts(facts.chunk);
     if (present !== undefined) refuseOther(present, facts);
-    return await Draft.make(this.#host, facts, randomHex(this.#options.random, 8), fill);
+    const mark = randomHex(this.#options.random, 8);
+    return await Draft.make(this.#host, { facts, mark, fill, onBadManifest });
   }
 
-  /** Receives, checks and keeps a chunk: resolves when it is durable. */
-  async land(facts: ChunkFacts, fill: (path: string) => Promise<void>): Promise<Kept> {
-    return await (await this.receive(facts, fill)).keep();
+  /** Receives, checks and keeps a chunk, as `receive` does: resolves when it is durable. */
+  async land(
+    facts: ChunkFacts,
+    fill: DraftRequest["fill"],
+    onBadManifest?: DraftRequest["onBadManifest"],
+  ): Promise<Kept> {
+    return await (await this.receive(facts, fill, onBadManifest)).keep();
   }
 
   /**

@@ -16,10 +16,12 @@ import {
   renameSync,
   statSync,
   write,
+  writeSync,
 } from "node:fs";
-import { open, readdir, readFile, statfs, unlink } from "node:fs/promises";
+import { readdir, readFile, statfs, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { KIB } from "../base/bytes.ts";
 import { openLibc } from "../base/libc.ts";
 
 /** A file that is open for reading. */
@@ -124,8 +126,14 @@ const readLater = promisify(read);
 const writeLater = promisify(write);
 
 /**
- * The disk of this machine below `root`. Short calls on metadata are made at once, syncs and data
- * in the pool.
+ * Up to so many bytes are written at once, into the page cache: the pool would take longer to be
+ * told of them, and they would wait there behind syncs.
+ */
+const AT_ONCE_BYTES = 16 * KIB;
+
+/**
+ * The disk of this machine below `root`. Short calls on metadata and few bytes are made at once,
+ * syncs and all other data in the pool, which has but as many threads as the machine has cores.
  */
 export function systemDisk(root: string): Disk {
   const at = (path: string) => join(root, path);
@@ -135,32 +143,38 @@ export function systemDisk(root: string): Disk {
       return mkdirSync(at(path), { recursive: true, ...mode }) !== undefined;
     },
     async receive(path, request) {
-      await Bun.write(at(path), request);
+      const length = request.headers.get("content-length");
+      if (length === null || Number(length) > AT_ONCE_BYTES) {
+        await Bun.write(at(path), request);
+        return;
+      }
+      const bytes = await request.bytes();
+      const handle = openSync(at(path), "w");
+      try {
+        await writeAll(handle, bytes, 0);
+      } finally {
+        closeSync(handle);
+      }
     },
     async write(path, pieces, options) {
-      const file = await open(at(path), "wx");
+      const handle = openSync(at(path), "wx");
       try {
         let position = 0;
         for await (const piece of pieces) {
-          for (let done = 0; done < piece.length;) {
-            const rest = piece.length - done;
-            const { bytesWritten } = await file.write(piece, done, rest, position);
-            done += bytesWritten;
-            position += bytesWritten;
-          }
+          await writeAll(handle, piece, position);
+          position += piece.length;
         }
-        if (options.sync) await file.datasync();
+        if (options.sync) await datasyncLater(handle);
       } finally {
-        await file.close();
+        // Some file systems write at the close what was not synced.
+        if (options.sync) closeSync(handle);
+        else await closeLater(handle);
       }
     },
     async writeAt(path, bytes, position) {
       const handle = openSync(at(path), constants.O_WRONLY | constants.O_CREAT, 0o600);
       try {
-        for (let done = 0; done < bytes.length;) {
-          const rest = bytes.length - done;
-          done += (await writeLater(handle, bytes, done, rest, position + done)).bytesWritten;
-        }
+        await writeAll(handle, bytes, position);
         await datasyncLater(handle);
       } finally {
         closeSync(handle);
@@ -196,8 +210,21 @@ function systemFile(handle: number): DiskFile {
     },
     datasync: () => datasyncLater(handle),
     forget: () => forgetPages(handle),
-    close: () => closeLater(handle),
+    // It was only read: there is nothing to wait for.
+    async close() {
+      closeSync(handle);
+    },
   };
+}
+
+/** Writes all of `bytes` at `position` of an open file. */
+async function writeAll(handle: number, bytes: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length;) {
+    const rest = bytes.length - done;
+    done += rest <= AT_ONCE_BYTES
+      ? writeSync(handle, bytes, done, rest, position + done)
+      : (await writeLater(handle, bytes, done, rest, position + done)).bytesWritten;
+  }
 }
 
 const DONT_NEED = 4;

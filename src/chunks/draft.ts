@@ -5,12 +5,14 @@
  */
 import type { Clock } from "../base/clock.ts";
 import { failpoint } from "../base/failpoint.ts";
-import { TydfsError } from "../wire/errors.ts";
+import { hasCode, TydfsError } from "../wire/errors.ts";
+import type { PackedFile } from "../wire/pack.ts";
 import { sameSums } from "../wire/sums.ts";
-import { findBadBlockNow } from "./block_check.ts";
+import { findBadBlockNow, nextTurn } from "./block_check.ts";
 import type { DirectorySyncs } from "./directory_syncs.ts";
-import type { Disk } from "./disk.ts";
+import type { Disk, DiskFile } from "./disk.ts";
 import type { Health } from "./health.ts";
+import { readManifestNow } from "./manifest.ts";
 import {
   aisleOf,
   chunkPath,
@@ -35,6 +37,20 @@ export interface DraftHost {
   shelves: Set<string>;
   /** The facts of a chunk that is there already. */
   findFacts(id: string): Promise<ChunkFacts | undefined>;
+}
+
+/** What is to become a draft. */
+export interface DraftRequest {
+  facts: ChunkFacts;
+  /** A part of the temporary file's name that no other request has. */
+  mark: string;
+  /** Writes the bytes to the path that it is given. */
+  fill: (path: string) => Promise<void>;
+  /**
+   * Told when the chunk is a pack without a right manifest, which is kept all the same then;
+   * without this, such a pack is refused.
+   */
+  onBadManifest?: ((error: unknown) => void) | undefined;
 }
 
 /** How a draft was kept: as a new chunk, or it was there already. */
@@ -66,22 +82,18 @@ export class Draft {
   }
 
   /**
-   * Fills a temporary file, named with `mark` so that no other request has its name, and checks it.
-   * Throws what `fill` throws, `invalid` on a wrong length, `corrupt` on a wrong block, `no-space`
-   * or `unavailable` when the disk is to blame.
+   * Fills a temporary file and checks it. Throws what `fill` throws, `invalid` on a wrong length,
+   * `corrupt` on a wrong block, `no-space` or `unavailable` when the disk is to blame. The manifest
+   * of a pack is looked at while the bytes are synced: that it is wrong is told by `keep`.
    */
-  static async make(
-    host: DraftHost,
-    facts: ChunkFacts,
-    mark: string,
-    fill: (path: string) => Promise<void>,
-  ): Promise<Draft> {
+  static async make(host: DraftHost, request: DraftRequest): Promise<Draft> {
+    const { facts, mark, fill } = request;
     const release = await host.health.admit(facts.sizeBytes);
     const path = `${INCOMING}/${facts.chunk}.${mark}`;
     try {
       await fill(path);
       await failpoint("keeper.put.written");
-      const { synced } = await checkAndSync(host, facts, path);
+      const { synced } = await checkAndSync(host, request, path);
       return new Draft(host, facts, path, synced, release);
     } catch (error) {
       await discard(host, path);
@@ -98,8 +110,8 @@ export class Draft {
   }
 
   /**
-   * Makes the chunk durable under its own name. Throws `conflict` when the name has other bytes;
-   * then the draft is gone.
+   * Makes the chunk durable under its own name. Throws `conflict` when the name has other bytes,
+   * `invalid` when it is a pack without a right manifest; then the draft is gone.
    */
   keep(): Promise<Kept> {
     this.#kept ??= this.#keep();
@@ -214,10 +226,11 @@ export function refuseOther(present: ChunkFacts, wanted: ChunkFacts): void {
  */
 async function checkAndSync(
   host: DraftHost,
-  facts: ChunkFacts,
+  request: DraftRequest,
   path: string,
 ): Promise<{ synced: Promise<void> }> {
-  const { disk, clock } = host;
+  const { disk } = host;
+  const { facts } = request;
   const sizeBytes = disk.sizeOf(path) ?? 0;
   if (sizeBytes !== facts.sizeBytes) {
     const message = `Cannot store chunk "${facts.chunk}": ` +
@@ -225,12 +238,11 @@ async function checkAndSync(
     throw new TydfsError("invalid", message);
   }
   const file = disk.open(path);
-  const sidecar = [formatSidecar(facts, clock.wallMs())];
   const checked = findBadBlockNow(file, facts);
   // The file is closed by whoever ends last: on a fast disk the sync ends before the hashing.
   const synced = allDone([
     file.datasync(),
-    disk.write(path + SIDECAR_ENDING, sidecar, { sync: true }),
+    writeSidecar(host, request, { path, file, checked }),
     checked.then(() => {}),
   ]).finally(() => file.close());
   synced.catch(() => {});
@@ -242,6 +254,54 @@ async function checkAndSync(
   } catch (error) {
     await synced.catch(() => {});
     throw error;
+  }
+}
+
+/** A draft whose bytes are being checked. */
+interface CheckedFile {
+  path: string;
+  file: DiskFile;
+  /** The first wrong block. */
+  checked: Promise<number | undefined>;
+}
+
+/** Writes a draft's sidecar, durably: at once, but for a pack's, whose files it must know. */
+async function writeSidecar(
+  { disk, clock }: DraftHost,
+  { facts, onBadManifest }: DraftRequest,
+  { path, file, checked }: CheckedFile,
+): Promise<void> {
+  let files: PackedFile[] | undefined;
+  if (facts.origin?.packed === true) {
+    // What is wrong as a whole is told by those who wait for the same.
+    if (await checked !== undefined) return;
+    // First of all the next keeper is sent its copy: it takes some ms to read thousands of names.
+    await nextTurn();
+    files = await listFiles(file, facts, onBadManifest);
+  }
+  const sidecar = formatSidecar(facts, clock.wallMs(), files);
+  await disk.write(path + SIDECAR_ENDING, [sidecar], { sync: true });
+}
+
+/**
+ * The files of a pack that has just been written, so that its bytes are in the page cache. Throws
+ * `invalid` when it has no right manifest, unless somebody bears that; then undefined.
+ */
+async function listFiles(
+  file: DiskFile,
+  { chunk, sizeBytes }: ChunkFacts,
+  onBadManifest: DraftRequest["onBadManifest"],
+): Promise<PackedFile[] | undefined> {
+  try {
+    return await readManifestNow(file, sizeBytes);
+  } catch (cause) {
+    if (!hasCode(cause, "corrupt")) throw cause;
+    if (onBadManifest === undefined) {
+      const message = `Cannot store chunk "${chunk}": it is a pack without a right manifest`;
+      throw new TydfsError("invalid", message, { cause });
+    }
+    onBadManifest(cause);
+    return undefined;
   }
 }
 

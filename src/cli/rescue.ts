@@ -22,9 +22,9 @@ const EXAMPLES = `
 For the day on which the master and its catalog are lost for good (try
 tydfs master --recover first, which brings back all of it). Needs no master and
 no network: each chunk on a keeper's disk has a file beside it that says of
-which file it is a part. Give all directories that are left; keepers must not
-run on them, and nothing is written there, so that they may be mounted
-read-only.
+which file it is a part, or which small files are packed into it. Give all
+directories that are left; keepers must not run on them, and nothing is written
+there, so that they may be mounted read-only.
 
 The newest version of each path is written, every block checked against its
 sum; a block that is damaged in one copy is taken from another. What is not
@@ -32,10 +32,11 @@ whole is not written but listed, with what is missing.
 
 The disks know the names under which files were put: not what was renamed or
 copied later, so that a renamed file has its old name; a file that was removed
-a short while ago comes back; empty directories are not known at all. What was
-put as a stream may lack its end, which is told. All names that are found are
-held in memory, about 1 KiB for each file: with many millions of them rescue one
-part after the other, with --path.
+a short while ago comes back, and so does a small one (below 1 MiB) as long as
+half of those that were put together with it are left; empty directories are
+not known at all. What was put as a stream may lack its end, which is told. All
+names that are found are held in memory, about 1 KiB for each file: with many
+millions of them rescue one part after the other, with --path.
 
 Exit status: 0 when all was written; 1 when a file could not be written; 4 when
 other files are in the way; 7 when files are incomplete or damaged.

@@ -86,6 +86,19 @@ export interface GetOptions extends OperationOptions {
   exact?: boolean;
 }
 
+/** A file of the cluster, and the local path that it is to have. */
+export interface ManyFile {
+  remote: string;
+  local: string;
+}
+
+export interface GetManyOptions extends OperationOptions {
+  /** Sync the local files to their disk before returning. */
+  sync?: boolean;
+  /** Hears of each file that is in its place, by its index. */
+  onProgress?: (index: number, progress: Progress) => void;
+}
+
 export interface ReadOptions extends OperationOptions {
   onProgress?: ProgressListener;
   /** The first byte wanted, 0 unless given; counted from the end when negative. */

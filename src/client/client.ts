@@ -3,7 +3,6 @@
  * streams to and from keepers itself; it never sees the catalog.
  */
 import { systemClock } from "../base/clock.ts";
-import { Limiter } from "../base/limit.ts";
 import { silentLog } from "../base/log.ts";
 import { systemRandom } from "../base/random.ts";
 import type { Bus } from "../wire/bus.ts";
@@ -27,9 +26,11 @@ import type {
   ClientEffects,
   ClientSettings,
   ClusterEvent,
+  GetManyOptions,
   GetOptions,
   GetResult,
   LoggedEvent,
+  ManyFile,
   MediaFacts,
   MoveOptions,
   OpenFile,
@@ -46,58 +47,38 @@ import type { ClientContext } from "./context.ts";
 import { signalOf } from "./context.ts";
 import { downloadInOrder, downloadInto } from "./download.ts";
 import { tellKept } from "./kept.ts";
+import { readTarget } from "./link_target.ts";
+import { makeContext } from "./make_context.ts";
 import { LocalSource, resolveTarget } from "./local_files.ts";
 import { LocalTarget } from "./local_target.ts";
 import type { MemoryBytes } from "./memory_source.ts";
 import { memoryBytes, MemorySource } from "./memory_source.ts";
 import { Operator } from "./operator.ts";
+import { putMany } from "./packs/many.ts";
+import { Packer } from "./packs/packer.ts";
+import type { PackedOptions, PackedOutcome, SmallFile } from "./packs/small_file.ts";
 import { spanOf } from "./plan.ts";
-import { RecentFailures } from "./recent_failures.ts";
 import { RemoteFile } from "./remote_file.ts";
+import { getSmall } from "./small_files/get_one.ts";
 import type { Source } from "./source.ts";
 import { FileSource, StreamSource } from "./source.ts";
-import type { WaitNotice } from "./trackers.ts";
-import { Trackers } from "./trackers.ts";
-import { BlockPool } from "./transfer.ts";
 import { upload } from "./upload.ts";
 
 export type * from "./api.ts";
 
 const CONNECT_MS = 4_000;
-const WAIT_MS_DEFAULT = 30_000;
-const PARALLEL_DEFAULT = 4;
-/** The longest target that a system takes. */
-const LINK_BYTES_MAX = 4096;
 
 export class TydfsClient {
   readonly #context: ClientContext;
   readonly #bus: Bus;
   readonly #subjects: Subjects;
+  readonly #packer: Packer;
 
   constructor(effects: ClientEffects, settings: ClientSettings = {}) {
-    const { bus, subjects, transport, clock, random } = effects;
-    const told = new Set<string>();
-    const onWait = (notice: WaitNotice) => {
-      if (told.has(notice.code)) return;
-      told.add(notice.code);
-      settings.onWait?.(notice);
-    };
-    this.#bus = bus;
-    this.#subjects = subjects;
-    this.#context = {
-      transport,
-      clock,
-      random,
-      trackers: new Trackers({ bus, subjects, clock, random, onWait }),
-      log: settings.log ?? silentLog,
-      owner: settings.owner ?? "",
-      waitMs: settings.waitMs ?? WAIT_MS_DEFAULT,
-      parallel: settings.parallel ?? PARALLEL_DEFAULT,
-      streams: new Limiter(settings.parallel ?? PARALLEL_DEFAULT),
-      blocks: new BlockPool(),
-      failures: new RecentFailures(clock),
-      onWait,
-    };
+    this.#bus = effects.bus;
+    this.#subjects = effects.subjects;
+    this.#context = makeContext(effects, settings);
+    this.#packer = new Packer(this.#context);
   }
 
   /**
@@ -168,21 +149,33 @@ export class TydfsClient {
     return await this.#upload(source, parsePath(remote), options);
   }
 
+  /**
+   * Puts many local files, each in one atomic step: those below 1 MiB go together in packs, which
+   * is many times as fast as one by one. The answers are in the order of `files`: what `put` tells,
+   * or the error with which that file failed; only an abort of the signal is thrown.
+   */
+  putMany(
+    files: readonly { local: string; remote: string }[],
+    options: PutOptions = {},
+  ): Promise<(PutResult | TydfsError)[]> {
+    return putMany(this, files, { ...options, parallel: this.#context.parallel });
+  }
+
+  /**
+   * Puts what of `files` can go in packs now. The answers are in their order: undefined for one
+   * that is to be put by itself, which tells what is wrong with it, if anything is. Throws only the
+   * signal's reason.
+   */
+  putPacked(
+    files: readonly SmallFile[],
+    options: PackedOptions = {},
+  ): Promise<PackedOutcome[]> {
+    return this.#packer.put(files, options);
+  }
+
   /** The target of a symbolic link. Throws `invalid` when the bytes can't be one. */
   async readLink(remote: string, options: ReadOptions = {}): Promise<string> {
-    const parts: Uint8Array[] = [];
-    let sizeBytes = 0;
-    for await (const part of this.read(remote, options)) {
-      parts.push(part);
-      sizeBytes += part.length;
-      if (sizeBytes > LINK_BYTES_MAX) break;
-    }
-    const bytes = Buffer.concat(parts);
-    const target = bytes.toString();
-    const whole = Buffer.from(target).equals(bytes) && !target.includes("\0");
-    if (whole && sizeBytes > 0 && sizeBytes <= LINK_BYTES_MAX) return target;
-    const message = `Cannot read the link ${quotePath(remote)}: its target is no path`;
-    throw new TydfsError("invalid", message);
+    return await readTarget(this.read(remote, options), remote);
   }
 
   /**
@@ -197,22 +190,42 @@ export class TydfsClient {
     const startMs = clock.monotonicMs();
     const file = await RemoteFile.open(this.#context, path, signal);
     const place = options.exact === true ? local : await resolveTarget(local, baseName(path));
+    const elapsed = () => Math.round(clock.monotonicMs() - startMs);
+    const { onProgress = ignore, sync = false } = options;
+    if (await getSmall(this.#context, file, place, { signal, onProgress, sync })) {
+      return { ...file.facts, local: place, resumedBytes: 0, elapsedMs: elapsed() };
+    }
     const target = await LocalTarget.create(place, random);
     const done = { doneBytes: 0, resumedBytes: 0 };
     try {
-      const onProgress = options.onProgress ?? ignore;
       await downloadInto(this.#context, file, target, { signal, onProgress, done });
       const { mtimeMs, mode } = file.facts;
       signal.throwIfAborted();
-      await target.finish({ mtimeMs, mode, sync: options.sync ?? false });
+      await target.finish({ mtimeMs, mode, sync });
     } catch (error) {
       if (!await target.leave()) throw error;
       const place = `in ${quotePath(target.partial)}`;
       throw tellKept(error, { path, bytes: done.doneBytes, place });
     }
-    const elapsedMs = Math.round(clock.monotonicMs() - startMs);
     const { resumedBytes } = done;
-    return { ...file.facts, local: target.path, resumedBytes, elapsedMs };
+    return { ...file.facts, local: target.path, resumedBytes, elapsedMs: elapsed() };
+  }
+
+  /**
+   * Gets many small files (less than 1 MiB each) to local paths, in place of files or links that
+   * are there: those that share a chunk come by one transfer. Missing directories are made. Each
+   * file is replaced when it is whole, and untouched otherwise. What is told of those that could
+   * not be got this way, whatever the reason, is undefined: `get` does it, or says why not. Of two
+   * files with the same local path either one stays. Throws the signal's reason when it aborts.
+   */
+  async getMany(
+    files: readonly ManyFile[],
+    options: GetManyOptions = {},
+  ): Promise<(GetResult | undefined)[]> {
+    // Only those who have many need it.
+    const { getMany } = await import("./small_files/get_many.ts");
+    const parsed = files.map(({ remote, local }) => ({ remote: parsePath(remote), local }));
+    return await getMany(this.#context, parsed, options);
   }
 
   /**

@@ -9,7 +9,7 @@ import type { ClientContext, ProgressListener } from "./context.ts";
 import { runCrew } from "./crew.ts";
 import type { LocalTarget } from "./local_target.ts";
 import type { PlannedRange, Span } from "./plan.ts";
-import { ALL, cutRanges, filePosition, planMissing } from "./plan.ts";
+import { ALL, cutRanges, filePosition, packedRange, planMissing } from "./plan.ts";
 import { RangeReader } from "./range_reader.ts";
 import type { OpenExtent, RemoteFile } from "./remote_file.ts";
 import type { BlockPair } from "./transfer.ts";
@@ -24,6 +24,9 @@ interface OpenRange {
   range: PlannedRange;
   open: OpenExtent;
 }
+
+/** What a download fills: a `LocalTarget`, or memory. */
+export type DownloadTarget = Pick<LocalTarget, "foundBytes" | "fit" | "readBack" | "write">;
 
 export interface DownloadOptions {
   signal: AbortSignal;
@@ -46,7 +49,7 @@ export interface Downloaded {
 export async function downloadInto(
   context: ClientContext,
   file: RemoteFile,
-  target: LocalTarget,
+  target: DownloadTarget,
   options: DownloadOptions & { done: Downloaded },
 ): Promise<void> {
   const { sizeBytes } = file.facts;
@@ -76,7 +79,8 @@ export async function downloadInto(
           done.resumedBytes += goodBytes;
         }
         if (good.size > 0) tell();
-        for (const missing of planMissing(range, (start) => good.has(start))) {
+        const ranges = isBlocks(range) ? planMissing(range, (start) => good.has(start)) : [range];
+        for (const missing of ranges) {
           signal.throwIfAborted();
           await reader.read(missing, open, { signal, blocks, take });
         }
@@ -92,11 +96,13 @@ export async function downloadInto(
  * chunk, and how many bytes it has. A block of which the file has only a part can't be checked.
  */
 async function goodBlocks(
-  target: LocalTarget,
-  { extent, fetchStart, fetchEnd, wantStart, wantEnd }: PlannedRange,
+  target: DownloadTarget,
+  range: PlannedRange,
   buffer: Uint8Array,
 ): Promise<Map<number, number>> {
   const good = new Map<number, number>();
+  if (!isBlocks(range)) return good;
+  const { extent, fetchStart, fetchEnd, wantStart, wantEnd } = range;
   for (let start = fetchStart; start < fetchEnd; start += BLOCK_BYTES) {
     const position = filePosition(extent, start);
     if (position >= target.foundBytes) break;
@@ -107,6 +113,11 @@ async function goodBlocks(
     if (hashBlock(bytes) === getSum(extent.sums, block)) good.set(start, bytes.length);
   }
   return good;
+}
+
+/** Whether whole blocks are fetched. */
+function isBlocks({ checksum }: PlannedRange): boolean {
+  return checksum === undefined;
 }
 
 /**
@@ -188,9 +199,10 @@ async function* rangesOf(
   const isWhole = span.start === 0 && span.end >= file.facts.sizeBytes;
   if (!isWhole && span.start >= span.end) return;
   for await (const open of file.extents(signal)) {
-    for (const range of cutRanges(open.extent, rangeBytes, isWhole ? ALL : span)) {
-      yield { range, open };
-    }
+    const wanted = isWhole ? ALL : span;
+    const packed = packedRange(open.extent, file.facts, wanted);
+    const ranges = packed === undefined ? cutRanges(open.extent, rangeBytes, wanted) : [packed];
+    for (const range of ranges) yield { range, open };
     // Of a whole file the end is awaited: its extents are checked together there. Of a part no page
     // more is asked for than it needs.
     if (!isWhole && open.extent.offset + open.extent.length >= span.end) return;

@@ -2,6 +2,7 @@
  * Local files that are read, and what goes wrong with local files: every failure of the system
  * becomes a `local` error that names the file. Files that are written are in `local_target.ts`.
  */
+import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { open, stat } from "node:fs/promises";
 import { KIB } from "../base/bytes.ts";
@@ -10,6 +11,8 @@ import { TydfsError } from "../wire/errors.ts";
 import { quotePath } from "../wire/names.ts";
 
 const PIPE_READ_BYTES = 256 * KIB;
+/** A pipe that has taken a file's name since it was looked at must not make anyone wait. */
+const SMALL_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK;
 /**
  * Systems count times of files in ticks of up to 10 ms, and trees take times that differ by 2 ms
  * for the same: only from so much later on does every change show in a file's time.
@@ -119,6 +122,53 @@ interface OpenFacts {
   mode: number;
   mtimeMs: number;
   fingerprint: Fingerprint;
+}
+
+/** A small file as it was seen, and what reading it found. */
+export interface SeenFile {
+  sizeBytes: number;
+  mtimeMs: number;
+}
+
+/**
+ * Reads all of a small regular file into `into`, which is as long as it was seen to be; returns its
+ * mode. Undefined when it is not (or no more) what was seen, or can't be read, and `young` when it
+ * was changed so short a while ago that its next change might not show in its time: `untilOld`
+ * waits for that.
+ *
+ * In one go, without a promise: of thousands of files promises would cost more than the reading.
+ */
+export function readSmall(
+  path: string,
+  seen: SeenFile,
+  into: Uint8Array,
+): { mode: number } | "young" | undefined {
+  if (Math.abs(systemClock.wallMs() - seen.mtimeMs) <= TICK_MS) return "young";
+  let file: number | undefined;
+  try {
+    file = openSync(path, SMALL_FLAGS);
+    let filled = 0;
+    while (filled < into.length) {
+      const read = readSync(file, into, filled, into.length - filled, filled);
+      if (read === 0) return undefined;
+      filled += read;
+    }
+    // After the bytes: whatever changed them since it was seen has changed size or time.
+    const facts = fstatSync(file, { bigint: true });
+    const same = facts.isFile() && Number(facts.size) === seen.sizeBytes &&
+      Number(facts.mtimeMs) === seen.mtimeMs;
+    return same ? { mode: Number(facts.mode) & 0o777 } : undefined;
+  } catch {
+    // Whoever puts it by itself tells what is wrong.
+    return undefined;
+  } finally {
+    if (file !== undefined) closeSync(file);
+  }
+}
+
+/** Waits until what was changed before this call is not `young` any more. */
+export async function untilOld(signal: AbortSignal): Promise<void> {
+  await systemClock.sleep(TICK_MS + 1, signal);
 }
 
 /** The bytes of standard input, in order. */

@@ -4,7 +4,7 @@
  * lock lets one get at a time work on it, and dies with its holder. What a partial holds is never
  * trusted: who goes on checks its blocks.
  */
-import { constants } from "node:fs";
+import { constants, lstatSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { lstat, mkdir, open, rename, unlink } from "node:fs/promises";
 import { basename, dirname } from "node:path";
@@ -45,6 +45,21 @@ export function partialName(name: string): string {
   if (Buffer.byteLength(name) <= STEM_BYTES_MAX) return `.${name}.tydfs-part`;
   const hash = Bun.hash.xxHash3(Buffer.from(name)).toString(16).padStart(16, "0");
   return `.download-${hash}.tydfs-part`;
+}
+
+/**
+ * Whether nothing lies at `path` but a file or link that is to be replaced, if at all, and no part
+ * of an earlier try beside it.
+ */
+export function isFresh(path: string): boolean {
+  try {
+    const there = lstatSync(path, { throwIfNoEntry: false });
+    if (there !== undefined && !there.isFile() && !there.isSymbolicLink()) return false;
+    const partial = joinLocal(dirname(path), partialName(basename(path)));
+    return lstatSync(partial, { throwIfNoEntry: false }) === undefined;
+  } catch {
+    return false;
+  }
 }
 
 /** What the target's file is like when it is whole. */

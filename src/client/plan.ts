@@ -36,6 +36,8 @@ export interface PlannedRange {
   fetchEnd: number;
   wantStart: number;
   wantEnd: number;
+  /** What is fetched is a whole file in no whole blocks, and has this checksum. */
+  checksum?: string;
 }
 
 /** Bytes of a file, `end` not among them. */
@@ -71,6 +73,25 @@ export function* cutRanges(
     const wantStart = Math.max(fetchStart, wantStartAll);
     yield { extent, fetchStart, fetchEnd, wantStart, wantEnd: Math.min(fetchEnd, wantEndAll) };
   }
+}
+
+/**
+ * The range for a file that is one part of a chunk and less than a block: exactly its bytes, which
+ * its own checksum verifies, where the block around them would be up to thousands of times as long.
+ * Undefined for other files, and where nothing of the span is wanted.
+ */
+export function packedRange(
+  extent: LocatedExtent,
+  { sizeBytes, checksum }: { sizeBytes: number; checksum: string },
+  span: Span = ALL,
+): PlannedRange | undefined {
+  const { chunkOffset, chunkBytes, length } = extent;
+  if (length !== sizeBytes || length >= Math.min(BLOCK_BYTES, chunkBytes)) return undefined;
+  const wantStart = chunkOffset + Math.max(0, span.start);
+  const wantEnd = chunkOffset + Math.min(length, span.end);
+  if (wantStart >= wantEnd) return undefined;
+  const fetched = { fetchStart: chunkOffset, fetchEnd: chunkOffset + length };
+  return { extent, ...fetched, wantStart, wantEnd, checksum };
 }
 
 /**

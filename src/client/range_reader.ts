@@ -1,20 +1,19 @@
 /**
- * Reads one range, whatever befalls its holders: a wrong block, a refusal or a stall means another
- * holder, and what was verified before is not fetched again. Gives up by name when no holder is
- * left within the time.
+ * Reads one range, whatever befalls its holders: round after round over them, with those of the
+ * master's newest word. Gives up by name when no holder is left within the time.
  */
 import { backoffMs } from "../base/limit.ts";
-import { hasCode, TydfsError } from "../wire/errors.ts";
-import { fileDoubt } from "../wire/file.ts";
+import { TydfsError } from "../wire/errors.ts";
+import type { LocatedExtent } from "../wire/file.ts";
 import { quotePath } from "../wire/names.ts";
+import { CHUNK_BYTES_MAX, fileChecksum, sumsOf } from "../wire/sums.ts";
 import type { ClientContext } from "./context.ts";
-import type { HolderPort } from "./holders.ts";
-import { HolderBook } from "./holders.ts";
+import type { ChunkRun, Round } from "./holder_round.ts";
+import { HolderRounds } from "./holder_round.ts";
 import type { PlannedRange } from "./plan.ts";
-import { filePosition } from "./plan.ts";
+import { cutRanges, filePosition, packedRange } from "./plan.ts";
 import type { OpenExtent, RemoteFile } from "./remote_file.ts";
 import type { BlockPair } from "./transfer.ts";
-import { receiveBlocks } from "./transfer.ts";
 
 /** Time for a chunk whose holders all fail, while they may come back. */
 const HOLDERS_MS = 30_000;
@@ -25,7 +24,6 @@ const NAMES_MAX = 5;
 /** Rounds over all holders that find nothing but wrong copies: then there is no hope in waiting. */
 const CORRUPT_ROUNDS_MAX = 2;
 const BACKOFF = { firstMs: 200, maxMs: 3_000 };
-const DOUBT_MS = 2_000;
 
 /** Takes verified bytes (only lent) that belong at `position` of the file. */
 export type BytesTaker = (bytes: Uint8Array, position: number) => Promise<void>;
@@ -36,147 +34,87 @@ export interface ReadRangeOptions {
   take: BytesTaker;
 }
 
-/** What one round over all holders came to. */
-interface Round {
-  done: boolean;
-  /** There was nobody to ask. */
-  empty: boolean;
-  busy: boolean;
-  corrupt: boolean;
-  expired: boolean;
-  lastError: unknown;
-}
-
-/** The range and how much of it is read; a refresh replaces the extent's ticket and holders. */
-interface RangeState {
+/** What is still to be read of a range: a refresh may bring other holders, or another chunk. */
+interface Rest {
   range: PlannedRange;
-  open: OpenExtent;
-  nextStart: number;
+  run: ChunkRun;
 }
 
 export class RangeReader {
   readonly #context: ClientContext;
   readonly #file: RemoteFile;
-  readonly #book: HolderBook;
+  readonly #rounds: HolderRounds;
 
   constructor(context: ClientContext, file: RemoteFile) {
     this.#context = context;
     this.#file = file;
-    this.#book = new HolderBook(context.random, (keeper) => context.failures.has(keeper));
+    this.#rounds = new HolderRounds(context);
   }
 
   /** Reads the range. Throws `lost` (or `busy`) naming file and chunk, or what `take` throws. */
   async read(range: PlannedRange, open: OpenExtent, options: ReadRangeOptions): Promise<void> {
     const { clock, random, waitMs, onWait } = this.#context;
-    const state: RangeState = { range, open, nextStart: range.fetchStart };
     const startMs = clock.monotonicMs();
+    let rest: Rest | undefined = { range, run: runOf(range, open) };
     let emptyMs: number | undefined;
     for (let attempt = 0, corruptRounds = 0;; attempt++) {
-      const round = await this.#round(state, options);
+      const round = await this.#round(rest, options);
       if (round.done) return;
+      const { extent, checksum } = rest.range;
+      if (round.corrupt && checksum !== undefined) return await this.#readAround(rest, options);
       emptyMs = round.empty ? emptyMs ?? clock.monotonicMs() : undefined;
       if (emptyMs !== undefined && clock.monotonicMs() - emptyMs >= DEAD_MS) {
-        const known = await this.#file.knownHolders(range.extent, options.signal);
-        if (known.every(({ state }) => state === "DEAD")) throw this.#dead(range, known);
+        const known = await this.#file.knownHolders(extent, options.signal);
+        if (known.every(({ state }) => state === "DEAD")) throw this.#dead(extent, known);
       }
-      if (round.corrupt && ++corruptRounds >= CORRUPT_ROUNDS_MAX) throw this.#lost(range, round);
+      if (round.corrupt && ++corruptRounds >= CORRUPT_ROUNDS_MAX) throw this.#lost(extent, round);
       const pauseMs = round.expired && attempt === 0 ? 0 : backoffMs(attempt, BACKOFF, random);
       const patienceMs = round.busy ? waitMs : HOLDERS_MS;
-      if (clock.monotonicMs() - startMs + pauseMs > patienceMs) throw this.#lost(range, round);
+      if (clock.monotonicMs() - startMs + pauseMs > patienceMs) throw this.#lost(extent, round);
       if (round.busy) onWait({ code: "busy", waitMs });
       await clock.sleep(pauseMs, options.signal);
-      state.open = await this.#file.refresh(range.extent, options.signal);
+      const fresh = await this.#file.refresh(extent, options.signal);
+      rest = restOf(rest, fresh);
+      if (rest === undefined) return;
     }
   }
 
-  /** Asks each holder once, until the range is whole. */
-  async #round(state: RangeState, options: ReadRangeOptions): Promise<Round> {
-    const tried = new Set<string>();
-    const round: Round = {
-      done: false,
-      empty: true,
-      busy: true,
-      corrupt: true,
-      expired: false,
-      lastError: undefined,
+  /**
+   * Reads in blocks what no holder had right as a whole: they tell which holder is wrong. Throws
+   * `corrupt` when the chunk is right, and has something else where the file should be.
+   */
+  async #readAround({ range, run }: Rest, options: ReadRangeOptions): Promise<void> {
+    const { extent, wantStart, wantEnd, checksum } = range;
+    const bytes = new Uint8Array(extent.length);
+    const take: BytesTaker = (part, position) => {
+      bytes.set(part, position - extent.offset);
+      return Promise.resolve();
     };
-    for (;;) {
-      const holder = this.#book.choose(state.open.holders, tried);
-      if (holder === undefined) break;
-      tried.add(holder.keeper);
-      try {
-        await this.#receive(holder, state, options);
-        return { ...round, done: true };
-      } catch (error) {
-        options.signal.throwIfAborted();
-        if (hasCode(error, "local")) throw error;
-        this.#noteFailure(holder, state, error);
-        round.busy &&= hasCode(error, "busy");
-        round.corrupt &&= hasCode(error, "corrupt");
-        round.expired ||= hasCode(error, "expired");
-        round.lastError = error;
-        if (round.expired) break;
-      }
+    const open = { extent: { ...extent, ...run.source }, holders: [...run.holders] };
+    for (const blocks of cutRanges(open.extent, CHUNK_BYTES_MAX)) {
+      await this.read(blocks, open, { ...options, take });
     }
-    const empty = tried.size === 0;
-    return { ...round, empty, busy: round.busy && !empty, corrupt: round.corrupt && !empty };
+    if (fileChecksum([sumsOf(bytes)]) !== checksum) throw this.#misplaced(extent);
+    const wanted = bytes.subarray(wantStart - extent.chunkOffset, wantEnd - extent.chunkOffset);
+    await options.take(wanted, filePosition(extent, wantStart));
   }
 
-  async #receive(
-    holder: HolderPort,
-    state: RangeState,
-    options: ReadRangeOptions,
-  ): Promise<void> {
-    const { extent } = state.open;
-    const { range } = state;
-    this.#book.begin(holder);
-    let outcome: "good" | "bad" | "refused" = "bad";
-    try {
-      await receiveBlocks(this.#context.transport, holder, {
-        clock: this.#context.clock,
-        signal: options.signal,
-        chunk: extent.chunk,
-        ticket: extent.ticket,
-        chunkBytes: extent.chunkBytes,
-        sums: extent.sums,
-        start: state.nextStart,
-        end: range.fetchEnd,
-        blocks: options.blocks,
-        take: async (block, chunkOffset) => {
-          const from = Math.max(range.wantStart, chunkOffset);
-          const to = Math.min(range.wantEnd, chunkOffset + block.length);
-          const wanted = block.subarray(from - chunkOffset, to - chunkOffset);
-          await options.take(wanted, filePosition(extent, from));
-          state.nextStart = chunkOffset + block.length;
-        },
-      });
-      outcome = "good";
-      this.#context.failures.forgive(holder.keeper);
-    } catch (error) {
-      if (hasCode(error, "busy", "expired")) outcome = "refused";
-      throw error;
-    } finally {
-      this.#book.end(holder, outcome);
-    }
-  }
-
-  #noteFailure(holder: HolderPort, state: RangeState, error: unknown): void {
-    const { chunk } = state.open.extent;
-    this.#context.log.debug("A holder failed", { keeper: holder.name, chunk, error });
-    if (hasCode(error, "unavailable", "timeout")) this.#context.failures.note(holder.keeper);
-    if (!hasCode(error, "corrupt", "not-found")) return;
-    // Fire and forget: the reader does not wait for the repair, and works without it.
-    const request = { chunk, keeper: holder.keeper };
-    const options = { signal: AbortSignal.timeout(DOUBT_MS), repeatable: false };
-    this.#context.trackers.ask(fileDoubt, request, options).catch((cause) => {
-      this.#context.log.debug("Cannot report a doubtful replica", { chunk, error: cause });
+  #round({ range, run }: Rest, { signal, blocks, take }: ReadRangeOptions): Promise<Round> {
+    return this.#rounds.read(run, {
+      signal,
+      blocks,
+      take: (block, chunkOffset) => {
+        const from = Math.max(range.wantStart, chunkOffset);
+        const to = Math.min(range.wantEnd, chunkOffset + block.length);
+        const wanted = block.subarray(from - chunkOffset, to - chunkOffset);
+        return take(wanted, filePosition(range.extent, from));
+      },
     });
   }
 
   /** All that are known to have the chunk are dead. */
-  #dead(range: PlannedRange, known: readonly { keeper: string }[]): TydfsError {
+  #dead({ chunk }: LocatedExtent, known: readonly { keeper: string }[]): TydfsError {
     const { path } = this.#file.facts;
-    const { chunk } = range.extent;
     const keepers = known.map(({ keeper }) => keeper);
     const names = keepers.slice(0, NAMES_MAX).join(", ");
     const more = keepers.length > NAMES_MAX ? ` and ${keepers.length - NAMES_MAX} more` : "";
@@ -188,9 +126,15 @@ export class RangeReader {
     return new TydfsError("lost", message, { data: { path, chunk, keepers } });
   }
 
-  #lost(range: PlannedRange, round: Round): TydfsError {
+  #misplaced({ chunk }: LocatedExtent): TydfsError {
     const { path } = this.#file.facts;
-    const { chunk } = range.extent;
+    const state = `chunk ${chunk} is right, and yet the file's checksum does not fit`;
+    const message = `Cannot read ${quotePath(path)}: ${state}`;
+    return new TydfsError("corrupt", message, { data: { path, chunk } });
+  }
+
+  #lost({ chunk }: LocatedExtent, round: Round): TydfsError {
+    const { path } = this.#file.facts;
     const data = { path, chunk };
     const cause = round.lastError;
     if (round.busy) {
@@ -201,4 +145,29 @@ export class RangeReader {
     const message = `Cannot read ${quotePath(path)}: no good copy of chunk ${chunk} can be reached`;
     return new TydfsError("lost", message + last, { data, cause });
   }
+}
+
+function runOf(range: PlannedRange, { extent, holders }: OpenExtent): ChunkRun {
+  const { fetchStart: next, fetchEnd: end, checksum } = range;
+  const run = { source: extent, holders, next, end };
+  if (checksum === undefined) return run;
+  return { ...run, isRight: (bytes) => fileChecksum([sumsOf(bytes)]) === checksum };
+}
+
+/**
+ * What is left of a range whose extent was asked for again; undefined for nothing. Compaction may
+ * have moved it into another chunk.
+ */
+function restOf({ range, run }: Rest, fresh: OpenExtent): Rest | undefined {
+  const { extent, checksum } = range;
+  const { holders } = fresh;
+  const stays = fresh.extent.chunk === extent.chunk &&
+    fresh.extent.chunkOffset === extent.chunkOffset;
+  if (stays) return { range, run: { ...run, source: fresh.extent, holders } };
+  const start = filePosition(extent, Math.max(run.next, range.wantStart));
+  const end = filePosition(extent, range.wantEnd);
+  const file = { sizeBytes: extent.length, checksum: checksum ?? "" };
+  const packed = checksum && packedRange(fresh.extent, file, { start, end });
+  const [rest] = packed ? [packed] : cutRanges(fresh.extent, CHUNK_BYTES_MAX, { start, end });
+  return rest === undefined ? undefined : { range: rest, run: runOf(rest, fresh) };
 }

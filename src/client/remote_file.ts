@@ -73,13 +73,17 @@ export class RemoteFile {
     }
   }
 
-  /** An extent again, with a new ticket and those who hold it by now. */
+  /**
+   * An extent again, with a new ticket and those who hold it by now. Its bytes may lie in another
+   * chunk: compaction moves what is left of sparse packs.
+   */
   async refresh(extent: LocatedExtent, signal: AbortSignal): Promise<OpenExtent> {
     const page = await this.#page(extent.seq, signal);
     const fresh = page.extents.find(({ seq }) => seq === extent.seq);
-    if (fresh === undefined || fresh.chunk !== extent.chunk) {
-      throw this.#broken("the chunk of an extent is another one now");
+    if (fresh === undefined || fresh.length !== extent.length) {
+      throw this.#broken("an extent is another one now");
     }
+    this.#checkExtent(fresh, extent.seq, extent.offset);
     return openExtent(page, fresh);
   }
 

@@ -2,7 +2,7 @@
  * What an upload reads: a local file, chunk by chunk without holding it, or a stream, held a few
  * chunks at a time.
  */
-import { MIB } from "../base/bytes.ts";
+import { KIB, MIB } from "../base/bytes.ts";
 import {
   BLOCK_BYTES,
   blockCount,
@@ -20,6 +20,8 @@ import { cutChunks } from "./plan.ts";
 
 /** Files up to this size are offered as one chunk in the first request. */
 const WHOLE_BYTES_MAX = 64 * MIB;
+/** A chunk up to this size is held from its summing to its end, and need not be read again. */
+const HELD_BYTES_MAX = 128 * KIB;
 /** Streams are cut into chunks of this size at most, since they are held in memory. */
 const STREAM_CHUNK_BYTES = 8 * MIB;
 const STREAM_CHUNKS_MAX = 2;
@@ -84,12 +86,27 @@ export class FileSource implements Source {
 
   #chunk(planned: PlannedChunk): SourceChunk {
     const { offset, sizeBytes } = planned;
+    let held: Uint8Array | undefined;
     return {
       ...planned,
-      sums: () => this.#sums(offset, sizeBytes),
-      body: () => sizeBytes === 0 ? new Uint8Array() : this.#file.slice(offset, offset + sizeBytes),
-      release: () => {},
+      sums: async () => {
+        if (sizeBytes > HELD_BYTES_MAX) return await this.#sums(offset, sizeBytes);
+        // Of its own each time: one that was sent before may still be on its way.
+        const bytes = new Uint8Array(sizeBytes);
+        await this.#read(bytes, offset);
+        held = bytes;
+        return sumsOf(bytes);
+      },
+      body: () => held ?? this.#file.slice(offset, offset + sizeBytes),
+      release: () => held = undefined,
     };
+  }
+
+  /** Fills `bytes` from `offset` on. Throws `changed` when the file is shorter by now. */
+  async #read(bytes: Uint8Array, offset: number): Promise<void> {
+    if (bytes.length === 0) return;
+    const read = await this.#file.read(bytes, offset);
+    if (read < bytes.length) throw changedError(this.#file.path);
   }
 
   async #sums(offset: number, sizeBytes: number): Promise<Uint8Array> {
@@ -97,8 +114,7 @@ export class FileSource implements Source {
     const buffer = new Uint8Array(Math.min(BLOCK_BYTES, sizeBytes));
     for (let block = 0; block < blockCount(sizeBytes); block++) {
       const bytes = buffer.subarray(0, blockLength(sizeBytes, block));
-      const read = await this.#file.read(bytes, offset + block * BLOCK_BYTES);
-      if (read < bytes.length) throw changedError(this.#file.path);
+      await this.#read(bytes, offset + block * BLOCK_BYTES);
       setSum(sums, block, hashBlock(bytes));
     }
     return sums;

@@ -97,9 +97,11 @@ export interface ReceiveOptions {
   /** Size and sums of the whole chunk. */
   chunkBytes: number;
   sums: Uint8Array;
-  /** Block-aligned; `end` may be the chunk's end instead. */
+  /** Block-aligned, but for `isRight`; `end` may be the chunk's end instead. */
   start: number;
   end: number;
+  /** The range is one piece of at most a block, and judged by this instead of the sums. */
+  isRight?: (bytes: Uint8Array) => boolean;
   blocks: BlockPair;
   take: BlockTaker;
 }
@@ -222,12 +224,13 @@ class BlockAssembler {
   }
 
   async #complete(take: BlockTaker): Promise<void> {
-    const { sums, chunk } = this.#options;
+    const { sums, chunk, isRight } = this.#options;
     const block = this.#position / BLOCK_BYTES;
     const bytes = this.#buffer().subarray(0, this.#filled);
-    if (hashBlock(bytes) !== getSum(sums, block)) {
+    if (isRight === undefined ? hashBlock(bytes) !== getSum(sums, block) : !isRight(bytes)) {
       const { host, port } = this.#address;
-      const message = `Block ${block} of chunk ${chunk} from ${host}:${port} has a wrong sum`;
+      const what = isRight === undefined ? `Block ${block}` : `The file at ${this.#position}`;
+      const message = `${what} of chunk ${chunk} from ${host}:${port} has a wrong sum`;
       throw new TydfsError("corrupt", message);
     }
     await this.#writing;
@@ -244,7 +247,8 @@ class BlockAssembler {
   }
 
   #blockBytes(): number {
-    if (this.#position >= this.#options.end) return 0;
+    const left = this.#options.end - this.#position;
+    if (left <= 0 || this.#options.isRight !== undefined) return left;
     return blockLength(this.#options.chunkBytes, this.#position / BLOCK_BYTES);
   }
 

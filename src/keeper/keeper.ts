@@ -10,6 +10,7 @@ import { Lifetime } from "../base/lifetime.ts";
 import type { Log } from "../base/log.ts";
 import type { Notifier } from "../base/notifier.ts";
 import { silentNotifier } from "../base/notifier.ts";
+import { widenPool } from "../base/pool.ts";
 import { systemRandom } from "../base/random.ts";
 import { Archive } from "../chunks/archive.ts";
 import type { ChunkStore } from "../chunks/chunk_store.ts";
@@ -62,9 +63,12 @@ const BEAT_MS = 1_000;
 /** It may be in the midst of reading a block. */
 const SCRUBBER_STOP_MS = 3_000;
 const STOP_MS = DRAIN_MS + 3_000;
+/** Syncs that the disk is given at once: it makes one of many, and large ones take long. */
+const POOL_THREADS = 8;
 
 /** Runs a keeper until SIGTERM or SIGINT; resolves the exit status. */
 export async function runKeeper(options: KeeperOptions): Promise<number> {
+  widenPool(POOL_THREADS);
   const { log, notifier = silentNotifier } = options;
   const lifetime = new Lifetime(systemClock, log);
   const end = Promise.withResolvers<number>();

@@ -68,7 +68,12 @@ export class Landing {
     const { keeperId } = this.#options;
     const { ticket, request } = incoming;
     const place = ticket.hops.findIndex(({ keeper }) => keeper === keeperId);
-    if (place < 0) throw new TydfsError("denied", "Cannot serve: the ticket is for other keepers");
+    if (place < 0) {
+      // The master signed it for whom it knew at this port: a keeper that lost its disk, and came
+      // back as another one. The sender is to try the others.
+      const message = "Cannot serve: another keeper had this port when the ticket was made";
+      throw new TydfsError("unavailable", message);
+    }
     const need = neededCopies(request, ticket);
     refuseLength(request, ticket.sizeBytes);
     await failpoint("keeper.put.arrived");

@@ -7,6 +7,8 @@ import { CHUNKS } from "../chunks/places.ts";
 import { TydfsError } from "../wire/errors.ts";
 import { IDENTITY_FILE } from "./identity.ts";
 
+const IDENTITY_BYTES_MAX = 4096;
+
 /**
  * Throws `unavailable` when the directory is another one's or nobody's. A disk that can't be read
  * at all says nothing.
@@ -15,8 +17,7 @@ export async function checkPremises(disk: Disk, keeperId: string): Promise<void>
   let text: string | undefined;
   let hasChunks: boolean;
   try {
-    const bytes = await disk.read(IDENTITY_FILE);
-    text = bytes === undefined ? undefined : new TextDecoder().decode(bytes);
+    text = await readNow(disk);
     hasChunks = disk.sizeOf(CHUNKS) !== undefined;
   } catch {
     // It is the disk that fails: what can't be read is nobody's proof.
@@ -25,6 +26,21 @@ export async function checkPremises(disk: Disk, keeperId: string): Promise<void>
   if (text === undefined) throw lost(`its ${IDENTITY_FILE} is gone`);
   if (!text.includes(keeperId)) throw lost(`its ${IDENTITY_FILE} is that of another keeper`);
   if (!hasChunks) throw lost(`its directory ${CHUNKS} is gone`);
+}
+
+/**
+ * The text that tells whose directory it is; undefined when there is none. Each upload asks, and
+ * the file is always in memory: the pool would take longer.
+ */
+async function readNow(disk: Disk): Promise<string | undefined> {
+  if (disk.sizeOf(IDENTITY_FILE) === undefined) return undefined;
+  const file = disk.open(IDENTITY_FILE);
+  try {
+    const bytes = new Uint8Array(IDENTITY_BYTES_MAX);
+    return new TextDecoder().decode(bytes.subarray(0, file.readNow(bytes, 0)));
+  } finally {
+    await file.close();
+  }
 }
 
 function lost(reason: string): TydfsError {

@@ -13,7 +13,12 @@ import type { ChunkStore } from "../chunks/chunk_store.ts";
 import type { Disk } from "../chunks/disk.ts";
 import type { PortTable } from "../tables/port_table.ts";
 import { ARCHIVE_BYTES_MAX, ARCHIVE_PREFIX, archiveNameIn } from "../wire/archive_http.ts";
-import type { ChunkTransport, OriginAnswer, ProgressAnswer } from "../wire/chunk_http.ts";
+import type {
+  ChunkTransport,
+  OriginAnswer,
+  ProgressAnswer,
+  PutAnswer,
+} from "../wire/chunk_http.ts";
 import { errorResponse, TICKET_HEADER } from "../wire/chunk_http.ts";
 import { TydfsError, wrapError } from "../wire/errors.ts";
 import { isId } from "../wire/ids.ts";
@@ -22,6 +27,7 @@ import { openTicket } from "../wire/ticket.ts";
 import { giveArchive, takeArchive } from "./archive_landing.ts";
 import type { ChainLimits } from "./chain.ts";
 import { Chain, CHAIN_LIMITS } from "./chain.ts";
+import type { IncomingPut } from "./landing.ts";
 import { Landing } from "./landing.ts";
 import type { Reporter } from "./reporter.ts";
 import type { ServingOptions } from "./serving.ts";
@@ -59,6 +65,8 @@ const TICK_MS = 100;
 /** A connection on which nothing moves is closed; uploads have a watch of their own. */
 const IDLE_SECONDS = 30;
 const DRAIN_POLL_MS = 20;
+/** Short chunks that came without a slot, under way at once, for each slot of the port. */
+const SHORT_PER_SLOT = 8;
 const CHUNK_PREFIX = "/chunk/";
 const ORIGIN_PREFIX = "/origin/";
 const PROGRESS_PREFIX = "/progress/";
@@ -70,6 +78,8 @@ export class Streamer {
   #server: HttpServer | undefined;
   #ticker: Timer | undefined;
   #stopping = false;
+  /** PUTs under way for which the master took no slot: small chunks only. */
+  #short = 0;
 
   constructor(options: StreamerOptions) {
     const { transport, clock, log, stallLimits, chainLimits } = options;
@@ -133,8 +143,13 @@ export class Streamer {
 
   #tick(): void {
     const { ports, row } = this.#options;
-    ports.setStreams(row, this.#server?.pendingRequests ?? 0);
+    ports.setStreams(row, this.#streams);
     ports.tick(row);
+  }
+
+  /** Requests under way, but for those that are gone in a moment. */
+  get #streams(): number {
+    return Math.max(0, (this.#server?.pendingRequests ?? 0) - this.#short);
   }
 
   async #route(request: Request, control: StreamControl): Promise<Response> {
@@ -157,15 +172,16 @@ export class Streamer {
     if (method !== "PUT" && method !== "GET" && method !== "HEAD") {
       throw new TydfsError("invalid", `Cannot ${method} a chunk: only PUT, GET and HEAD are known`);
     }
-    this.#admit();
+    if (this.#stopping) throw new TydfsError("unavailable", "This keeper is stopping");
     const text = request.headers.get(TICKET_HEADER) ?? url.searchParams.get("ticket") ?? "";
     const ticket = this.#openTicket(text, id);
     if (method !== "PUT" && ticket.op === "get") {
+      this.#admit();
       return await serveChunk(this.#serving, request, id);
     }
     if (method === "PUT" && ticket.op === "put") {
       const incoming = { request, control, ticket, ticketText: text };
-      return Response.json(await this.#landing.put(incoming));
+      return Response.json(await this.#land(incoming));
     }
     throw new TydfsError("denied", `Cannot ${method} a chunk: the ticket is for "${ticket.op}"`);
   }
@@ -209,15 +225,28 @@ export class Streamer {
     return Response.json({ ok: true });
   }
 
+  async #land(incoming: IncomingPut): Promise<PutAnswer> {
+    const { keeperId, slots } = this.#options;
+    const hop = incoming.ticket.hops.find(({ keeper }) => keeper === keeperId);
+    if (hop?.grant !== 0) {
+      this.#admit();
+      return await this.#landing.put(incoming);
+    }
+    if (this.#short >= SHORT_PER_SLOT * slots) throw busy();
+    this.#short++;
+    try {
+      return await this.#landing.put(incoming);
+    } finally {
+      this.#short--;
+    }
+  }
+
   /**
    * Twice the slots: clients with a grant may overlap for a moment; anything beyond is told to come
    * later.
    */
   #admit(): void {
-    const { slots } = this.#options;
-    if (this.#stopping) throw new TydfsError("unavailable", "This keeper is stopping");
-    if ((this.#server?.pendingRequests ?? 0) <= 2 * slots) return;
-    throw new TydfsError("busy", "This port carries all the streams it can");
+    if (this.#streams > 2 * this.#options.slots) throw busy();
   }
 
   #readTicket(text: string): Ticket {
@@ -246,6 +275,10 @@ export class Streamer {
       new TydfsError("internal", `Internal error ${mark}: see this keeper's log`),
     );
   }
+}
+
+function busy(): TydfsError {
+  return new TydfsError("busy", "This port carries all the streams it can");
 }
 
 /** The chunk's id from a path: decoded once, and refused unless it is one. */

@@ -20,8 +20,9 @@ import { cutChunks, decideDanger, FIRST_CHUNK, formatPlace, parsePlace } from ".
 import type { DiskPicture, Fault } from "./disk_check.ts";
 import { describeFault, lookAtDisks, repairCopies } from "./disk_check.ts";
 import { noteFailure } from "./failures.ts";
-import { FileRisks, nextTurn } from "./file_risks.ts";
+import { FileRisks } from "./file_risks.ts";
 import { type KeeperReader, Roster } from "./roster.ts";
+import { nextTurn } from "./turns.ts";
 import type { Tables } from "./wiring.ts";
 
 export interface AuditorOptions {

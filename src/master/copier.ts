@@ -212,10 +212,11 @@ export class Copier {
 
   #plan(chunk: ChunkRecord, kind: CopyKind, to: number | undefined): CopyPlan | undefined {
     const sources = this.#sourcesOf(chunk, kind);
+    if (sources.length === 0) return undefined;
     const destination = to === undefined
       ? this.#chooseDestination(chunk, kind)
       : this.#options.roster.byNumber(to);
-    if (sources.length === 0 || destination === undefined) return undefined;
+    if (destination === undefined) return undefined;
     return this.mayJoin(destination.number, kind) ? { destination, sources } : undefined;
   }
 

@@ -14,10 +14,12 @@ export interface DiskSources {
 
 /** The disks of the keepers that are alive; those that are being emptied are left out. */
 export function balanceDisks({ reader, roster, slots, tables }: DiskSources): BalanceDisk[] {
-  return reader.heldByKeepers().flatMap(({ number, bytes: heldBytes }) => {
-    const keeper = roster.byNumber(number);
-    const row = tables.keepers.find(number);
-    if (keeper === undefined || keeper.draining || row?.state !== "ALIVE") return [];
-    return [{ ...slots.candidateOf(keeper), heldBytes, isWritable: !row.readOnly }];
+  const heldByNumber = new Map(reader.heldByKeepers().map(({ number, bytes }) => [number, bytes]));
+  return roster.all().flatMap((keeper) => {
+    const { number, draining } = keeper;
+    const heldBytes = heldByNumber.get(number);
+    if (heldBytes === undefined || draining || !tables.keepers.alive(number)) return [];
+    const isWritable = tables.keepers.writable(number);
+    return [{ ...slots.candidateOf(keeper), heldBytes, isWritable }];
   });
 }

@@ -5,6 +5,7 @@ import type { Bus } from "../wire/bus.ts";
 import { encode } from "../wire/codec.ts";
 import type { ClusterEvent } from "../wire/event.ts";
 import type { Subjects } from "../wire/subjects.ts";
+import { nextTurn } from "./turns.ts";
 
 export type Announce = (event: Omit<ClusterEvent, "atMs">) => void;
 
@@ -21,4 +22,18 @@ export function announceChange(announce: Announce, event: NameEvent | undefined)
   if (event === undefined) return;
   const { entry: _entry, atMs: _atMs, ...told } = event;
   announce(told);
+}
+
+/** Events that are told at a stretch. */
+const STRETCH = 128;
+
+/** Tells of many changes of names; in between, others of this thread have their turns. */
+export async function announceChanges(
+  announce: Announce,
+  events: readonly NameEvent[],
+): Promise<void> {
+  for (const [index, event] of events.entries()) {
+    announceChange(announce, event);
+    if (index % STRETCH === STRETCH - 1) await nextTurn();
+  }
 }

@@ -6,6 +6,7 @@ import type { AuditReader } from "../catalog/audit_reader.ts";
 import type { FileAtRisk } from "../wire/audit.ts";
 import { AUDIT_PAGE_MAX } from "../wire/audit.ts";
 import { FileScale } from "./danger.ts";
+import { nextTurn } from "./turns.ts";
 
 /** Whether a keeper's copy of a chunk counts. */
 export type IsLive = (keeper: number, chunkNo: number) => boolean;
@@ -71,9 +72,4 @@ export class FileRisks {
       await nextTurn();
     }
   }
-}
-
-/** Lets others of this thread have a turn. */
-export function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }

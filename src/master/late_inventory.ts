@@ -2,12 +2,14 @@
  * Corrects inventories that are older than what the catalog knows. A keeper lists its disk a moment
  * before its page is applied: a chunk that was stored in between would seem missing, one that was
  * deleted would come back as a replica that is not there. This end of the journal remembers both
- * for a while and mends each page. Bounded: past its room the oldest memories go.
+ * for a while and mends each page when its turn has come. Bounded: past its room the oldest
+ * memories go.
  */
 import type { Clock } from "../base/clock.ts";
 import type { Journal, Operation, OperationKind, ResultOf } from "../catalog/operation.ts";
+import { InventoryLane } from "./inventory_lane.ts";
 
-/** Longer than a keeper goes on repeating a page. */
+/** Longer than a keeper goes on repeating a page, and than that waits for its turn. */
 const MEMORY_MS = 120_000;
 const MEMORIES_MAX = 200_000;
 
@@ -23,6 +25,7 @@ interface Memory {
 export class LateInventory implements Journal {
   readonly #journal: Journal;
   readonly #clock: Clock;
+  readonly #lane: InventoryLane;
   /** By keeper and chunk, the oldest first. */
   readonly #memories = new Map<string, Memory>();
   /** The epoch with which each keeper joined last; as many as there are keepers. */
@@ -31,6 +34,7 @@ export class LateInventory implements Journal {
   constructor(journal: Journal, clock: Clock) {
     this.#journal = journal;
     this.#clock = clock;
+    this.#lane = new InventoryLane(clock);
   }
 
   /** See `Journal`. */
@@ -39,12 +43,7 @@ export class LateInventory implements Journal {
   ): Promise<ResultOf<K>> {
     const any: Operation = operation;
     if (any.kind === "keeper.inventory") {
-      const mended: Operation = { ...any, chunks: this.#mend(any) };
-      const result = await this.#journal.submit<K>(mended as Extract<Operation, { kind: K }>);
-      // A copy that was cut after it was stored is none: no later page must bring its row back.
-      const { wrongSize = [] } = result as Partial<ResultOf<"keeper.inventory">>;
-      for (const chunk of wrongSize) this.#memories.delete(`${any.keeper}/${chunk}`);
-      return result;
+      return await this.#lane.run(any, () => this.#take(any)) as ResultOf<K>;
     }
     if (any.kind === "keeper.join") this.#forgetOlder(any.keeper.id, any.keeper.epoch);
     // Remembered before it is applied, so that no page comes in between; undone if it is refused.
@@ -60,6 +59,14 @@ export class LateInventory implements Journal {
       undo(() => true);
       throw error;
     }
+  }
+
+  async #take(page: Inventory): Promise<ResultOf<"keeper.inventory">> {
+    const mended = { ...page, chunks: this.#mend(page) };
+    const result = await this.#journal.submit<"keeper.inventory">(mended);
+    // A copy that was cut after it was stored is none: no later page must bring its row back.
+    for (const chunk of result.wrongSize ?? []) this.#memories.delete(`${page.keeper}/${chunk}`);
+    return result;
   }
 
   /** Remembers what an operation does to replicas. Returns how to forget that of some chunks. */

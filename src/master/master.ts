@@ -41,6 +41,11 @@ export interface MasterOptions {
 const DATA_DEFAULT = "./tydfs-master";
 /** The threads that there is one of each, besides the writer. */
 const ROLES = ["sentinel", "replicator", "archivist", "auditor"] as const;
+/**
+ * Time in which the writer must have opened the catalog: it looks at each page of it, 4 GB for ten
+ * million files.
+ */
+const CATALOG_READY_MS = 10 * 60_000;
 /** Time that one part may take to stop. */
 const STOP_MS = 8_000;
 
@@ -124,7 +129,8 @@ async function startMaster(
     start: Start,
     transfer: MessagePort[],
   ): Promise<Ready> => {
-    const spawn = { name: start.name, start, transfer, onDeath: die };
+    const patience = kind === "writer" ? { readyMs: CATALOG_READY_MS } : {};
+    const spawn = { name: start.name, start, transfer, onDeath: die, ...patience };
     const thread = await spawnThread<Start, Ready>(kind, spawn);
     lifetime.own(start.name, () => thread.stop(STOP_MS));
     return thread.ready;
@@ -132,6 +138,7 @@ async function startMaster(
 
   const callers = [...journals.values()].map(({ port1 }) => port1);
   const writer: WriterStart = { ...common, name: "writer", callers };
+  notifier.status("Checks the catalog");
   const { epoch } = await start<WriterStart, WriterReady>("writer", writer, callers);
   const roleOf = (name: string, { port2 }: MessageChannel): RoleStart => {
     return { ...common, name, epoch, journal: port2 };

@@ -3,6 +3,7 @@
  * those that a rule allows; those that it prefers first; distinct zones as far as they reach, more
  * often those with more free space and less load.
  */
+import { must } from "../base/assert.ts";
 import type { Random } from "../base/random.ts";
 import type { PolicyFacts } from "../catalog/operation.ts";
 import { hasLabels, type Labels } from "../wire/labels.ts";
@@ -63,16 +64,21 @@ export function choosePlacement(request: PlacementRequest, random: Random): Plac
   const candidates = allowedBy(policy, request.candidates);
   const alive = candidates.length + held.length;
   if (alive < minCopies) return { kind: "no-keepers", alive, needed: minCopies };
-  const roomy = candidates.filter((candidate) => candidate.freeBytes >= sizeBytes);
-  if (roomy.length + held.length < minCopies) return { kind: "no-space", needed: minCopies };
-  const ready = roomy.filter((candidate) => candidate.freeSlots > 0);
-  const willing = ready.filter((candidate) => !avoid.has(candidate.number));
+  let roomy = 0;
+  const willing: Candidate[] = [];
+  const avoided: Candidate[] = [];
+  for (const candidate of candidates) {
+    if (candidate.freeBytes < sizeBytes) continue;
+    roomy++;
+    if (candidate.freeSlots === 0) continue;
+    (avoid.has(candidate.number) ? avoided : willing).push(candidate);
+  }
+  if (roomy + held.length < minCopies) return { kind: "no-space", needed: minCopies };
   const choose = (from: Candidate[], wanted: number, held: readonly Candidate[]) =>
     choosePreferred(from, wanted, held, { policy, random });
   const keepers = choose(willing, goal - held.length, held);
   const missing = minCopies - held.length - keepers.length;
   if (missing > 0) {
-    const avoided = ready.filter((candidate) => avoid.has(candidate.number));
     keepers.push(...choose(avoided, missing, [...held, ...keepers]));
   }
   if (held.length + keepers.length < minCopies) {
@@ -174,7 +180,8 @@ function choosePreferred(
 
 /**
  * Up to `wanted` of `candidates`: at each step the zones that hold the fewest copies so far, then
- * by weight.
+ * by weight. With a thousand keepers this is most of what a chunk costs: each step is one look at
+ * three arrays, and nothing is made for a keeper that is not chosen.
  */
 function chooseSpread(
   candidates: readonly Candidate[],
@@ -183,30 +190,50 @@ function chooseSpread(
   random: Random,
 ): Candidate[] {
   const left = [...candidates];
-  const chosen: Candidate[] = [];
+  const weights = left.map(weightOf);
   const copiesByZone = new Map<string, number>();
-  const count = ({ zone }: Candidate) => copiesByZone.set(zone, (copiesByZone.get(zone) ?? 0) + 1);
-  for (const candidate of held) count(candidate);
+  for (const { zone } of held) copiesByZone.set(zone, (copiesByZone.get(zone) ?? 0) + 1);
+  const copies = left.map(({ zone }) => copiesByZone.get(zone) ?? 0);
+  const chosen: Candidate[] = [];
   while (chosen.length < wanted && left.length > 0) {
-    const copies = (candidate: Candidate) => copiesByZone.get(candidate.zone) ?? 0;
-    const fewest = Math.min(...left.map(copies));
-    const next = chooseWeighted(left.filter((candidate) => copies(candidate) === fewest), random);
-    left.splice(left.indexOf(next), 1);
+    const place = chooseWeighted(weights, copies, random);
+    const next = must(left[place], "a candidate that was chosen");
+    for (const list of [left, weights, copies]) list.splice(place, 1);
     chosen.push(next);
-    count(next);
+    if (chosen.length === wanted) break;
+    for (const [index, { zone }] of left.entries()) {
+      if (zone === next.zone) copies[index] = (copies[index] ?? 0) + 1;
+    }
   }
   return chosen;
 }
 
-/** One of `candidates` (not empty), each as likely as its weight says. */
-function chooseWeighted(candidates: Candidate[], random: Random): Candidate {
-  const total = candidates.reduce((sum, candidate) => sum + weightOf(candidate), 0);
-  let point = random.next() * total;
-  for (const candidate of candidates) {
-    point -= weightOf(candidate);
-    if (point < 0) return candidate;
+/** The place of one of those with the fewest copies, each as likely as its weight says. */
+function chooseWeighted(
+  weights: readonly number[],
+  copies: readonly number[],
+  random: Random,
+): number {
+  let fewest = Infinity;
+  let total = 0;
+  for (let place = 0; place < weights.length; place++) {
+    const count = copies[place] ?? 0;
+    if (count > fewest) continue;
+    if (count < fewest) {
+      fewest = count;
+      total = 0;
+    }
+    total += weights[place] ?? 0;
   }
-  return candidates[candidates.length - 1] as Candidate;
+  let point = random.next() * total;
+  let last = 0;
+  for (let place = 0; place < weights.length; place++) {
+    if (copies[place] !== fewest) continue;
+    last = place;
+    point -= weights[place] ?? 0;
+    if (point < 0) break;
+  }
+  return last;
 }
 
 /** Free space, less for the more loaded; never 0, so that every candidate can be chosen. */

@@ -83,7 +83,7 @@ export class Replicator {
   #timer: Timer | undefined;
   #cleaning: Promise<void> | undefined;
   #counts: PassCounts = NONE;
-  #candidates: Candidate[] = [];
+  #candidates: readonly Candidate[] = [];
   /** Copies made since the latest pass began to count: chunks and bytes. */
   #done = { chunks: 0, bytes: 0 };
   /** Keepers whose emptying stands in the table. */

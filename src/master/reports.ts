@@ -300,7 +300,10 @@ function storedOperation(
   const { chunk: id, sizeBytes, sums, goal, origin, commit, minCopies } = ticket;
   const { path, upload, seq, offset } = origin;
   const chunk = { id, sizeBytes, sums, goal, ...(policy === undefined ? {} : { policy }) };
-  const base = { kind: "chunk.stored", chunk, keepers: request.keepers, atMs } as const;
+  const stored = { kind: "chunk.stored", chunk, keepers: request.keepers, atMs } as const;
+  // Its files are made by `pack.commit`; until then it is one that nothing refers to.
+  if (origin.packed === true) return { ...stored, packed: true };
+  const base = stored;
   if (request.keepers.length < minCopies) return base;
   // Only a head's report is surely of a client that waits for it. With others it may have gone, or
   // have sent the chunk elsewhere: it commits nothing then, and takes no other chunk's place.

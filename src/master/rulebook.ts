@@ -40,6 +40,16 @@ export class Rulebook {
   /** The rule that decides about a path: the first that matches it. */
   find(path: string): Rule | undefined {
     this.#refresh();
+    return this.#match(path);
+  }
+
+  /** The rules that decide about many paths, in their order, all from one state of the rules. */
+  findAll(paths: readonly string[]): (Rule | undefined)[] {
+    this.#refresh();
+    return paths.map((path) => this.#match(path));
+  }
+
+  #match(path: string): Rule | undefined {
     return this.#entries.find(({ matches }) => matches(path))?.rule;
   }
 
@@ -60,13 +70,8 @@ export function policyOf(rule: Rule | undefined): PolicyFacts | undefined {
   return asks ? { require, prefer } : undefined;
 }
 
-/** Whether two policies want the same. */
-export function samePolicy(left: PolicyFacts | undefined, right: PolicyFacts | undefined): boolean {
-  return policyText(left) === policyText(right);
-}
-
-/** No label has a blank. */
-function policyText(policy: PolicyFacts | undefined): string {
+/** A policy as a key: equal for those that want the same. No label has a blank. */
+export function policyText(policy: PolicyFacts | undefined): string {
   return policy === undefined
     ? ""
     : `${formatLabels(policy.require)} ${formatLabels(policy.prefer)}`;

@@ -99,11 +99,14 @@ export class Sentinel {
     const { tables } = this.#options;
     if (beat.keeper !== from) return;
     const keeper = this.#roster.byId(beat.keeper);
-    const removed = this.#roster.removed().find(({ id }) => id === beat.keeper);
-    if (removed !== undefined && beat.epoch <= removed.epoch) return this.#tellRetire(beat, true);
+    if (keeper === undefined) {
+      const removed = this.#roster.removed().find(({ id }) => id === beat.keeper);
+      const isRemoved = removed !== undefined && beat.epoch <= removed.epoch;
+      return isRemoved ? this.#tellRetire(beat, true) : this.#tellRegister(beat.keeper);
+    }
     // A keeper of a newer epoch has not registered yet: its ports may be others than those on
     // record.
-    if (keeper === undefined || beat.epoch > keeper.epoch) return this.#tellRegister(beat.keeper);
+    if (beat.epoch > keeper.epoch) return this.#tellRegister(beat.keeper);
     if (beat.epoch < keeper.epoch) return this.#tellRetire(beat);
     const last = this.#lastBeats.get(beat.keeper);
     if (last !== undefined && last.epoch === beat.epoch && beat.beat <= last.beat) return;

@@ -24,7 +24,9 @@ import {
   fileStat,
 } from "../wire/file.ts";
 import { eventList } from "../wire/event.ts";
+import { fileLocateMany } from "../wire/locate_many.ts";
 import { clusterRebalance, keeperDrain, keeperRemove } from "../wire/operator.ts";
+import { packBegin, packCommit } from "../wire/pack.ts";
 import type { Rpc } from "../wire/rpc.ts";
 import { fileScrub, keeperScrub } from "../wire/operator.ts";
 import { ruleAdd, ruleApply, ruleList, ruleRemove } from "../wire/rule.ts";
@@ -32,6 +34,7 @@ import { trashEmpty, trashList, trashRestore } from "../wire/trash.ts";
 import type { Subjects } from "../wire/subjects.ts";
 import { subjectsOf, TRACKER_QUEUE } from "../wire/subjects.ts";
 import { uploadAbort, uploadBegin, uploadCommit, uploadExtend } from "../wire/upload.ts";
+import { ChunkIds } from "./chunk_ids.ts";
 import { announcer } from "./events.ts";
 import { noteFailure } from "./failures.ts";
 import { Micro } from "./micro.ts";
@@ -43,7 +46,9 @@ import type { Desk } from "./rpc/desk.ts";
 import { list, make } from "./rpc/dir.ts";
 import { list as listEvents } from "./rpc/event.ts";
 import { copy, doubt, locate, remove, rename, set, stat } from "./rpc/file.ts";
+import { locateMany } from "./rpc/locate_many.ts";
 import { drain, rebalance, removeKeeper } from "./rpc/operator.ts";
+import * as packs from "./rpc/pack.ts";
 import * as rules from "./rpc/rule.ts";
 import * as trash from "./rpc/trash.ts";
 import { scrubFile, scrubKeeper } from "./rpc/scrub.ts";
@@ -78,6 +83,7 @@ const DOUBTS_MAX = 10_000;
 
 const PROCEDURES = [
   ...[uploadBegin, uploadExtend, uploadCommit, uploadAbort],
+  ...[packBegin, packCommit, fileLocateMany],
   ...[fileLocate, fileStat, fileRemove, fileRename, fileCopy, fileSet, fileDoubt],
   ...[dirList, dirMake, eventList, clusterStatus],
   ...[ruleAdd, ruleRemove, ruleList, ruleApply],
@@ -104,6 +110,7 @@ export class Tracker {
       rulebook: new Rulebook(options.settings.rules, reader),
       policies: new Policies(reader),
       slots: new Slots({ tables, roster, clock, random }),
+      chunkIds: new ChunkIds(random),
       doubts: new RecentSet(clock, { periodMs: DOUBT_PERIOD_MS, max: DOUBTS_MAX }),
     };
     this.#micro = new Micro({
@@ -128,6 +135,9 @@ export class Tracker {
     this.#serve(uploadExtend, (request) => extend(desk, request));
     this.#serve(uploadCommit, (request) => commit(desk, request));
     this.#serve(uploadAbort, (request) => abort(desk, request));
+    this.#serve(packBegin, (request) => packs.begin(desk, request));
+    this.#serve(packCommit, (request) => packs.commit(desk, request));
+    this.#serve(fileLocateMany, (request) => locateMany(desk, request));
     this.#serve(fileLocate, (request) => locate(desk, request));
     this.#serve(fileStat, (request) => stat(desk, request));
     this.#serve(fileRemove, (request) => remove(desk, request));

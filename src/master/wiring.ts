@@ -89,7 +89,8 @@ export interface ThreadParts {
 
 /** Time that the catalog may take to answer a thread. */
 const JOURNAL_MS = 20_000;
-const CONNECT_MS = 10_000;
+/** Enough for a master that was held up for a while just when it started. */
+const CONNECT_MS = 20_000;
 
 /** Makes the tables, or joins them. */
 export function openTables(buffers?: TableBuffers): Tables {

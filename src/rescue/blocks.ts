@@ -23,23 +23,31 @@ export interface ReadCounts {
   mendedBlocks: number;
 }
 
+/** Some blocks of a chunk, or all. */
+export interface BlockRange {
+  first: number;
+  /** Behind the last one. */
+  end: number;
+}
+
 /**
- * Yields a chunk's blocks in order, each valid until the next one. Throws `corrupt` at a block that
- * is wrong in all copies.
+ * Yields blocks of a chunk in order, each valid until the next one. Throws `corrupt` at a block
+ * that is wrong in all copies.
  */
 export async function* readBlocks(
   sources: readonly Source[],
   chunk: FoundChunk,
   buffer: Uint8Array,
   counts: ReadCounts,
+  range: BlockRange = { first: 0, end: blockCount(chunk.chunkBytes) },
 ): AsyncGenerator<Uint8Array> {
   const copies = findCopies(sources, chunk);
   try {
     const sums = await readSums(copies, chunk);
     // The copy that served last serves next: a good one is read to its end.
     let first = 0;
-    for (let block = 0; block < blockCount(chunk.sizeBytes); block++) {
-      const bytes = buffer.subarray(0, blockLength(chunk.sizeBytes, block));
+    for (let block = range.first; block < range.end; block++) {
+      const bytes = buffer.subarray(0, blockLength(chunk.chunkBytes, block));
       let tried = 0;
       for (; tried < copies.length; tried++) {
         const index = (first + tried) % copies.length;
@@ -88,7 +96,7 @@ async function readSums(copies: readonly Copy[], chunk: FoundChunk): Promise<Uin
       const bytes = await disk.read(path + SIDECAR_ENDING);
       if (bytes === undefined) continue;
       const { sums, sizeBytes } = parseSidecar(chunk.id, bytes);
-      if (sizeBytes === chunk.sizeBytes) found.set(sums.toHex(), sums);
+      if (sizeBytes === chunk.chunkBytes) found.set(sums.toHex(), sums);
     } catch {
       continue;
     }
@@ -111,8 +119,8 @@ async function fill(copy: Copy, bytes: Uint8Array, position: number): Promise<bo
   }
 }
 
-function noCopy({ id, offset }: FoundChunk, block: number, copies: number): TydfsError {
-  const at = offset + block * BLOCK_BYTES;
+function noCopy({ id, offset, start }: FoundChunk, block: number, copies: number): TydfsError {
+  const at = offset + Math.max(0, block * BLOCK_BYTES - start);
   const state = copies === 0
     ? "none of its copies is there"
     : `it is wrong in all ${copies} copies`;

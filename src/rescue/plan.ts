@@ -16,6 +16,8 @@ export interface Gap {
 export interface WholeVersion {
   kind: "whole";
   chunks: FoundChunk[];
+  /** Other packs with the same version, each of which has all of it. */
+  instead: FoundChunk[];
   sizeBytes: number;
   mode: number | undefined;
   mtimeMs: number | undefined;
@@ -146,7 +148,11 @@ function measure(
     return { kind: "incomplete", sizeBytes: fileBytes, foundBytes, missing: first, placedMs };
   }
   const certain = fileBytes !== undefined;
-  return { kind: "whole", chunks, sizeBytes: end, mode, mtimeMs, placedMs, certain, joined };
+  const instead = version.upload === undefined && !joined
+    ? version.chunks.filter((chunk) => chunk.present && !chunks.includes(chunk))
+    : [];
+  const facts = { sizeBytes: end, mode, mtimeMs, placedMs };
+  return { kind: "whole", chunks, instead, ...facts, certain, joined };
 }
 
 function ancestorsOf(path: string): string[] {

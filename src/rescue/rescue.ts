@@ -5,16 +5,18 @@
  */
 import { forEachLimited } from "../base/limit.ts";
 import type { Random } from "../base/random.ts";
-import { TydfsError } from "../wire/errors.ts";
+import { hasCode, TydfsError } from "../wire/errors.ts";
 import { isLinkMode } from "../wire/file.ts";
 import { BLOCK_BYTES } from "../wire/sums.ts";
 import { readBlocks } from "./blocks.ts";
+import { PackBlocks } from "./pack_blocks.ts";
 import type { FilePlan, Gap, WholeVersion } from "./plan.ts";
 import { findHidden, planFile } from "./plan.ts";
 import type { Source, SurveyCounts } from "./survey.ts";
 import { survey } from "./survey.ts";
 import type { There } from "./target.ts";
 import { RescueTarget } from "./target.ts";
+import type { FoundChunk } from "./versions.ts";
 import { VersionBook } from "./versions.ts";
 
 export interface RescueOptions {
@@ -115,6 +117,7 @@ class RescueRun {
   readonly #total: number;
   /** One block for each file that is written at the time. */
   readonly #buffers: Uint8Array[] = [];
+  readonly #packs: PackBlocks;
   #done = 0;
   #doneBytes = 0;
 
@@ -122,6 +125,7 @@ class RescueRun {
     this.#options = options;
     this.#target = target;
     this.#total = total;
+    this.#packs = new PackBlocks(options.sources, this.summary);
   }
 
   tell(outcome: FileOutcome): void {
@@ -176,7 +180,7 @@ class RescueRun {
       if (there.kind !== "nothing" && !this.#options.overwrite) {
         return { kind: isSame(version, there) ? "present" : "in-the-way" };
       }
-      await this.#target.write(path, this.#blocksOf(version, buffer), version);
+      await this.#fill(this.#target, path, version, buffer);
       return { kind: "written" };
     } catch (error) {
       if (!(error instanceof TydfsError) || error.code === "interrupted") throw error;
@@ -187,10 +191,31 @@ class RescueRun {
     }
   }
 
-  async *#blocksOf(version: WholeVersion, buffer: Uint8Array): AsyncGenerator<Uint8Array> {
+  /** Writes a version from where it lies, and from another pack when it is damaged there. */
+  async #fill(
+    target: RescueTarget,
+    path: string,
+    version: WholeVersion,
+    buffer: Uint8Array,
+  ): Promise<void> {
+    const places = [version.chunks, ...version.instead.map((chunk) => [chunk])];
+    for (const [index, chunks] of places.entries()) {
+      try {
+        return await target.write(path, this.#blocksOf(chunks, buffer), version);
+      } catch (error) {
+        if (!hasCode(error, "corrupt") || index === places.length - 1) throw error;
+      }
+    }
+  }
+
+  async *#blocksOf(chunks: readonly FoundChunk[], buffer: Uint8Array): AsyncGenerator<Uint8Array> {
     const { sources, signal } = this.#options;
-    for (const chunk of version.chunks) {
-      for await (const block of readBlocks(sources, chunk, buffer, this.summary)) {
+    for (const chunk of chunks) {
+      const isPart = chunk.sizeBytes < chunk.chunkBytes;
+      const blocks = isPart
+        ? this.#packs.read(chunk)
+        : readBlocks(sources, chunk, buffer, this.summary);
+      for await (const block of blocks) {
         signal.throwIfAborted();
         yield block;
         this.#doneBytes += block.length;

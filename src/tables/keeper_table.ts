@@ -66,8 +66,8 @@ export class KeeperTable {
 
   /** The row of a keeper; undefined when this master knows none of that number. */
   find(number: number): KeeperRow | undefined {
-    const state = must(KEEPER_STATES[this.#rows.get(number, STATE)], "a keeper state");
-    if (state === "NONE") return undefined;
+    const state = this.state(number);
+    if (state === undefined) return undefined;
     const flags = this.#rows.get(number, FLAGS);
     return {
       state,
@@ -85,9 +85,25 @@ export class KeeperTable {
     };
   }
 
+  /** The state of a keeper; undefined when this master knows none of that number. */
+  state(number: number): KeeperState | undefined {
+    const state = must(KEEPER_STATES[this.#rows.get(number, STATE)], "a keeper state");
+    return state === "NONE" ? undefined : state;
+  }
+
   /** Whether streams may be sent to this keeper. */
   alive(number: number): boolean {
-    return this.find(number)?.state === "ALIVE";
+    return this.state(number) === "ALIVE";
+  }
+
+  /** Whether new chunks may be sent to this keeper. */
+  writable(number: number): boolean {
+    return this.alive(number) && (this.#rows.get(number, FLAGS) & READ_ONLY) === 0;
+  }
+
+  /** Free bytes by its latest beat; 0 when this master knows no keeper of that number. */
+  freeBytes(number: number): number {
+    return this.state(number) === undefined ? 0 : readWide(this.#rows, number, FREE);
   }
 
   /** Writes what a keeper's row holds. Only the sentinel calls it. */

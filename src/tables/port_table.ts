@@ -27,6 +27,8 @@ const READERS = 3;
 const BYTES_IN = 4;
 const BYTES_OUT = 6;
 const TICK = 8;
+// No slot from this one on was ever taken: only those before it are looked at.
+const TAKEN_END = 9;
 const FIRST_SLOT = 16;
 const FIRST_HELD = FIRST_SLOT + SLOTS_MAX;
 const ROW_WORDS = FIRST_HELD + SLOTS_MAX;
@@ -69,7 +71,8 @@ export class PortTable {
   close(row: number): void {
     this.#rows.set(row, ONLINE, 0);
     this.#rows.set(row, READERS, 0);
-    for (let slot = 0; slot < SLOTS_MAX; slot++) this.#free(row, slot);
+    const end = this.#rows.get(row, TAKEN_END);
+    for (let slot = 0; slot < end; slot++) this.#free(row, slot);
   }
 
   port(row: number): number {
@@ -96,6 +99,7 @@ export class PortTable {
     for (let slot = 0; slot < this.slots(row); slot++) {
       const word = this.#rows.get(row, FIRST_SLOT + slot);
       if (live(word, nowMs)) continue;
+      this.#raiseTakenEnd(row, slot + 1);
       const generation = 1 + generationOf(word) % (GENERATIONS - 1);
       const taken = slotWord(leaseEnd(nowMs + leaseMs), generation);
       if (!this.#rows.swap(row, FIRST_SLOT + slot, word, taken)) continue;
@@ -157,7 +161,8 @@ export class PortTable {
     counts: Omit<PortCounts, "inUse"> & { readers: number },
     nowMs: number,
   ): void {
-    for (let slot = 0; slot < SLOTS_MAX; slot++) {
+    const end = this.#rows.get(row, TAKEN_END);
+    for (let slot = 0; slot < end; slot++) {
       const word = this.#rows.get(row, FIRST_SLOT + slot);
       if (leaseOf(word) === 0 || live(word, nowMs)) continue;
       this.#rows.swap(row, FIRST_SLOT + slot, word, slotWord(0, generationOf(word)));
@@ -212,10 +217,22 @@ export class PortTable {
 
   #leased(row: number, nowMs: number): number {
     let leased = 0;
-    for (let slot = 0; slot < SLOTS_MAX; slot++) {
+    const end = this.#rows.get(row, TAKEN_END);
+    for (let slot = 0; slot < end; slot++) {
       if (live(this.#rows.get(row, FIRST_SLOT + slot), nowMs)) leased++;
     }
     return leased;
+  }
+
+  /**
+   * Before a slot is taken, so that no thread overlooks it. It is never lowered: the lowest free
+   * slot is taken first, so that it says how many were in use at once.
+   */
+  #raiseTakenEnd(row: number, end: number): void {
+    for (;;) {
+      const before = this.#rows.get(row, TAKEN_END);
+      if (before >= end || this.#rows.swap(row, TAKEN_END, before, end)) return;
+    }
   }
 
   #find(grant: number): { row: number; slot: number; word: number } | undefined {

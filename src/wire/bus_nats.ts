@@ -254,10 +254,19 @@ function isUnknownHost(cause: unknown): boolean {
   return cause instanceof Error && /\bENOTFOUND\b/.test(cause.message);
 }
 
+/**
+ * Whether the server has looked at the secret, and refused it. One that waited for it in vain says
+ * so with the same kind of error: this process was held up, and has its secret still to show.
+ */
+function isRefused(cause: unknown, words: string): boolean {
+  if (/authentication timeout/i.test(words)) return false;
+  return cause instanceof AuthorizationError || /authorization/i.test(words);
+}
+
 function connectFailure(url: ClusterUrl, cause: unknown): TydfsError {
   const place = `${url.host}:${url.port}`;
   const words = cause instanceof Error ? cause.message : String(cause);
-  if (cause instanceof AuthorizationError || /authorization/i.test(words)) {
+  if (isRefused(cause, words)) {
     const message = `Cannot join ${place}: the secret of role "${url.role}" is wrong; ` +
       `take the join line that the master printed`;
     return new TydfsError("denied", message, { cause });

@@ -73,5 +73,9 @@ export function sameSums(left: Uint8Array, right: Uint8Array): boolean {
  * digits. Chunks end at block borders (but for the last), so it does not depend on the chunk size.
  */
 export function fileChecksum(chunkSums: Iterable<Uint8Array>): string {
-  return hashBlock(Buffer.concat([...chunkSums])).toString(16).padStart(16, "0");
+  const [first, ...others] = chunkSums;
+  const sums = first === undefined || others.length > 0
+    ? Buffer.concat([first ?? new Uint8Array(), ...others])
+    : first;
+  return hashBlock(sums).toString(16).padStart(16, "0");
 }

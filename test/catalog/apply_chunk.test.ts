@@ -118,14 +118,35 @@ session("an inventory adds what is known, keeps strays aside, and tells what is 
     'not-found: Cannot take the inventory of keeper "6e6f626f647900000000000000000000": it has not joined',
   ],
   // The stray turns out to be a file's chunk whose report came late.
-  [
-    "put /cc cc",
-    'conflict: Cannot record chunk "63630000000000000000000000000000": it has 5 bytes, not 10',
-  ],
   ["inventory k0 d e=10 last", "1 unknown, 0 missing"],
   ["put /e e", "/e v16, 10 bytes, 2/3"],
   ["chunk e", "1 refs, 2/3 copies on 0,1"],
   ["inventory k1 * last", "0 unknown, 5 missing"],
+]);
+
+// A copy may rot, or be cut, before the report of its PUT is here: what a keeper tells of it alone
+// must not stand against the client's word.
+session("what keepers alone have told wrongly of a chunk goes when its own report comes", [
+  ["inventory k0 * e=0,x=5,y=5,z=5 last", "4 unknown, 0 missing"],
+  ["inventory k2 * x=5 last", "0 unknown, 0 missing"],
+  ["put /x x", "/x v6, 10 bytes, 2/3"],
+  ["stray x", "0"],
+  ["chunk x", "1 refs, 2/3 copies on 0,1"],
+  ["inventory k0 * x=5 last", "0 unknown, 3 missing, wrong x"],
+  ["chunk x", "1 refs, 1/3 copies on 1"],
+  ["put /e e", "/e v8, 10 bytes, 2/3"],
+  ["begin u /y", "ok"],
+  ["place u 0 0 y 10 k1", "ok"],
+  ["chunk y", "1 refs, 1/3 copies on 1"],
+  // From now on it is known, and nobody tells otherwise.
+  [
+    "stored y 11 k1",
+    'conflict: Cannot record chunk "79000000000000000000000000000000": it has 10 bytes, not 11',
+  ],
+  [
+    "copied y 11 k2",
+    'conflict: Cannot record chunk "79000000000000000000000000000000": it has 10 bytes, not 11',
+  ],
 ]);
 
 // A catalog that was restored from a backup does not know the newest chunks.

@@ -4,7 +4,8 @@
  */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { KEEPERS, Model, type Step } from "./model.ts";
+import { KEEPERS, Model } from "./model.ts";
+import type { Step } from "./model_step.ts";
 import { idOf, World } from "./world.ts";
 
 // Names that sort differently as directories: "/" lies between "." and "0".
@@ -14,6 +15,8 @@ const anyPath = fc.oneof({ weight: 20, arbitrary: path }, {
   weight: 1,
   arbitrary: fc.constant("/"),
 });
+// Where packed files are met again by what follows.
+const near = fc.constantFrom("/a", "/a.b", "/a0");
 const upload = fc.constantFrom("u", "v");
 const keeper = fc.nat({ max: KEEPERS - 1 });
 const flag = fc.boolean();
@@ -30,6 +33,22 @@ function step<V extends Step["verb"]>(
 const steps = fc.array(
   fc.oneof(
     step(6, "put", { path, exclusive: flag }),
+    step(3, "pack", { keepers: fc.uniqueArray(keeper, { minLength: 2, maxLength: KEEPERS }) }),
+    step(6, "fill", {
+      pick: fc.nat({ max: 3 }),
+      exclusive: fc.nat({ max: 3 }).map((one) => one === 0),
+      files: fc.array(fc.record({ path: fc.oneof(path, near), size: fc.nat({ max: 5 }) }), {
+        minLength: 1,
+        maxLength: 4,
+      }),
+    }),
+    step(4, "squeeze", {
+      pick: fc.nat({ max: 3 }),
+      froms: fc.array(fc.nat({ max: 3 }), { minLength: 1, maxLength: 3 }),
+    }),
+    step(2, "cp", { path: near, to: near, replace: fc.constant(true) }),
+    step(2, "rm", { path: near, recursive: flag }),
+    step(1, "apply", { path: near, require: fc.constantFrom("_", "kind=a", "kind=b") }),
     step(2, "mkdir", { path: anyPath, parents: flag }),
     step(3, "rm", { path: anyPath, recursive: flag }),
     step(4, "mv", { path: anyPath, to: anyPath, replace: flag }),
@@ -87,7 +106,8 @@ test("the catalog does what a model does, and keeps its invariants", () => {
         if (expected === undefined) continue;
         said.push(expected.line);
         const verdict = world.do(expected.line);
-        const code = /^([a-z-]+): [A-Z]/.exec(verdict)?.[1] ?? "ok";
+        const told = /^(filled |\d+ moved)/.test(verdict) ? verdict : "ok";
+        const code = /^([a-z-]+): [A-Z]/.exec(verdict)?.[1] ?? told;
         expect(`${said.join("\n")}\n→ ${code}`).toBe(`${said.join("\n")}\n→ ${expected.verdict}`);
       }
       compare(world, model);
@@ -106,8 +126,11 @@ function compare(world: World, model: Model): void {
     if (entry.kind === "directory") continue;
     const { extents, size } = world.reader.locate(path, undefined, 0, 10);
     expect(extents.map(({ chunk }) => chunk)).toEqual(entry.chunks.map(idOf));
-    expect(size).toBe(entry.chunks.reduce((sum, label) => sum + model.sizeOf(label), 0));
+    const offsets = entry.chunks.map(() => entry.place?.offset ?? 0);
+    expect(extents.map(({ chunkOffset }) => chunkOffset)).toEqual(offsets);
+    expect(size).toBe(model.bytesOf(entry));
   }
+  compareMany(world, entries.map(([path]) => path));
   const files = entries.filter(([, entry]) => entry.kind === "file").length;
   const trashed = (list: { path: string; replaced: boolean }[]) =>
     list.map(({ path, replaced }) => `${path} ${replaced}`).sort();
@@ -137,6 +160,29 @@ function compare(world: World, model: Model): void {
       .map((number) => [number, model.draining.has(number)]),
   );
   compareMisplaced(world, model);
+}
+
+/** Many at once are told what each is told alone. */
+function compareMany({ reader }: World, known: string[]): void {
+  const paths = [...known, "/", "/none", ...known.map((path) => path + "/none")];
+  const { files, chunks } = reader.locateMany(paths);
+  const single = paths.map((path) => {
+    if (reader.entry(path)?.kind !== "file") return { kind: "other" };
+    const { extents, more: _more, size: sizeBytes, goal: _goal, owner: _owner, ...facts } = reader
+      .locate(path, undefined, 0, 10);
+    if (extents.length > 1) return { kind: "other" };
+    const { chunkOffset = 0, chunk, chunkBytes, sums, keepers } = extents[0] ?? {};
+    const whole = { id: chunk, sizeBytes: chunkBytes, sums, keepers };
+    const where = sizeBytes === 0 ? undefined : whole;
+    return { kind: "file", ...facts, sizeBytes, chunkOffset, chunk: where };
+  });
+  const many = files.map((file) => {
+    if (file.kind === "other") return file;
+    const { no: _no, ...chunk } = chunks[file.chunk ?? -1] ?? { no: 0 };
+    return { ...file, chunk: file.chunk === undefined ? undefined : chunk };
+  });
+  expect(many as unknown).toEqual(single);
+  expect(new Set(chunks.map(({ id }) => id)).size).toBe(chunks.length);
 }
 
 /** Copies of keepers with new labels are looked at a few at a time: from then on all is exact. */

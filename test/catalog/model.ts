@@ -1,9 +1,13 @@
 /** A catalog as plain maps: what each step should answer and leave behind. */
 import { parentPath } from "../../src/wire/names.ts";
+import type { Step } from "./model_step.ts";
+import { type ModelPlace, PACK_BYTES, PackModel } from "./pack_model.ts";
 
-interface ModelFile {
+export interface ModelFile {
   kind: "file";
   chunks: string[];
+  /** Of a file in a pack. */
+  place?: ModelPlace;
 }
 export type ModelEntry = ModelFile | { kind: "directory" };
 
@@ -25,44 +29,6 @@ interface ModelUpload {
   chunks: Map<number, { label: string; offset: number }>;
 }
 
-export type Step =
-  | { verb: "put"; path: string; exclusive: boolean }
-  | { verb: "mkdir"; path: string; parents: boolean }
-  | { verb: "rm"; path: string; recursive: boolean }
-  | { verb: "mv"; path: string; to: string; replace: boolean }
-  | { verb: "cp"; path: string; to: string; replace: boolean }
-  | {
-    verb: "begin";
-    upload: string;
-    path: string;
-    exclusive: boolean;
-    resume: boolean;
-    /** What is silent counts as interrupted. */
-    idle: boolean;
-  }
-  | { verb: "touch"; upload: string }
-  | {
-    verb: "place";
-    upload: string;
-    seq: number;
-    small: boolean;
-    /** Its client may have gone. */
-    late: boolean;
-    keepers: number[];
-  }
-  | { verb: "commit"; upload: string; chunks: number }
-  | { verb: "abort"; upload: string; keep: boolean }
-  | { verb: "purge"; limit: number }
-  | { verb: "undelete"; path: string; to: string; replace: boolean }
-  | { verb: "empty"; path: string }
-  | { verb: "gone"; keeper: number; pick: number }
-  | { verb: "forget"; pick: number }
-  | { verb: "relabel"; keeper: number; label: string }
-  | { verb: "apply"; path: string; require: string }
-  | { verb: "drain"; keeper: number; on: boolean }
-  | { verb: "remove"; keeper: number; force: boolean }
-  | { verb: "inventory"; keeper: number; picks: boolean[]; stray: boolean };
-
 export const KEEPERS = 3;
 const CHUNK_BYTES = 10;
 /** As after a change of the setting: offsets differ. */
@@ -76,6 +42,7 @@ export class Model {
   /** By label, in the order of their making: the keepers that hold each. */
   readonly chunks = new Map<string, Set<number>>();
   readonly #small = new Set<string>();
+  readonly #packs = new PackModel(this);
   /** The oldest first. */
   readonly trash: Trashed[] = [];
   /** Changes of names, as `kind path` or `renamed path → path`; a directory ends in "/". */
@@ -93,13 +60,13 @@ export class Model {
     this.#steps++;
     switch (step.verb) {
       case "put": {
-        const label = this.#newLabel();
+        const label = this.newLabel();
         const line = `put ${step.exclusive ? "-x " : ""}${step.path} ${label}`;
-        const verdict = this.#refuseFile(step.path, step.exclusive) ?? "ok";
+        const verdict = this.refuseFile(step.path, step.exclusive) ?? "ok";
         if (verdict === "ok") {
-          this.chunks.set(label, this.#members([0, 1]));
-          this.#setFile(step.path, [label]);
-          this.#supersede(step.path);
+          this.chunks.set(label, this.members([0, 1]));
+          this.setFile(step.path, { chunks: [label] });
+          this.supersede(step.path);
         }
         return { line, verdict };
       }
@@ -143,7 +110,7 @@ export class Model {
         // An id is used for one upload: ids are never used again.
         const upload = `${step.upload}${this.made++}`;
         const { path, exclusive, resume, idle } = step;
-        const verdict = this.#refuseFile(path, exclusive) ?? "ok";
+        const verdict = this.refuseFile(path, exclusive) ?? "ok";
         if (verdict === "ok") {
           const chunks = resume ? this.#takeOver(path, idle) : new Map();
           const state = { paused: false, superseded: false, touched: this.#steps };
@@ -163,8 +130,8 @@ export class Model {
       }
       case "place": {
         const [id, upload] = this.#findUpload(step.upload);
-        const label = this.#newLabel();
-        this.chunks.set(label, this.#members(step.keepers));
+        const label = this.newLabel();
+        this.chunks.set(label, this.members(step.keepers));
         if (step.small) this.#small.add(label);
         const keepers = step.keepers.map((number) => `k${number}`).join(",");
         const size = this.sizeOf(label);
@@ -221,7 +188,7 @@ export class Model {
       }
       case "inventory": {
         const listed = labels.filter((_, index) => step.picks[index % step.picks.length]);
-        if (step.stray) listed.push(this.#newLabel());
+        if (step.stray) listed.push(this.newLabel());
         const line = (list: string) => `inventory k${step.keeper} * ${list} last`;
         if (this.removed.has(step.keeper)) return { line: line("_"), verdict: "not-found" };
         for (const label of listed) if (!this.chunks.has(label)) this.chunks.set(label, new Set());
@@ -262,7 +229,7 @@ export class Model {
       case "remove":
         return this.#removeKeeper(step.keeper, step.force);
       default:
-        return undefined;
+        return this.#packs.take(step);
     }
   }
 
@@ -282,7 +249,7 @@ export class Model {
     return { line, verdict: "ok" };
   }
 
-  #members(keepers: number[]): Set<number> {
+  members(keepers: number[]): Set<number> {
     return new Set(keepers.filter((number) => !this.removed.has(number)));
   }
 
@@ -302,11 +269,16 @@ export class Model {
     return lists.flat().filter((one) => one === label).length;
   }
 
+  bytesOf({ chunks, place }: ModelFile): number {
+    return place?.size ?? chunks.reduce((sum, label) => sum + this.sizeOf(label), 0);
+  }
+
   sizeOf(label: string): number {
+    if (this.#packs.has(label)) return PACK_BYTES;
     return this.#small.has(label) ? SMALL_CHUNK_BYTES : CHUNK_BYTES;
   }
 
-  #newLabel(): string {
+  newLabel(): string {
     return `c${String(this.made++).padStart(4, "0")}`;
   }
 
@@ -331,7 +303,7 @@ export class Model {
     return new Map(upload.chunks);
   }
 
-  #supersede(path: string): void {
+  supersede(path: string): void {
     for (const [id, upload] of this.uploads) {
       if (upload.path !== path) continue;
       if (upload.paused) this.uploads.delete(id);
@@ -339,7 +311,7 @@ export class Model {
     }
   }
 
-  #refuseFile(path: string, exclusive: boolean): string | undefined {
+  refuseFile(path: string, exclusive: boolean): string | undefined {
     if (this.#blocked(path)) return "not-directory";
     const entry = this.paths.get(path);
     if (entry?.kind === "directory") return "is-directory";
@@ -354,11 +326,11 @@ export class Model {
     return false;
   }
 
-  #setFile(path: string, chunks: string[]): void {
+  setFile(path: string, file: Omit<ModelFile, "kind">): void {
     this.log.push(`${this.paths.has(path) ? "replaced" : "put"} ${path}`);
     this.#discard(path, true);
     this.#makeParents(path);
-    this.paths.set(path, { kind: "file", chunks });
+    this.paths.set(path, { kind: "file", ...file });
   }
 
   #discard(path: string, replaced: boolean): void {
@@ -381,7 +353,7 @@ export class Model {
 
   #commit(id: string, upload: ModelUpload | undefined, labels: string[]): string {
     if (upload === undefined) return "not-found";
-    const refused = this.#refuseFile(upload.path, upload.exclusive);
+    const refused = this.refuseFile(upload.path, upload.exclusive);
     if (refused !== undefined) return refused;
     let end = 0;
     for (const [seq, label] of labels.entries()) {
@@ -391,8 +363,8 @@ export class Model {
     const weak = labels.some((label) => (this.chunks.get(label)?.size ?? 0) < MIN_COPIES);
     if (weak) return "no-keepers";
     this.uploads.delete(id);
-    this.#setFile(upload.path, labels);
-    this.#supersede(upload.path);
+    this.setFile(upload.path, { chunks: labels });
+    this.supersede(upload.path);
     return "ok";
   }
 
@@ -401,9 +373,11 @@ export class Model {
     if (entry === undefined) return "not-found";
     if (entry.kind === "directory") return "is-directory";
     if (from === to) return "invalid";
-    const refused = this.#refuseFile(to, !replace);
+    const refused = this.refuseFile(to, !replace);
     if (refused !== undefined) return refused;
-    this.#setFile(to, [...entry.chunks]);
+    const { place } = entry;
+    const copied = place && { offset: place.offset, size: place.size };
+    this.setFile(to, { chunks: [...entry.chunks], ...(copied && { place: copied }) });
     return "ok";
   }
 
@@ -448,11 +422,12 @@ export class Model {
       place: to + file.path.slice(path === "/" ? 0 : path.length),
     }));
     for (const { place } of places) {
-      const refused = this.#refuseFile(place, !replace);
+      const refused = this.refuseFile(place, !replace);
       if (refused !== undefined) return refused;
     }
     for (const { file, place } of places) {
-      this.#setFile(place, file.chunks);
+      const { chunks, place: packed } = file;
+      this.setFile(place, { chunks, ...(packed && { place: packed }) });
       this.trash.splice(this.trash.indexOf(file), 1);
     }
     return "ok";

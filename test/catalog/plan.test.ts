@@ -5,11 +5,11 @@ import { World } from "./world.ts";
 
 /**
  * Statements that may read a whole table: a handful of keepers and rules, and whether there is any
- * policy.
+ * policy or upload.
  */
 const SMALL = [
   ...[/FROM keeper\b/, /FROM relabelled LIMIT 1$/, /FROM rule\b/],
-  ...[/FROM policy LIMIT 1$/],
+  ...[/FROM policy LIMIT 1$/, /FROM upload LIMIT 1$/],
 ];
 
 test("no statement of apply or of the reader scans a table", () => {
@@ -46,6 +46,8 @@ test("no statement of apply or of the reader scans a table", () => {
       "empty /t 99999",
     ],
     ...["trash /", "purge 10"],
+    ...["packed pk 100 k0,k1", "fill pk /pk/a=10,/pk/b=10,/a=1", "fill pk /pk/a=10,/none=1"],
+    ...["cp /pk/a /pk/c", "apply /pk/a 2", "packed po 100 k0,k1", "squeeze po pk@0+10>0"],
     ...["drain k2", "drain k2 stop", "balance on", "join m 1", "stored mm 10 m", "remove m 5"],
     ...["join m 1", "join m 2", "drain m", "remove -f m 5 k0"],
   ];
@@ -54,6 +56,9 @@ test("no statement of apply or of the reader scans a table", () => {
   reader.list("/", { recursive: true, after: "/b/c/", limit: 5 });
   reader.getEntry("/g");
   reader.locate("/g", undefined, 0, 5);
+  reader.locateMany(["/g", "/pk/a", "/pk/b", "/none/a"]);
+  reader.sparsePacks(0, 5);
+  reader.packExtents(1, 5);
   reader.keepers();
   reader.removedKeepers();
   reader.heldByKeepers();

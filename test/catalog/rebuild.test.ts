@@ -15,6 +15,7 @@ import { leapEpoch, rebuildCatalog, type RebuildPiece } from "../../src/catalog/
 import { readCatalogFacts, snapshotCatalog } from "../../src/catalog/snapshot.ts";
 import { CatalogWriter, chainBytes, type CommittedBatch } from "../../src/catalog/writer.ts";
 import { encode } from "../../src/wire/codec.ts";
+import { readFiles } from "./pack_lines.ts";
 import { fileAt, idOf, sumsFor } from "./world.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "rebuild-"));
@@ -46,6 +47,29 @@ function put(path: string, label: string, atMs: number): Operation {
     commit: { upload: idOf(`u${label}`), file: fileAt(path) },
     atMs,
   };
+}
+
+/** A report of a pack, its files, and their way into the next pack. */
+function packOf(n: number, atMs: number): Operation[] {
+  const [pack, next] = [`p${n}`, `q${n}`];
+  const stored = (label: string): Operation => ({
+    kind: "chunk.stored",
+    chunk: { id: idOf(label), sizeBytes: 100, sums: sumsFor(label, 100), goal: 3 },
+    keepers: [idOf("k0")],
+    packed: true,
+    atMs,
+  });
+  // One of them is refused where a file is in the way.
+  const files = readFiles(`/p/${n}=10,/a/${n - 1}/x=5,/p/${n}/x=5,/p/${n - 5}=7`);
+  const common = { goal: 3, minCopies: 1, atMs };
+  const moves = [{ from: idOf(pack), fromOffset: 20, length: 7, toOffset: 0 }];
+  return [
+    stored(pack),
+    { kind: "pack.commit", chunk: idOf(pack), files, ...common },
+    stored(next),
+    { kind: "pack.move", to: idOf(next), minCopies: 1, moves, atMs },
+    { kind: "file.copy", from: `/p/${n}`, to: `/copy/${n}`, replace: true, owner: "ann", atMs },
+  ];
 }
 
 function keeperNamed(label: string): Operation {
@@ -95,8 +119,11 @@ async function makeHistory(length: number): Promise<History> {
       { kind: "replica.gone", keeper: idOf("k0"), chunks: [idOf(`c${n - 4}`)], atMs },
     ];
     const operation = turns[n % turns.length];
-    // Refused ones are no part of the history.
-    if (operation !== undefined) await writer.submit(operation as never).catch(() => {});
+    const packed = n % turns.length === 0 ? packOf(n, atMs) : [];
+    for (const one of [...(operation === undefined ? [] : [operation]), ...packed]) {
+      // Refused ones are no part of the history.
+      await writer.submit(one as never).catch(() => {});
+    }
     if (n % 7 !== 3) continue;
     const target = `${root}-${n}.snapshot`;
     snapshots.set(snapshotCatalog(path, target).sequence, target);

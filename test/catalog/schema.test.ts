@@ -10,14 +10,16 @@ import { readPragma } from "../../src/catalog/schema.ts";
 import { CATALOG_FORMAT_VERSION } from "../../src/wire/version.ts";
 import { World } from "./world.ts";
 
-/** A catalog of format 1: files, a film of two chunks, a replaced one, trash, an upload. */
-const FORMAT_1 = readFileSync(join(import.meta.dir, "format_1.sql"), "utf8");
+function read(name: string): string {
+  return readFileSync(join(import.meta.dir, name), "utf8");
+}
 
-test("a catalog of format 1 is migrated with all that is in it", () => {
+/** Opens a catalog that an older tydfs has left, as SQL, and looks at it whole. */
+function migrated(sql: string): World {
   const directory = mkdtempSync(join(tmpdir(), "catalog-"));
   const path = join(directory, "catalog.db");
   const old = new Database(path, { create: true });
-  old.run(FORMAT_1);
+  old.run(sql);
   old.close();
   const database = openCatalog(path);
   expect(readPragma(database, "user_version")).toBe(CATALOG_FORMAT_VERSION);
@@ -27,9 +29,15 @@ test("a catalog of format 1 is migrated with all that is in it", () => {
   database.run("PRAGMA wal_checkpoint(TRUNCATE)");
   database.close();
 
-  using world = new World(readFileSync(path));
+  const world = new World(readFileSync(path));
   rmSync(directory, { recursive: true });
   world.nowMs = 2000;
+  return world;
+}
+
+/** Files, a film of two chunks, a replaced one, trash, an upload. */
+test("a catalog of format 1 is migrated with all that is in it", () => {
+  using world = migrated(read("format_1.sql"));
   const lines: [string, string][] = [
     ["ls -r /", "/a/ /a/film /a/one /empty/"],
     ["stat /a/film", "file v9, 17 bytes, 0644 ann at 7"],
@@ -48,4 +56,27 @@ test("a catalog of format 1 is migrated with all that is in it", () => {
   expect(lines.map(([line]) => [line, world.do(line)])).toEqual(lines);
   expect(world.check()).toEqual([]);
   expect(world.reader.events(0, 9).events.map(({ path }) => path)).toEqual(["/c", "/a/film"]);
+});
+
+/** The same, and a copy, a rule and a policy, keepers that are emptied, a stray. */
+test("a catalog of format 4 is migrated, and takes packs", () => {
+  using world = migrated(read("format_4.sql"));
+  const lines: [string, string][] = [
+    ["ls -r /", "/a/ /a/copy /a/film /a/one /empty/ /v.mp4"],
+    ["chunk v", "1 refs, 2/3 copies on 0,1, 2 misplaced"],
+    ["stray s", "1"],
+    ["lives x", "0 bytes 10@0"],
+    ["packed s 10 k0,k1", "ok"],
+    ["packed p 100 k0,k1", "ok"],
+    ["fill p /a/one=10,/a/pack=5", "filled made made"],
+    ["fill s /b=10", "filled made"],
+    ["lives p", "15 bytes 10@0 5@10"],
+    ["squeeze p s@0+10>50", "1 moved"],
+    ["undelete -v5 /a/one", "replaced /a/one v5"],
+    ["undelete -v4 /a/one /a/old", "put /a/old v4"],
+    ["abort w", "ok"],
+    ["purge 10", "2 purged"],
+  ];
+  expect(lines.map(([line]) => [line, world.do(line)])).toEqual(lines);
+  expect(world.check()).toEqual([]);
 });

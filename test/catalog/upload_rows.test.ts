@@ -238,4 +238,4 @@ test("whatever an interrupted upload has left, the next one commits what it offe
     }),
     { numRuns: 150 },
   );
-});
+}, 30_000);

@@ -23,6 +23,7 @@ import { Tx } from "../../src/catalog/transaction.ts";
 import { chainHash } from "../../src/catalog/writer.ts";
 import { wrapError } from "../../src/wire/errors.ts";
 import { fileChecksum, sumsOf } from "../../src/wire/sums.ts";
+import { runPackLine } from "./pack_lines.ts";
 
 /** The id that a short label stands for; ids sort as their labels do. */
 export function idOf(label: string): string {
@@ -134,7 +135,10 @@ export class World {
     const [verb = "", ...rest] = words;
     const atMs = this.nowMs;
     const flags = rest.filter((word) => word.startsWith("-"));
-    const [first = "", second = "", ...others] = rest.filter((word) => !word.startsWith("-"));
+    const said = rest.filter((word) => !word.startsWith("-"));
+    const [first = "", second = "", ...others] = said;
+    const pack = runPackLine(this, verb, said, flags);
+    if (pack !== undefined) return pack;
     switch (verb) {
       case "put":
         return this.#put(first, second, flags.includes("-x"), others[0]);
@@ -410,7 +414,10 @@ export class World {
     label: string,
     sizeBytes: number,
     keepers: string[],
-    use: Pick<Extract<Operation, { kind: "chunk.stored" }>, "place" | "commit" | "stray">,
+    use: Pick<
+      Extract<Operation, { kind: "chunk.stored" }>,
+      "place" | "commit" | "stray" | "packed"
+    >,
     policy?: PolicyFacts,
   ): CommittedFile | undefined {
     const sums = sumsFor(label, sizeBytes);
@@ -469,7 +476,7 @@ export class World {
 }
 
 /** `k=v,…` as it stands in a line; "_" is none. */
-function policyOf(require = "_", prefer = "_"): PolicyFacts {
+export function policyOf(require = "_", prefer = "_"): PolicyFacts {
   const labelsOf = (text: string): Record<string, string> =>
     text === "_" ? {} : Object.fromEntries(text.split(",").map((pair) => pair.split("=")));
   return { require: labelsOf(require), prefer: labelsOf(prefer) };

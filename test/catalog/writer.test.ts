@@ -12,6 +12,7 @@ import { checkCatalog } from "../../src/catalog/check.ts";
 import type { Operation } from "../../src/catalog/operation.ts";
 import { CatalogReader } from "../../src/catalog/reader.ts";
 import { CatalogWriter, type CatalogWriterOptions } from "../../src/catalog/writer.ts";
+import { readFiles } from "./pack_lines.ts";
 import { fileAt, idOf, sumsFor } from "./world.ts";
 
 let directory: string;
@@ -42,6 +43,16 @@ function put(path: string, label: string, exclusive = false): Extract<
     commit: { upload: idOf(`u${label}`), file: fileAt(path, exclusive) },
     atMs: 1000,
   };
+}
+
+function packed(label: string): Extract<Operation, { kind: "chunk.stored" }> {
+  const chunk = { id: idOf(label), sizeBytes: 100, sums: sumsFor(label, 100), goal: 3 };
+  return { kind: "chunk.stored", chunk, keepers: [idOf("k0")], packed: true, atMs: 1000 };
+}
+
+function fill(label: string, files: string): Extract<Operation, { kind: "pack.commit" }> {
+  const facts = { chunk: idOf(label), goal: 3, minCopies: 0, files: readFiles(files) };
+  return { kind: "pack.commit", ...facts, atMs: 1000 };
 }
 
 function remove(path: string): Operation {
@@ -164,6 +175,11 @@ test("what was answered is in the files: a copy made without closing has it", as
     for (const { committed } of await Promise.all(puts.map((one) => writer.submit(one)))) {
       answered.push(committed?.path ?? "");
     }
+    const [, { files }] = await Promise.all([
+      writer.submit(packed(`p${batch}`)),
+      writer.submit(fill(`p${batch}`, `/p${batch}/a=10,/p${batch}/b=5`)),
+    ]);
+    for (const one of files) answered.push(one.ok ? one.file.path : one.message);
   }
   const mark = writer.mark;
   for (const suffix of ["", "-wal"]) {
@@ -175,9 +191,10 @@ test("what was answered is in the files: a copy made without closing has it", as
   expect(copy.mark).toEqual(mark);
   const reader = new CatalogReader(join(directory, "copy.db"));
   expect(answered.filter((path) => reader.entry(path) === undefined)).toEqual([]);
-  expect(reader.sequence()).toBe(100);
+  expect(answered).toHaveLength(110);
+  expect(reader.sequence()).toBe(110);
   reader.close();
-  expect((await copy.submit(put("/more", "more"))).committed?.version).toBe(101);
+  expect((await copy.submit(put("/more", "more"))).committed?.version).toBe(111);
   await copy.close();
   await writer.close();
   rowsOf("copy.db");

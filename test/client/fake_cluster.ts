@@ -19,8 +19,15 @@ import { auditRisk } from "../../src/wire/audit.ts";
 import type { ClusterStatus } from "../../src/wire/cluster.ts";
 import { clusterStatus } from "../../src/wire/cluster.ts";
 import { dirList, dirMake } from "../../src/wire/dir.ts";
+import type { ErrorCode } from "../../src/wire/errors.ts";
 import { TydfsError } from "../../src/wire/errors.ts";
-import type { ChunkLocation, Entry, FileLocateReply, LocatedExtent } from "../../src/wire/file.ts";
+import type {
+  ChunkLocation,
+  Entry,
+  FileLocateReply,
+  Holder,
+  LocatedExtent,
+} from "../../src/wire/file.ts";
 import {
   fileCopy,
   fileDoubt,
@@ -31,7 +38,11 @@ import {
   fileStat,
 } from "../../src/wire/file.ts";
 import { makeId } from "../../src/wire/ids.ts";
+import type { FileLocateManyReply, SharedChunk, SmallFile } from "../../src/wire/locate_many.ts";
+import { fileLocateMany } from "../../src/wire/locate_many.ts";
 import { parentPath } from "../../src/wire/names.ts";
+import type { PackBeginRequest, PackOutcome } from "../../src/wire/pack.ts";
+import { packBegin, packCommit } from "../../src/wire/pack.ts";
 import type { Rpc } from "../../src/wire/rpc.ts";
 import { subjectsOf } from "../../src/wire/subjects.ts";
 import { fileChecksum, sameSums, sumsOf } from "../../src/wire/sums.ts";
@@ -45,6 +56,8 @@ import { uploadAbort, uploadBegin, uploadCommit, uploadExtend } from "../../src/
 import { FakeBus, fastClock } from "./fake_bus.ts";
 
 const HOPS_MAX = 3;
+/** In place of a manifest, which no reader looks at. */
+const PACK_END = Buffer.from("the end of a pack");
 
 /** What a keeper does wrong. */
 export type Fault =
@@ -79,6 +92,11 @@ interface FakeFile {
   owner: string;
   checksum: string;
   extents: LocatedExtent[];
+}
+
+interface FakePack {
+  request: PackBeginRequest;
+  outcomes: PackOutcome[] | undefined;
 }
 
 interface FakeUpload {
@@ -122,8 +140,14 @@ export class FakeCluster {
   status: ClusterStatus | undefined;
   /** Answers `audit.risk`. */
   risks: (without: readonly string[], after: number) => RiskPage = () => ({ files: [], chunks: 0 });
+  /** Names the rule that a path falls under: only those of one go into one pack. */
+  ruleOf: (path: string) => string = () => "";
+  /** Why a file of a pack is refused. */
+  refusalOf: (path: string) => ErrorCode | undefined = () => undefined;
   /** Called before each remote call; what it throws is answered. */
   before: (name: string) => void = () => {};
+  /** Called after each: what it throws is answered, though the call was done. */
+  after: (name: string) => void = () => {};
   /** Questions how far a PUT is. */
   asked = 0;
   /** Answers them: the bytes that have come. */
@@ -133,6 +157,7 @@ export class FakeCluster {
   readonly #options: Required<Omit<FakeClusterOptions, "client">>;
   readonly #random = seededRandom(1);
   readonly #uploads = new Map<string, FakeUpload>();
+  readonly #packs = new Map<string, FakePack>();
   #lastInode = 0;
 
   constructor(options: FakeClusterOptions = {}) {
@@ -155,6 +180,7 @@ export class FakeCluster {
     }));
     const subjects = subjectsOf("test");
     this.#serveUploads(subjects.rpc);
+    this.#servePacks(subjects.rpc);
     this.#serveFiles(subjects.rpc);
     const clock = fastClock(this.#options.speed);
     const random = seededRandom(2);
@@ -182,6 +208,34 @@ export class FakeCluster {
     this.#addFile(path, extents, { mode: 0o640, mtimeMs: 1_700_000_000_000, owner: "ann" });
   }
 
+  /**
+   * Stores small files as if they had been put as one pack; one that is stored again moves into the
+   * new pack, as compaction has it. Returns the chunk's id.
+   */
+  storePack(
+    files: readonly (readonly [path: string, bytes: Uint8Array])[],
+    holders: FakeKeeper[] = this.keepers,
+  ): string {
+    const pack = new Uint8Array(Buffer.concat([...files.map(([, bytes]) => bytes), PACK_END]));
+    const chunk = makeId(this.#random);
+    for (const holder of holders) holder.chunks.set(chunk, pack);
+    let chunkOffset = 0;
+    for (const [path, bytes] of files) {
+      const extent = { ...extentOf(0, 0, chunk, pack), chunkOffset, length: bytes.length };
+      const there = this.files.get(path);
+      const facts = { mode: 0o640, mtimeMs: 1_700_000_000_000, owner: "ann" };
+      if (there !== undefined) there.extents = [extent];
+      else this.#addFile(path, [extent], facts).checksum = fileChecksum([sumsOf(bytes)]);
+      chunkOffset += bytes.length;
+    }
+    return chunk;
+  }
+
+  /** Chunks that are packs with files in them. */
+  get packs(): string[] {
+    return [...this.#packs].flatMap(([chunk, { outcomes }]) => outcomes === undefined ? [] : chunk);
+  }
+
   /** Where a file's bytes lie; tests may bend it. */
   file(path: string): FakeFile {
     return must(this.files.get(path), path);
@@ -189,9 +243,10 @@ export class FakeCluster {
 
   /** The bytes of a committed file, from the first keeper that has each chunk. */
   content(path: string): Uint8Array {
-    const parts = this.file(path).extents.map(({ chunk }) =>
-      must(this.keepers.map(({ chunks }) => chunks.get(chunk)).find((part) => part), chunk)
-    );
+    const parts = this.file(path).extents.map(({ chunk, chunkOffset, length }) => {
+      const holder = must(this.keepers.find(({ chunks }) => chunks.has(chunk)), chunk);
+      return must(holder.chunks.get(chunk), chunk).subarray(chunkOffset, chunkOffset + length);
+    });
     return new Uint8Array(Buffer.concat(parts));
   }
 
@@ -245,8 +300,9 @@ export class FakeCluster {
       : new Uint8Array(await body.arrayBuffer());
     await this.onPut();
     const [uploadId = "", seq = "", ...hops] = request.ticket.split(" ");
-    const upload = must(this.#uploads.get(uploadId), "the ticket's upload");
-    const offer = must(upload.offers.get(Number(seq)), "the ticket's offer");
+    const pack = this.#packs.get(request.chunk);
+    const upload = pack ? undefined : must(this.#uploads.get(uploadId), "the ticket's upload");
+    const offer = pack?.request ?? must(upload?.offers.get(Number(seq)), "the ticket's offer");
     if (!sameSums(sumsOf(bytes), offer.sums)) throw new TydfsError("corrupt", "The sums differ");
     const holders = this.keepers.filter(({ id, fault }) =>
       hops.includes(id) && fault !== "refuse" && fault !== "hang"
@@ -255,9 +311,9 @@ export class FakeCluster {
       throw new TydfsError("no-keepers", "Too few copies");
     }
     for (const holder of holders) holder.chunks.set(request.chunk, bytes);
-    upload.stored.add(Number(seq));
+    upload?.stored.add(Number(seq));
     const keepers = holders.map(({ id }) => id);
-    if (upload.request.only === undefined) return { ok: true, keepers };
+    if (upload?.request.only === undefined) return { ok: true, keepers };
     return { ok: true, keepers, committed: this.#commit(uploadId) };
   }
 
@@ -270,7 +326,9 @@ export class FakeCluster {
     serve(this.bus, subject(procedure.name), procedure, options, (request) => {
       this.calls.push(procedure.name);
       this.before(procedure.name);
-      return handler(request);
+      const reply = handler(request);
+      this.after(procedure.name);
+      return reply;
     });
   }
 
@@ -319,6 +377,37 @@ export class FakeCluster {
     });
   }
 
+  #servePacks(subject: (name: string) => string): void {
+    this.#serve(subject, packBegin, (request) => {
+      const { paths, sizeBytes, avoid } = request;
+      if (sizeBytes > this.#options.chunkBytes) throw new TydfsError("invalid", "Too large");
+      const indexes = paths.map((_, index) => index);
+      const groups = [...Map.groupBy(indexes, (at) => this.ruleOf(paths[at] ?? "")).values()];
+      if (groups.length > 1) return { groups };
+      const { chunk, hops } = this.#choose(avoid);
+      this.#packs.set(chunk, { request, outcomes: undefined });
+      const ticket = ["pack", 0, ...hops.map(({ keeper }) => keeper)].join(" ");
+      return { placement: { chunk, ticket, hops } };
+    });
+    this.#serve(subject, packCommit, ({ chunk, files, exclusive }) => {
+      const pack = must(this.#packs.get(chunk), "the pack");
+      const holder = this.keepers.find(({ chunks }) => chunks.has(chunk));
+      if (holder === undefined) throw new TydfsError("not-found", "No such chunk");
+      const bytes = must(holder.chunks.get(chunk), chunk);
+      pack.outcomes ??= files.map((file): PackOutcome => {
+        const { path, offset, sizeBytes, checksum } = file;
+        const exists = exclusive && this.files.has(path);
+        const code = exists ? "exists" : this.refusalOf(path);
+        if (code !== undefined) return { ok: false, code, message: `Refused "${path}"` };
+        const extent = { ...extentOf(0, 0, chunk, bytes), chunkOffset: offset, length: sizeBytes };
+        const { version } = this.#addFile(path, [extent], file, checksum);
+        const copies = this.#options.copies;
+        return { ok: true, file: { path, version, sizeBytes, checksum, copies, goal: 3 } };
+      });
+      return { outcomes: pack.outcomes };
+    });
+  }
+
   /** The chunks of the newest unfinished upload to a path. */
   #takeOver(path: string): { offers: FakeUpload["offers"]; stored: Set<number> } {
     const unfinished = [...this.#uploads].filter(([id, { request, committed }]) =>
@@ -338,17 +427,22 @@ export class FakeCluster {
 
   #place(upload: string, offer: ChunkOffer): ChunkPlacement {
     this.offers.push(offer);
-    const hops = this.keepers.filter(({ id }) => !offer.avoid.includes(id)).slice(0, HOPS_MAX);
-    if (hops.length < this.#options.copies) throw new TydfsError("no-keepers", "Too few keepers");
-    const chunk = makeId(this.#random);
+    const { chunk, hops } = this.#choose(offer.avoid);
     const open = must(this.#uploads.get(upload), "the upload");
     open.offers.set(offer.seq, { ...offer, chunk });
     open.stored.delete(offer.seq);
     return {
       chunk,
-      ticket: [upload, offer.seq, ...hops.map(({ id }) => id)].join(" "),
-      hops: hops.map(({ id, host }) => ({ keeper: id, host, port: 7000 })),
+      ticket: [upload, offer.seq, ...hops.map(({ keeper }) => keeper)].join(" "),
+      hops,
     };
+  }
+
+  #choose(avoid: readonly string[]): Pick<ChunkPlacement, "chunk" | "hops"> {
+    const chosen = this.keepers.filter(({ id }) => !avoid.includes(id)).slice(0, HOPS_MAX);
+    if (chosen.length < this.#options.copies) throw new TydfsError("no-keepers", "Too few keepers");
+    const hops = chosen.map(({ id, host }) => ({ keeper: id, host, port: 7000 }));
+    return { chunk: makeId(this.#random), hops };
   }
 
   #commit(uploadId: string): Committed {
@@ -369,15 +463,15 @@ export class FakeCluster {
   #addFile(
     path: string,
     extents: LocatedExtent[],
-    facts: { mode: number; mtimeMs: number; owner: string },
+    { mode, mtimeMs, owner }: { mode: number; mtimeMs: number; owner: string },
+    checksum = fileChecksum(extents.map(({ sums }) => sums)),
   ): FakeFile {
     const file = {
-      ...facts,
+      ...{ mode, mtimeMs, owner, checksum },
       extents,
       inode: ++this.#lastInode,
       version: (this.files.get(path)?.version ?? 0) + 1,
       bytes: extents.reduce((total, { length }) => total + length, 0),
-      checksum: fileChecksum(extents.map(({ sums }) => sums)),
     };
     this.files.set(path, file);
     return file;
@@ -385,6 +479,7 @@ export class FakeCluster {
 
   #serveFiles(subject: (name: string) => string): void {
     this.#serve(subject, fileLocate, ({ path, fromSeq }) => this.#locate(path, fromSeq));
+    this.#serve(subject, fileLocateMany, ({ paths }) => this.#locateMany(paths));
     this.#serve(subject, fileStat, ({ path, fromSeq }) => {
       const reply = statReply(this.#entry(path));
       return fromSeq === undefined ? reply : { ...reply, chunks: this.#chunks(path, fromSeq) };
@@ -505,6 +600,32 @@ export class FakeCluster {
     });
   }
 
+  /** As many as fit a page. */
+  #locateMany(paths: readonly string[]): FileLocateManyReply {
+    const chunks = new Map<string, SharedChunk>();
+    const files = paths.slice(0, this.#options.pageMax).map((path): SmallFile => {
+      const file = this.files.get(path);
+      const extent = file?.extents[0];
+      if (file === undefined || file.extents.length > 1) return { kind: "other" };
+      const { inode, version, bytes: sizeBytes, checksum, mtimeMs, mode } = file;
+      const facts = { inode, version, sizeBytes, checksum, mtimeMs, mode, chunkOffset: 0 };
+      if (extent === undefined || sizeBytes === 0) return { kind: "file", ...facts };
+      const { chunk, chunkBytes, chunkOffset, sums } = extent;
+      const keepers = this.#holdersOf(chunk).filter(({ state }) => state === "ALIVE");
+      const ticket = this.calls.filter((name) => name === fileLocateMany.name).length > 1;
+      const shared = { chunk, chunkBytes, sums, keepers: keepers.map(({ id }) => id) };
+      chunks.set(chunk, { ...shared, ticket: ticket ? "new" : "old" });
+      return { kind: "file", ...facts, chunk: [...chunks.keys()].indexOf(chunk), chunkOffset };
+    });
+    return { files, chunks: [...chunks.values()], holders: this.#holders() };
+  }
+
+  #holders(): Holder[] {
+    return this.keepers.map(({ id, host }) => {
+      return { keeper: id, name: host, host, ports: [7000, 7001] };
+    });
+  }
+
   #locate(path: string, fromSeq: number): FileLocateReply {
     const { inode, version, bytes, checksum, mtimeMs, mode, extents } = this.#find(path);
     const end = fromSeq + this.#options.pageMax;
@@ -515,9 +636,7 @@ export class FakeCluster {
       keepers: this.#holdersOf(extent.chunk).filter(({ state }) => state === "ALIVE")
         .map(({ id }) => id),
     }));
-    const holders = this.keepers.map(({ id, host }) => {
-      return { keeper: id, name: host, host, ports: [7000, 7001] };
-    });
+    const holders = this.#holders();
     const facts = { inode, version, sizeBytes: bytes, checksum, mtimeMs, mode };
     return { ...facts, holders, extents: located, more: end < extents.length };
   }

@@ -103,7 +103,7 @@ test("forged, foreign, expired and misused tickets are refused with their codes"
   const foreign = [{ keeper: other, host: "127.0.0.1", port: 1, grant: 1 }];
   expect((await put(putTicket(BYTES), "forged", BYTES)).code).toBe("denied");
   expect((await put(putTicket(BYTES, { expiresMs: 1 }), key, BYTES)).code).toBe("expired");
-  expect((await put(putTicket(BYTES, { hops: foreign }), key, BYTES)).code).toBe("denied");
+  expect((await put(putTicket(BYTES, { hops: foreign }), key, BYTES)).code).toBe("unavailable");
   expect((await put(putTicket(BYTES), key, BYTES, other)).code).toBe("denied");
   const get = signTicket(key, { op: "get", chunk: other, expiresMs: Date.now() + 9999 });
   const misused = await fetch(`${address().base}/chunk/${other}`, {

@@ -52,10 +52,22 @@ function snapshotOf(root: string): Record<string, string> {
   return found;
 }
 
+/** Small files beside each other, which are packed. */
+const SMALL_FILES = 60;
+
+/** The names of packed files that the sidecars on a keeper list. */
+function packedOn(c: TestCluster, k: number): string[] {
+  return c.replicas(k).flatMap((path) => {
+    const sidecar = JSON.parse(readFileSync(`${path}.json`, "utf8"));
+    return (sidecar.files ?? []).map((file: { path: string }) => file.path);
+  });
+}
+
 /** A tree of odd names, sizes, modes and times. */
 function makeTree(c: TestCluster): string {
   const tree = join(c.dir, "tree");
   mkdirSync(join(tree, "a b/ünïcode/.hidden"), { recursive: true });
+  mkdirSync(join(tree, "small"));
   const files: [string, number][] = [
     ["empty", 0],
     ["one byte", 1],
@@ -65,6 +77,9 @@ function makeTree(c: TestCluster): string {
     ["a b/ünïcode/.hidden/exact", MIB],
     ["a b/ünïcode/large", 3 * MIB + 17],
     ["-dash", 2 * MIB],
+    ...Array.from({ length: SMALL_FILES }, (_, index): [string, number] => {
+      return [`small/${index}`, 100 * index];
+    }),
   ];
   for (const [index, [name, size]] of files.entries()) {
     const path = join(tree, name);
@@ -113,15 +128,18 @@ test("rescue without a master: the tree is the same, from two of three keepers",
   const tree = makeTree(c);
   // Older versions of all of it, and of one file in another size.
   await c.ok("put", "-r", tree, "/");
-  for (const name of ["one byte", "a b/ünïcode/large"]) {
+  const replacements = { "one byte": 2 * MIB + 1, "a b/ünïcode/large": 2 * MIB + 1, "small/7": 9 };
+  for (const [name, size] of Object.entries(replacements)) {
     const path = join(tree, name);
     const { mtimeMs } = lstatSync(path);
-    writeFileSync(path, readFileSync(c.file("bytes", 2 * MIB + 1)));
+    writeFileSync(path, readFileSync(c.file("bytes", size)));
     utimesSync(path, new Date(), new Date(mtimeMs + 1000));
   }
   await c.ok("put", "-r", tree, "/");
   await c.untilStatus("all is whole", ({ chunks }) => chunks.atGoal === chunks.total);
   const wanted = snapshotOf(tree);
+  const names = new Set(packedOn(c, 3));
+  for (let index = 0; index < SMALL_FILES; index++) expect(names).toContain(`/tree/small/${index}`);
   const directories = await lose(c, [2]);
   // One block of each copy on keeper 1 is damaged.
   for (const path of c.replicas(1)) {
@@ -133,12 +151,13 @@ test("rescue without a master: the tree is the same, from two of three keepers",
   const before = directories.map(snapshotOf);
   const listed = await rescue(c, "--list", ...directories);
   expect(listed.exit).toBe(0);
-  expect(listed.items.filter(({ what }) => what === "whole")).toHaveLength(9);
+  const files = 9 + SMALL_FILES;
+  expect(listed.items.filter(({ what }) => what === "whole")).toHaveLength(files);
 
   const { exit, items, summary, stderr } = await rescue(c, ...directories, "--to", "rescued");
   expect({ exit, stderr }).toEqual({ exit: 0, stderr: "" });
   expect(snapshotOf(join(c.dir, "rescued/tree"))).toEqual(wanted);
-  expect(items).toHaveLength(10);
+  expect(items).toHaveLength(files + 1);
   expect(summary?.mendedBlocks).toBeGreaterThan(5);
   expect(directories.map(snapshotOf)).toEqual(before);
 

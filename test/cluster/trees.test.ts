@@ -19,7 +19,8 @@ import { MIB, TestCluster, until } from "./harness.ts";
 
 let cluster: TestCluster;
 beforeAll(async () => {
-  cluster = await TestCluster.start();
+  // A busy machine may commit a pack late; it must not be an orphan by then.
+  cluster = await TestCluster.start({ env: { TYDFS_GRACE: "1m" } });
 }, 60_000);
 afterAll(() => cluster.stop());
 
@@ -330,3 +331,84 @@ test("a named pipe among several sources is told, not passed over", async () => 
   expect(stderr).toContain("it is neither a file nor a directory");
   expect((await cluster.run(["stat", "/piped/a"])).exit).toBe(0);
 });
+
+/** The chunks in which files lie, by their names. */
+async function chunksOf(paths: string[]): Promise<string[][]> {
+  return await Promise.all(paths.map(async (path) => {
+    const stat = await cluster.ok("stat", "--json", "--locations", path);
+    return (JSON.parse(stat) as { chunks: { id: string }[] }).chunks.map(({ id }) => id);
+  }));
+}
+
+test(
+  "put -r puts small files into packs, each told as any other, and large ones by themselves",
+  async () => {
+    const names = Array.from({ length: 300 }, (_, n) => `d${n % 3}/${n}`);
+    const tree = plant("small", names);
+    cluster.file("small/large", MIB);
+    writeFileSync(join(tree, "zero"), "");
+    symlinkSync("d0/0", join(tree, "link"));
+    const before = (await cluster.status()).chunks.total;
+    const lines = (await cluster.ok("put", "-r", "--json", tree, "/small")).trimEnd().split("\n");
+    const events = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+    const done = events.filter(({ event, kind }) => event === "done" && kind !== "directory");
+    expect(done).toHaveLength(303);
+    for (const { checksum, version, copies, replicas } of done) {
+      expect([String(checksum).length, replicas]).toEqual([16, 3]);
+      expect(version).toBeGreaterThan(0);
+      expect(copies).toBeGreaterThanOrEqual(2);
+    }
+    expect(events.at(-1)).toMatchObject({ event: "summary", files: 302, links: 1, failed: 0 });
+    expect((await cluster.status()).chunks.total - before).toBeLessThan(20);
+    const [first, large] = await chunksOf(["/small/d0/0", "/small/large"]);
+    expect(first).toHaveLength(1);
+    expect(large).toHaveLength(1);
+    expect(first).not.toEqual(large);
+    const back = join(cluster.dir, "small-back");
+    await cluster.ok("get", "-r", "/small", back);
+    expect(listed(back)).toEqual(listed(tree));
+    expect(await cluster.ok("sync", tree, ":/small")).toMatch(/^synced 0 files/);
+  },
+  60_000,
+);
+
+test("put of many small files tells which are refused, and puts the others", async () => {
+  const tree = plant("refused", ["a", "b", "c", "d"]);
+  await cluster.ok("put", join(tree, "b"), "/refused/b");
+  await cluster.ok("mkdir", "-p", "/refused/c/sub");
+  const locals = ["a", "b", "c", "d"].map((name) => join(tree, name));
+  const put = await cluster.run(["put", "--no-replace", ...locals, "/refused/"]);
+  expect(put.exit).toBe(4);
+  expect(put.stdout.match(/^\/refused\/\w|"\/refused\/\w"/gm)?.length).toBe(2);
+  expect(put.stderr).toContain('"/refused/b"');
+  expect(put.stderr).toContain('"/refused/c"');
+  expect(remotePaths(await cluster.ok("ls", "--json", "/refused"))).toEqual([
+    ...["/refused/a", "/refused/b", "/refused/c", "/refused/d"],
+  ]);
+}, 60_000);
+
+test("put -r of small files that fall under several rules keeps each rule", async () => {
+  const tree = plant("ruled", Array.from({ length: 40 }, (_, n) => n % 2 ? `${n}.two` : `${n}`));
+  await cluster.ok("rule", "add", "*.two", "--copies", "2");
+  await cluster.ok("put", "-r", tree, "/ruled");
+  const replicas = async (path: string) =>
+    (JSON.parse(await cluster.ok("stat", "--json", path)) as { replicas: number }).replicas;
+  expect([await replicas("/ruled/1.two"), await replicas("/ruled/2")]).toEqual([2, 3]);
+  const [two, other, third] = await chunksOf(["/ruled/1.two", "/ruled/2", "/ruled/3.two"]);
+  expect(third).toEqual(two);
+  expect(other).not.toEqual(two);
+}, 60_000);
+
+test("put -r of small files goes on when a keeper stops answering in the middle", async () => {
+  const tree = plant("hung", Array.from({ length: 500 }, (_, n) => `${n % 10}/${n}`));
+  process.kill(cluster.keeperPid(2), "SIGSTOP");
+  try {
+    expect(await cluster.ok("put", "-r", tree, "/hung")).toMatch(/^put 500 files/);
+  } finally {
+    process.kill(cluster.keeperPid(2), "SIGCONT");
+  }
+  await cluster.untilAlive(3);
+  const back = join(cluster.dir, "hung-back");
+  await cluster.ok("get", "-r", "/hung", back);
+  expect(listed(back)).toEqual(listed(tree));
+}, 60_000);

@@ -148,6 +148,28 @@ test(
   60_000,
 );
 
+test(
+  "watch sends small files that come together in packs, and one that comes alone at once",
+  async () => {
+    const watched = new Watched("small");
+    const watch = await watched.start();
+    for (let n = 0; n < 200; n++) watched.write(`d/${n}`, `this is ${n}`);
+    const sent = () => watch.events.filter(({ kind }) => kind === "sent").length;
+    await until("all are sent", () => Promise.resolve(sent() === 200));
+    expect(await watched.text("d/7")).toBe("this is 7");
+    watched.write("alone", "alone");
+    await until("it is sent", () => Promise.resolve(sent() === 201));
+    await watch.kill("SIGTERM");
+    expect(await watched.names()).toHaveLength(201);
+    const ids = await Promise.all([190, 191, 192, 193, 194, 195].map(async (n) => {
+      const stat = await cluster.ok("stat", "--json", "--locations", `/small/d/${n}`);
+      return (JSON.parse(stat) as { chunks: { id: string }[] }).chunks[0]?.id;
+    }));
+    expect(new Set(ids).size).toBeLessThan(6);
+  },
+  60_000,
+);
+
 test("watch sends a growing file once, and whole", async () => {
   const watched = new Watched("growing");
   const watch = await watched.start();

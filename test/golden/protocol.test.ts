@@ -14,7 +14,9 @@ import * as event from "../../src/wire/event.ts";
 import * as file from "../../src/wire/file.ts";
 import * as heartbeat from "../../src/wire/heartbeat.ts";
 import * as http from "../../src/wire/chunk_http.ts";
+import * as locate from "../../src/wire/locate_many.ts";
 import * as operator from "../../src/wire/operator.ts";
+import * as pack from "../../src/wire/pack.ts";
 import * as report from "../../src/wire/report.ts";
 import * as rule from "../../src/wire/rule.ts";
 import * as ticket from "../../src/wire/ticket.ts";
@@ -33,7 +35,9 @@ const FAMILIES = {
   file,
   heartbeat,
   http,
+  locate,
   operator,
+  pack,
   report,
   rule,
   ticket,

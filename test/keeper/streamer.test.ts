@@ -97,7 +97,7 @@ describe("PUT", () => {
     expect(Object.entries(codes).map(([name, { code }]) => [name, code])).toEqual([
       ["forged", "denied"],
       ["expired", "expired"],
-      ["foreign", "denied"],
+      ["foreign", "unavailable"],
       ["otherChunk", "denied"],
       ["none", "denied"],
       ["toRead", "denied"],
@@ -153,6 +153,8 @@ describe("PUT", () => {
     await world.until(() => keeper.ports.held(0).length === 2);
     expect((await put(keeper, putTicket(BYTES, [keeper.hop]), BYTES)).code).toBe("busy");
     expect((await fetch(`${keeper.base}/health`)).status).toBe(200);
+    const slotless = { ...keeper.hop, grant: 0 };
+    expect((await put(keeper, putTicket(BYTES, [slotless]), BYTES)).code).toBe("ok");
     for (const { socket } of held) socket.destroy();
   });
 

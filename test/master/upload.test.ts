@@ -13,6 +13,8 @@ let world: World;
 afterEach(() => world.stop());
 
 const small = new Uint8Array(100).fill(1);
+/** Too large to go without a slot. */
+const medium = new Uint8Array(0.5 * MIB).fill(3);
 const large = new Uint8Array(2 * MIB).fill(2);
 
 test("A file of one chunk is committed by its keeper's report", async () => {
@@ -135,8 +137,8 @@ test("A file that fits nowhere is refused at once", async () => {
 test("Busy ports are told with a pause, and are free again after the lease", async () => {
   world = await World.start();
   await world.addKeepers(["a", "b"], { slots: 1, ports: [7000] });
-  await world.beginOnly("/first", small);
-  const failure = await failureOf(world.beginOnly("/second", small));
+  await world.beginOnly("/first", medium);
+  const failure = await failureOf(world.beginOnly("/second", medium));
   expect(failure.code).toBe("busy");
   expect(failure.data["retryAfterMs"]).toBeGreaterThan(0);
   expect(world.inUse()).toBe(2);
@@ -149,10 +151,23 @@ test("Busy ports are told with a pause, and are free again after the lease", asy
 test("An upload takes fewer copies than wanted when some ports are busy", async () => {
   world = await World.start();
   await world.addKeepers(["a", "b", "c"], { slots: 1, ports: [7000] });
-  await world.beginOnly("/first", small, { replicas: 1, minCopies: 1 });
-  const placement = await world.beginOnly("/second", small);
+  await world.beginOnly("/first", medium, { replicas: 1, minCopies: 1 });
+  const placement = await world.beginOnly("/second", medium);
   expect(placement.hops).toHaveLength(2);
   expect(world.open(placement)).toMatchObject({ goal: 3, minCopies: 2 });
+});
+
+test("A short chunk goes without slots where none are free, with all its copies", async () => {
+  world = await World.start();
+  await world.addKeepers(["a", "b", "c"], { slots: 1, ports: [7000] });
+  await world.beginOnly("/first", medium, { replicas: 1, minCopies: 1 });
+  const { hops } = world.open(await world.beginOnly("/second", small));
+  expect(hops).toHaveLength(3);
+  expect(hops.filter(({ grant }) => grant === 0)).toHaveLength(1);
+  expect(world.inUse()).toBe(3);
+  expect(world.open(await world.beginOnly("/third", small)).hops).toHaveLength(3);
+  expect(world.inUse()).toBe(3);
+  await world.put("/fourth");
 });
 
 test("A report with other sums than the client's is refused as corrupt", async () => {

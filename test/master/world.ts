@@ -41,7 +41,7 @@ import { ManualClock } from "../manual_clock.ts";
 import { FakeBus } from "./fake_bus.ts";
 import { FakeKeeper, type FakeKeeperOptions } from "./fake_keeper.ts";
 
-const TICKET_KEY = "5e".repeat(32);
+export const TICKET_KEY = "5e".repeat(32);
 const subjects = subjectsOf("main");
 
 export class World {

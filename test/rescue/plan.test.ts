@@ -167,3 +167,67 @@ test("VersionBook keeps each chunk once, however many copies are found", () => {
   const { origin: _none, ...nameless } = factsOf(one(1));
   expect(book.add(nameless, 0, true)).toBe(false);
 });
+
+test("planFile knows the newest version through any history of packs, removals and moves", () => {
+  const paths = ["/a", "/b", "/c"];
+  const step = fc.oneof(
+    fc.record({ kind: fc.constant("pack" as const), paths: fc.subarray(paths, { minLength: 1 }) }),
+    fc.record({ kind: fc.constant("alone" as const), path: fc.constantFrom(...paths) }),
+    // What lives in some packs is brought into a new one; the old ones may be gone or not.
+    fc.record({
+      kind: fc.constant("compact" as const),
+      packs: fc.array(fc.nat({ max: 9 }), { maxLength: 4 }),
+      isGone: fc.boolean(),
+    }),
+  );
+  interface Live {
+    path: string;
+    placedMs: number;
+    sizeBytes: number;
+  }
+  fc.assert(fc.property(fc.array(step, { maxLength: 25 }), fc.nat({ max: 2 }), (steps, seed) => {
+    const packs = new Map<string, Live[]>();
+    const alone: Live[] = [];
+    const newest = new Map<string, Live>();
+    for (const [index, each] of steps.entries()) {
+      const placedMs = 10 * index + 1;
+      if (each.kind === "compact") {
+        const old = each.packs.flatMap((at) => [...packs.keys()][at] ?? []);
+        const live = old.flatMap((pack) => packs.get(pack) ?? [])
+          .filter((one) => newest.get(one.path)?.placedMs === one.placedMs);
+        if (each.isGone) { for (const pack of old) packs.delete(pack); }
+        packs.set(id(++chunks), [...new Set(live)]);
+        continue;
+      }
+      const put = (each.kind === "pack" ? each.paths : [each.path])
+        .map((path) => ({ path, placedMs, sizeBytes: 100 + index }));
+      for (const one of put) newest.set(one.path, one);
+      if (each.kind === "pack") packs.set(id(++chunks), put);
+      else alone.push(...put);
+    }
+    const book = new VersionBook();
+    for (let copy = 0; copy < 1 + seed; copy++) {
+      for (const { path, placedMs, sizeBytes } of alone) {
+        const placed = { placedMs, upload: placedMs, chunk: 5_000_000 + placedMs };
+        const one = { ...placed, path, sizeBytes, fileBytes: sizeBytes };
+        book.add(factsOf({ ...one, seq: 0, offset: 0 }), copy, true);
+      }
+      for (const [chunk, live] of packs) {
+        const origin = { path: "/", upload: id(1), seq: 0, offset: 0, placedMs: 1e9 };
+        const facts = { chunk, sizeBytes: 10_000, sums: new Uint8Array(), goal: 3 };
+        const files = live.map((one, at) => (
+          { ...one, offset: 1000 * at, mode: 0o644, mtimeMs: 5, owner: "ann" }
+        ));
+        if (!book.wantsPack(chunk, true)) continue;
+        book.addPack({ ...facts, origin: { ...origin, packed: true } }, files, copy, true);
+      }
+    }
+    expect(book.paths()).toEqual([...newest.keys()].sort());
+    for (const [path, { placedMs, sizeBytes }] of newest) {
+      const plan = planFile(path, book.versions(path));
+      expect(plan.newest).toMatchObject({ kind: "whole", placedMs, sizeBytes, joined: false });
+      const times = plan.whole.map((version) => version.placedMs);
+      expect(times).toEqual([...new Set(times)].sort((a, b) => b - a));
+    }
+  }));
+});

@@ -6,7 +6,6 @@ import {
   existsSync,
   lstatSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -17,74 +16,34 @@ import {
   truncateSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { MIB } from "../../src/base/bytes.ts";
-import { seededRandom } from "../../src/base/random.ts";
 import { systemDisk } from "../../src/chunks/disk.ts";
 import { chunkPath, sidecarPath } from "../../src/chunks/places.ts";
 import { formatSidecar } from "../../src/chunks/sidecar.ts";
-import type { FileOutcome, RescueOptions } from "../../src/rescue/rescue.ts";
-import { rescue } from "../../src/rescue/rescue.ts";
 import { openSource } from "../../src/rescue/survey.ts";
-import { makeId } from "../../src/wire/ids.ts";
 import { LINK_MODE } from "../../src/wire/file.ts";
+import { makeId } from "../../src/wire/ids.ts";
 import { sumsOf } from "../../src/wire/sums.ts";
-import type { ChunkOrigin } from "../../src/wire/ticket.ts";
+import {
+  begin,
+  BYTES,
+  end,
+  file,
+  flip,
+  keeper,
+  land,
+  out,
+  random,
+  read,
+  run,
+} from "./directories.ts";
 
-const random = seededRandom(4);
-let root = "";
-afterEach(() => rmSync(root, { recursive: true, force: true }));
-
-const keeper = (n: number) => join(root, `keeper-${n}`);
-const out = () => join(root, "out");
-
-/** Makes empty data directories. */
-function begin(keepers: number): void {
-  root = mkdtempSync(join(tmpdir(), "tydfs-rescue-"));
-  for (let n = 0; n < keepers; n++) mkdirSync(join(keeper(n), "chunks"), { recursive: true });
-}
-
-/** Puts a chunk onto keepers; returns its id. */
-function land(bytes: Uint8Array, keepers: number[], origin: Partial<ChunkOrigin>): string {
-  const chunk = makeId(random);
-  const whole = { path: "/f", upload: makeId(random), seq: 0, offset: 0, ...origin };
-  const facts = { chunk, sizeBytes: bytes.length, sums: sumsOf(bytes), goal: 3, origin: whole };
-  for (const n of keepers) {
-    mkdirSync(dirname(join(keeper(n), chunkPath(chunk))), { recursive: true });
-    writeFileSync(join(keeper(n), chunkPath(chunk)), bytes);
-    writeFileSync(join(keeper(n), sidecarPath(chunk)), formatSidecar(facts, 1));
-  }
-  return chunk;
-}
-
-/** Puts a file of one chunk. */
-function file(path: string, bytes: Uint8Array, keepers: number[], more: Partial<ChunkOrigin> = {}) {
-  return land(bytes, keepers, { path, fileBytes: bytes.length, ...more });
-}
-
-async function run(keepers: number[], options: Partial<RescueOptions> = {}) {
-  const outcomes: FileOutcome[] = [];
-  const summary = await rescue({
-    sources: keepers.map((n) => openSource(keeper(n), systemDisk(keeper(n)))),
-    ...{ to: out(), under: "/", older: false, overwrite: false, sync: false, random },
-    signal: new AbortController().signal,
-    onProgress: () => {},
-    onFile: (outcome) => outcomes.push(outcome),
-    ...options,
-  });
-  const kinds = outcomes.map(({ path, kind }) => `${kind} ${path}`).sort();
-  return { outcomes, summary, kinds };
-}
+afterEach(end);
 
 async function codeOf(task: Promise<unknown>): Promise<string> {
   return await task.then(() => "ok", (error) => String(error.code));
 }
-
-/** Random bytes that are made once, and never change. */
-const BYTES: Uint8Array = new Uint8Array(random.bytes(3 * MIB));
-
-const read = (path: string): Uint8Array => new Uint8Array(readFileSync(join(out(), path)));
 
 test("rescue writes files with their names, modes, times and links", async () => {
   begin(2);
@@ -108,17 +67,11 @@ test("rescue takes each block from a copy that has it right, also from one put a
   begin(3);
   const bytes = BYTES;
   const chunk = file("/f", bytes, [0, 1, 2]);
-  const flip = (n: number, at: number) => {
-    const path = join(keeper(n), chunkPath(chunk));
-    const damaged = readFileSync(path);
-    damaged[at] = (damaged[at] ?? 0) ^ 1;
-    writeFileSync(path, damaged);
-  };
-  flip(0, 5);
-  flip(1, MIB + 5);
+  flip(0, chunk, 5);
+  flip(1, chunk, MIB + 5);
   truncateSync(join(keeper(1), chunkPath(chunk)), 2 * MIB);
-  flip(2, 7);
-  flip(2, MIB + 7);
+  flip(2, chunk, 7);
+  flip(2, chunk, MIB + 7);
   mkdirSync(join(keeper(2), "quarantine"));
   for (const ending of ["", ".json"]) {
     const aside = join(keeper(2), `quarantine/${chunk}.0badc0de${ending}`);
@@ -154,7 +107,7 @@ test("rescue writes exactly the files that have each block right in some copy", 
         if (isWhole) expect(read("/f")).toEqual(bytes);
         else expect(readdirSync(out())).toEqual([]);
       } finally {
-        rmSync(root, { recursive: true, force: true });
+        end();
       }
     }),
     { numRuns: 20 },
@@ -190,7 +143,7 @@ test("rescue leaves what is there, knows its own files again, and replaces when 
 });
 
 test("rescue never writes through a link, nor over a directory", async () => {
-  begin(1);
+  const root = begin(1);
   mkdirSync(join(root, "outside"));
   mkdirSync(join(out(), "dir"), { recursive: true });
   symlinkSync(join(root, "outside"), join(out(), "link"));
@@ -249,6 +202,6 @@ test("rescue reads directories in which nothing may be written", async () => {
 });
 
 test("openSource refuses a directory that is no keeper's", () => {
-  begin(1);
+  const root = begin(1);
   expect(() => openSource(root, systemDisk(root))).toThrow(/name a keeper's data directory$/);
 });

@@ -1,7 +1,8 @@
 /**
- * The simulated master: the real writer, trackers, sentinel, replicator and archivist over a real
- * catalog, in one process. It is wired as `workers/` and `src/master/master.ts` wire them; the ports between
- * its threads are simulated, so that it can die between an operation and its answer.
+ * The simulated master: the real writer, trackers, sentinel, replicator, archivist and compactor
+ * over a real catalog, in one process. It is wired as `workers/` and `src/master/master.ts` wire
+ * them; the ports between its threads are simulated, so that it can die between an operation and
+ * its answer.
  */
 import { readFileSync } from "node:fs";
 import type { Clock } from "../../src/base/clock.ts";
@@ -11,6 +12,7 @@ import { CatalogReader } from "../../src/catalog/reader.ts";
 import { CatalogWriter } from "../../src/catalog/writer.ts";
 import { TailFile } from "../../src/master/archive_files.ts";
 import { Archivist } from "../../src/master/archivist.ts";
+import { Compactor } from "../../src/master/compactor.ts";
 import { JournalShipper } from "../../src/master/journal_shipper.ts";
 import { JournalTail } from "../../src/master/journal_tail.ts";
 import { LateInventory } from "../../src/master/late_inventory.ts";
@@ -142,11 +144,14 @@ export class MasterNode {
       new Tracker({ ...common, ...part(`tracker-${index}`), journal: distant() }).start();
     }
     new Replicator({ ...common, ...part("replicator"), journal: distant() }).start();
+    const archivist = { ...common, ...part("archivist") };
+    const transport = new SimTransport(ports, process);
     new Archivist({
-      ...{ ...common, ...part("archivist"), catalogPath: this.#path, sealedKey: SEALED_KEY },
-      transport: new SimTransport(ports, process).archive,
+      ...{ ...archivist, catalogPath: this.#path, sealedKey: SEALED_KEY },
+      transport: transport.archive,
       openBody: (path) => new Blob([readFileSync(path)]),
     }).start();
+    new Compactor({ ...archivist, journal: distant(), transport }).start();
   }
 
   /** As `openShippedWriter` in `src/master/wiring.ts`. */

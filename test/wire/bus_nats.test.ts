@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { connect } from "@nats-io/transport-node";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Server as NetServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../src/base/clock.ts";
@@ -28,6 +28,36 @@ async function freePort(): Promise<number> {
   const { port } = server.address() as AddressInfo;
   await new Promise((resolve) => server.close(resolve));
   return port;
+}
+
+/** Answers each connection as a nats-server does to one that shows no secret in time. */
+class LateServer implements AsyncDisposable {
+  readonly #server: NetServer;
+  tries = 0;
+
+  private constructor() {
+    this.#server = createServer((socket) => {
+      this.tries++;
+      socket.on("error", () => {});
+      const info = { server_id: "late", version: "2.9.10", proto: 1, auth_required: true };
+      socket.write(`INFO ${JSON.stringify({ ...info, max_payload: 2 ** 20 })}\r\n`);
+      socket.once("data", () => socket.end("-ERR 'Authentication Timeout'\r\n"));
+    });
+  }
+
+  static async start(): Promise<LateServer> {
+    const late = new LateServer();
+    await new Promise<void>((resolve) => late.#server.listen(0, "127.0.0.1", resolve));
+    return late;
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
 }
 
 async function until(what: () => boolean | Promise<boolean>): Promise<void> {
@@ -156,6 +186,16 @@ test("connectNats that retries gives up in its time, and at once on a host that 
   expect(spent).toBeGreaterThan(1_200);
   expect(spent).toBeLessThan(2_500);
   expect(await spentMs("no-such-host.invalid")).toBeLessThan(1_200);
+});
+
+test("connectNats takes a secret that came too late for no wrong one, and tries again", async () => {
+  await using late = await LateServer.start();
+  const waits: number[] = [];
+  await expect(joinBriefly("127.0.0.1", late.port, waits)).rejects.toMatchObject({
+    code: "no-master",
+  });
+  expect(waits).toEqual([2_000]);
+  expect(late.tries).toBeGreaterThan(1);
 });
 
 test("NatsBus tells of an end that nobody asked for, and of no other", async () => {

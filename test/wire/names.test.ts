@@ -1,6 +1,7 @@
 /** Remote paths: one form each, and nothing that could mean another place. */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
+import * as v from "valibot";
 import { hasCode } from "../../src/wire/errors.ts";
 import {
   baseName,
@@ -8,6 +9,7 @@ import {
   parentPath,
   parsePath,
   quotePath,
+  RemotePath,
   splitPath,
 } from "../../src/wire/names.ts";
 
@@ -62,5 +64,23 @@ test("splitPath, joinPath, parentPath and baseName agree", () => {
     expect(splitPath(path)).toEqual(parts);
     expect(joinPath(parentPath(path), baseName(path))).toBe(path);
     expect(parsePath(path)).toBe(path);
+  }));
+});
+
+test("RemotePath takes what parsePath has brought to its one form, and nothing else", () => {
+  const pieces = fc.constantFrom("/", "//", ".", "..", "a", "-b_9", "ü", "\0", "\ud800", " ", "~");
+  const texts = fc.array(pieces, { maxLength: 8 }).map((parts) => parts.join(""));
+  fc.assert(fc.property(texts, (text) => {
+    let form: string | undefined;
+    try {
+      form = parsePath(text);
+    } catch {
+      form = undefined;
+    }
+    const parts = text.split("/").filter((found) => found !== "");
+    const isBad = text === "" || parts.includes(".") || parts.includes("..") ||
+      text.includes("\0") || !text.isWellFormed();
+    expect(form).toBe(isBad ? undefined : `/${parts.join("/")}`);
+    expect(v.is(RemotePath, text)).toBe(form === text);
   }));
 });

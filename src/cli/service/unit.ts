@@ -105,9 +105,9 @@ function placeLines(role: ServiceRole, data: string | undefined): string {
   return `ReadWritePaths=${unitWord(data)}`;
 }
 
-/** A master starts within seconds; a keeper waits for a master as long as that takes. */
+/** A master checks its whole catalog; a keeper waits for a master as long as that takes. */
 function startLines(role: ServiceRole): string {
-  if (role === "master") return "TimeoutStartSec=120s";
+  if (role === "master") return "TimeoutStartSec=15min";
   return "# It is ready when it has joined, and waits for a master until then.\n" +
     "TimeoutStartSec=infinity";
 }

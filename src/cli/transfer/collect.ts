@@ -3,6 +3,7 @@
  * socket and lets hundreds of MB of them lie; a program whose heap is tiny can afford to ask.
  */
 import { MIB } from "../../base/bytes.ts";
+import type { Clock } from "../../base/clock.ts";
 import type { ProgressListener } from "../../client/client.ts";
 
 /** For transfers from and to standard input and output. */
@@ -32,11 +33,19 @@ export function collecting(
 
 /** Jobs of a tree after which garbage is collected, however few bytes they have moved. */
 const COLLECT_JOBS = 128;
+/** Not more often than this, which would cost more than small files that go in packs do. */
+const COLLECT_MS = 500;
 
 /** Has garbage collected each so many calls: for thousands of files without many bytes. */
-export function collectingByCount(): () => void {
+export function collectingByCount(clock: Clock): () => void {
   let jobs = 0;
+  let collectedMs = -Infinity;
   return () => {
-    if (++jobs % COLLECT_JOBS === 0) Bun.gc(true);
+    if (++jobs < COLLECT_JOBS) return;
+    jobs = 0;
+    const nowMs = clock.monotonicMs();
+    if (nowMs - collectedMs < COLLECT_MS) return;
+    collectedMs = nowMs;
+    Bun.gc(true);
   };
 }

@@ -50,12 +50,13 @@ export class TreeReport implements JobListener {
   readonly #timers: Timer[] = [];
   /** More often than for one file: several are under way. */
   readonly #collect = collecting(() => {}, TREE_COLLECT_BYTES);
-  readonly #collectByCount = collectingByCount();
+  readonly #collectByCount: () => void;
   #movedBytes = 0;
 
   constructor(options: ReportOptions) {
     this.#options = options;
     const { output, clock, json, quiet } = options;
+    this.#collectByCount = collectingByCount(clock);
     this.tally = new Tally(clock.monotonicMs());
     if (json && options.onDone === undefined) {
       this.#timers.push(clock.every(EVENT_MS, () => this.#event(this.#progressEvent())));
@@ -87,14 +88,15 @@ export class TreeReport implements JobListener {
   progressed(job: Job, progress: Progress): void {
     const before = this.tally.bytesDone;
     this.tally.progressed(job, progress, this.#nowMs());
-    this.#movedBytes += Math.max(0, this.tally.bytesDone - before);
-    this.#collect({ ...progress, doneBytes: this.#movedBytes });
+    this.#moved(this.tally.bytesDone - before);
   }
 
   done(job: Job, done: Job, told: unknown): void {
     this.#collectByCount();
     const entries = typeof told === "number" ? told : done.kind === "remove" ? 1 : 0;
+    const before = this.tally.bytesDone;
     this.tally.done(job, done, entries, this.#nowMs());
+    this.#moved(this.tally.bytesDone - before);
     const { onDone, dryRun, verbose, quiet, json, output } = this.#options;
     if (onDone !== undefined) return onDone(done, told);
     const copies = copiesOf(told);
@@ -171,6 +173,11 @@ export class TreeReport implements JobListener {
         `tydfs: Nothing was removed, since not all went well: ${count} left to remove`,
       );
     }
+  }
+
+  #moved(bytes: number): void {
+    this.#movedBytes += Math.max(0, bytes);
+    this.#collect({ doneBytes: this.#movedBytes, totalBytes: undefined });
   }
 
   #summaryLine({ interrupted, state }: SummaryNotes): string {

@@ -59,7 +59,9 @@ export async function* findGets(
       const entry = treeEntry(root.entry, root.path);
       const { writer, get, links } = options;
       const jobs = new LocalJobs(client, { writer, get, remoteOf: () => root.entry.path });
-      if (entry.kind !== "link" || links === "keep") yield missingJob(entry, jobs, options);
+      if (entry.kind !== "link" || links === "keep") {
+        yield missingJob(entry, jobs, { ...options, isNew: false });
+      }
     }
   }
 }
@@ -78,37 +80,49 @@ async function* findBelow(
     if (options.dryRun || entry.path === root.path && !root.withFacts) return;
     await writer.setFacts(entry.path, factsOf(entry)).catch(onTrouble);
   });
+  // The outermost directory that is not there yet: nothing below it can be, whatever comes.
+  let missing: string | undefined;
+  const directoryJob = (entry: TreeEntry): Job => {
+    const job = jobs.directory(entry);
+    if (missing !== undefined && isBelow(entry.path, missing)) return job;
+    const there = lookHere(writer.place(entry.path));
+    missing = there === undefined ? entry.path : undefined;
+    // Its mode and time come when all in it is there.
+    return there?.kind === "directory" ? { ...job, decide: () => Promise.resolve(undefined) } : job;
+  };
   const top = treeEntry(root.entry, root.path);
   await open.enter(top);
-  yield await open.holding(top.path, await directoryJob(top, jobs, writer));
+  yield await open.holding(top.path, directoryJob(top));
   for await (const found of listTree(client, remote, { filter, links: links === "keep", signal })) {
     const entry = { ...found, path: root.path === "" ? found.path : `${root.path}/${found.path}` };
     if (entry.kind === "directory") {
       await open.enter(entry);
-      yield await open.holding(entry.path, await directoryJob(entry, jobs, writer));
+      yield await open.holding(entry.path, directoryJob(entry));
     } else {
-      yield await open.holding(entry.path, missingJob(entry, jobs, options));
+      const isNew = missing !== undefined && isBelow(entry.path, missing);
+      const job = missingJob(entry, jobs, { ...options, isNew });
+      yield await open.holding(entry.path, job);
     }
   }
   await open.leaveAll();
 }
 
-/** A job that makes a directory; looked at before anything can be got into it. */
-async function directoryJob(entry: TreeEntry, jobs: LocalJobs, writer: LocalWriter): Promise<Job> {
-  const job = jobs.directory(entry);
-  const there = await lookHere(writer.place(entry.path));
-  // Its mode and time come when all in it is there.
-  return there?.kind === "directory" ? { ...job, decide: () => Promise.resolve(undefined) } : job;
+function isBelow(path: string, directory: string): boolean {
+  return directory === "" || path.startsWith(`${directory}/`);
 }
 
 /** A job that copies what is not there yet. */
-function missingJob(entry: TreeEntry, jobs: LocalJobs, options: FindGetsOptions): Job {
+function missingJob(
+  entry: TreeEntry,
+  jobs: LocalJobs,
+  { writer, anew, isNew }: FindGetsOptions & { isNew: boolean },
+): Job {
   const copy = jobs.copy(entry);
-  const { writer, anew } = options;
   if (anew) return copy;
+  if (isNew) return { ...copy, decide: () => Promise.resolve(copy) };
   const localChecksumOf = (path: string) => localChecksum(writer.place(path));
   const decide = async (signal: AbortSignal) => {
-    const there = await lookHere(writer.place(entry.path));
+    const there = lookHere(writer.place(entry.path));
     if (there?.kind !== entry.kind) return copy;
     const sides = { jobs, localChecksum: localChecksumOf };
     const pair = { source: entry, target: treeEntryOf(there) };

@@ -3,12 +3,14 @@
  * may pass. A failure is told and never stops the others, unless nothing gets through any more.
  */
 import { AssertionError } from "../../base/assert.ts";
-import type { Clock } from "../../base/clock.ts";
-import { backoffMs } from "../../base/limit.ts";
-import { BoundedQueue } from "../../base/queue.ts";
-import type { Random } from "../../base/random.ts";
+import { backoffMs, forEachLimited, Limiter } from "../../base/limit.ts";
 import { mayPass, TydfsError, wrapError } from "../../wire/errors.ts";
-import type { Progress, ProgressListener } from "../context.ts";
+import type { Progress } from "../context.ts";
+import type { Bundler, Job, RunOptions } from "./job.ts";
+import type { Bundle } from "./job_queue.ts";
+import { JobQueue } from "./job_queue.ts";
+
+export type * from "./job.ts";
 
 /** Jobs that may wait: enough to tell ahead how much there is to do. */
 const WAITING_MAX = 4096;
@@ -16,83 +18,16 @@ const TRIES_MAX = 3;
 const BACKOFF = { firstMs: 1_000, maxMs: 10_000 };
 /** So many jobs in a row that nothing but a passing fault ends: the cluster is away. */
 const HOPELESS_MAX = 16;
-
-/** What a job does, as results and events name it. */
-export type JobKind = "file" | "link" | "directory" | "facts" | "remove";
-
-/** Does many small jobs of one kind together, where that costs less than one by one. */
-export interface Bundler {
-  /** Jobs that go together, at most, and bytes of them. */
-  readonly filesMax: number;
-  readonly bytesMax: number;
-  /**
-   * Does `jobs`, all of which have this bundler, and returns what each has to tell, in their order;
-   * undefined for those that are to be run by themselves, whose errors are told then. Throws only
-   * when its signal aborts.
-   */
-  run(
-    jobs: readonly Job[],
-    options: { signal: AbortSignal; onProgress: (job: Job, progress: Progress) => void },
-  ): Promise<unknown[]>;
-}
-
-/** One thing that is done to one entry. */
-export interface Job {
-  kind: JobKind;
-  /** Where to: a remote path in a put, a local one in a get. */
-  path: string;
-  /** Where from; empty where nothing is moved. */
-  from: string;
-  /** Bytes that will be moved, as far as is known. */
-  sizeBytes: number;
-  /**
-   * Looks whether it has to be done, where that takes time; the answer is done in its place, also
-   * nothing. It changes nothing, and is asked in a dry run, too.
-   */
-  decide?: (signal: AbortSignal) => Promise<Job | undefined>;
-  /** Does it, and returns what it has to tell. May be called again after a passing fault. */
-  run: (options: { signal: AbortSignal; onProgress: ProgressListener }) => Promise<unknown>;
-  /** Set for a small file: it may go together with others that have the same one. */
-  bundler?: Bundler;
-  /** Called once when the job is over, whichever way. */
-  settled?: () => Promise<void>;
-}
-
-/** Hears of jobs; its methods must be quick. */
-export interface JobListener {
-  found(job: Job): void;
-  /** All is found. */
-  foundAll(): void;
-  started(job: Job): void;
-  progressed(job: Job, progress: Progress): void;
-  /**
-   * `done` is `job`, or what it decided to be; `told` what that has returned. In a dry run nothing
-   * was done.
-   */
-  done(job: Job, done: Job, told: unknown): void;
-  /** It was looked at, and needs nothing. */
-  needless(job: Job): void;
-  failed(job: Job, error: TydfsError): void;
-}
-
-export interface RunOptions {
-  /** Jobs at once. */
-  transfers: number;
-  /** Nothing is changed: what would be done is told as done. */
-  dryRun: boolean;
-  signal: AbortSignal;
-  clock: Clock;
-  random: Random;
-  listener: JobListener;
-}
+/** Jobs of one bundle that decide at once. */
+const DECISIONS_AT_ONCE = 8;
 
 /**
  * Runs all jobs. Throws the signal's reason when it aborts, what finding jobs throws, and the last
  * failure when nothing gets through any more.
  */
 export async function runJobs(jobs: AsyncIterable<Job>, options: RunOptions): Promise<void> {
-  const queue = new BoundedQueue<Job>(WAITING_MAX);
-  const { listener } = options;
+  const { listener, clock } = options;
+  const queue = new JobQueue({ clock, waitingMax: WAITING_MAX });
   const stopped = new AbortController();
   const signal = AbortSignal.any([options.signal, stopped.signal]);
   const runner = new Runner({ ...options, signal });
@@ -114,9 +49,10 @@ export async function runJobs(jobs: AsyncIterable<Job>, options: RunOptions): Pr
     queue.close();
   };
   const work = async () => {
-    for (let job = await queue.pull(); job !== undefined; job = await queue.pull()) {
+    for (let next = await queue.pull(); next !== undefined; next = await queue.pull()) {
       signal.throwIfAborted();
-      await runner.run(job);
+      await runner.run(next);
+      queue.over(next);
     }
   };
   const crew = [find, ...Array.from({ length: options.transfers }, () => work)];
@@ -126,37 +62,131 @@ export async function runJobs(jobs: AsyncIterable<Job>, options: RunOptions): Pr
   if (failure !== undefined) throw failure.error;
 }
 
+/** A job that has begun, and what it has decided to be. */
+interface Begun {
+  job: Job;
+  decided: Job;
+}
+
 class Runner {
   readonly #options: RunOptions;
+  /** Jobs by themselves, also those that a bundle was left with: no more than workers at once. */
+  readonly #places: Limiter;
   /** Jobs that only passing faults have ended, since the last one that came to an end. */
   #hopeless = 0;
 
   constructor(options: RunOptions) {
     this.#options = options;
+    this.#places = new Limiter(options.transfers);
   }
 
-  /** Runs one job to its end. Throws only what ends the others, too. */
-  async run(job: Job): Promise<void> {
-    const { listener, signal, dryRun } = this.#options;
-    try {
-      listener.started(job);
-      const decided = await this.#try(() => job.decide?.(signal) ?? Promise.resolve(job));
-      if (decided === undefined) return listener.needless(job);
-      const onProgress = (progress: Progress) => listener.progressed(job, progress);
-      const run = () => decided.run({ signal, onProgress });
-      const told = dryRun ? undefined : await this.#try(run);
-      this.#hopeless = 0;
-      listener.done(job, decided, told);
-    } catch (cause) {
-      signal.throwIfAborted();
-      if (cause instanceof AssertionError) throw cause;
-      const error = wrapError(cause);
-      listener.failed(job, error);
-      this.#hopeless = mayPass(error) ? this.#hopeless + 1 : 0;
-      if (this.#hopeless >= HOPELESS_MAX) throw hopelessError(error);
-    } finally {
-      if (!signal.aborted) await job.settled?.();
+  /** Runs one job, or a bundle of them, to the end. Throws only what ends the others, too. */
+  async run({ jobs, bundler }: Bundle): Promise<void> {
+    const { transfers, signal } = this.#options;
+    const runSingle = (task: () => Promise<void>) =>
+      this.#places.run(async () => {
+        signal.throwIfAborted();
+        await task();
+      });
+    if (bundler === undefined || jobs.length === 1) {
+      for (const job of jobs) await runSingle(() => this.#runSingle(job));
+      return;
     }
+    const left = await this.#runBundle(jobs, bundler);
+    await forEachLimited(left, transfers, (begun) => runSingle(() => this.#runDecided(begun)));
+  }
+
+  async #runSingle(job: Job): Promise<void> {
+    const begun = await this.#begin(job);
+    if (begun !== undefined) await this.#runDecided(begun);
+  }
+
+  /** Does a bundle; returns what is left to be run one by one. */
+  async #runBundle(jobs: readonly Job[], bundler: Bundler): Promise<Begun[]> {
+    const { listener, signal, dryRun } = this.#options;
+    const begun: Begun[] = [];
+    for (const job of jobs) {
+      if (job.decide !== undefined) continue;
+      listener.started(job);
+      begun.push({ job, decided: job });
+    }
+    const deciding = jobs.filter(({ decide }) => decide !== undefined);
+    await forEachLimited(deciding, DECISIONS_AT_ONCE, async (job) => {
+      const decided = await this.#begin(job);
+      if (decided !== undefined) begun.push(decided);
+    });
+    const together = begun.filter(({ decided }) => decided.bundler === bundler);
+    if (dryRun || together.length < 2) return begun;
+    const jobByDecided = new Map(together.map(({ job, decided }) => [decided, job]));
+    const told = await bundler.run(together.map(({ decided }) => decided), {
+      signal,
+      onProgress: (decided, progress) => {
+        const job = jobByDecided.get(decided);
+        if (job !== undefined) listener.progressed(job, progress);
+      },
+    });
+    signal.throwIfAborted();
+    const left = begun.filter(({ decided }) => decided.bundler !== bundler);
+    for (const [at, one] of together.entries()) {
+      const outcome = told[at];
+      if (outcome === undefined) left.push(one);
+      else if (outcome instanceof TydfsError) await this.#fail(one.job, outcome);
+      else await this.#succeed(one, outcome);
+    }
+    return left;
+  }
+
+  /** Lets a job decide what it is. Undefined when it is over with that. */
+  async #begin(job: Job): Promise<Begun | undefined> {
+    const { listener, signal } = this.#options;
+    const { decide } = job;
+    listener.started(job);
+    if (decide === undefined) return { job, decided: job };
+    let decided: Job | undefined;
+    try {
+      decided = await this.#try(() => decide(signal));
+    } catch (cause) {
+      await this.#fail(job, cause);
+      return undefined;
+    }
+    if (decided !== undefined) return { job, decided };
+    listener.needless(job);
+    await this.#settle(job);
+    return undefined;
+  }
+
+  async #runDecided(begun: Begun): Promise<void> {
+    const { listener, signal, dryRun } = this.#options;
+    const { job, decided } = begun;
+    let told: unknown;
+    try {
+      const onProgress = (progress: Progress) => listener.progressed(job, progress);
+      if (!dryRun) told = await this.#try(() => decided.run({ signal, onProgress }));
+    } catch (cause) {
+      return await this.#fail(job, cause);
+    }
+    await this.#succeed(begun, told);
+  }
+
+  async #succeed({ job, decided }: Begun, told: unknown): Promise<void> {
+    this.#hopeless = 0;
+    this.#options.listener.done(job, decided, told);
+    await this.#settle(job);
+  }
+
+  /** Tells of a failure. Throws when it is one of all. */
+  async #fail(job: Job, cause: unknown): Promise<void> {
+    this.#options.signal.throwIfAborted();
+    if (cause instanceof AssertionError) throw cause;
+    const error = wrapError(cause);
+    this.#options.listener.failed(job, error);
+    this.#hopeless = mayPass(error) ? this.#hopeless + 1 : 0;
+    await this.#settle(job);
+    if (this.#hopeless >= HOPELESS_MAX) throw hopelessError(error);
+  }
+
+  async #settle(job: Job): Promise<void> {
+    if (job.settled !== undefined && !this.#options.signal.aborted) await job.settled();
   }
 
   async #try<T>(task: () => Promise<T>): Promise<T> {

@@ -4,7 +4,10 @@ import { PERMISSION_BITS } from "../../wire/file.ts";
 import { joinPath } from "../../wire/names.ts";
 import type { GetOptions, GetResult, OperationOptions, PutOptions } from "../api.ts";
 import type { TydfsClient } from "../client.ts";
-import type { Job } from "./job_runner.ts";
+import type { PutBundler, SmallJob } from "../packs/bundler.ts";
+import { isSmall, smallFile } from "../packs/small_file.ts";
+import { GetBundler } from "./get_bundler.ts";
+import type { Bundler, Job } from "./job.ts";
 import { joinLocal } from "../local_files.ts";
 import type { LocalWriter } from "./local_writer.ts";
 import type { TreeEntry } from "./merge.ts";
@@ -30,13 +33,21 @@ export class RemoteJobs implements JobMaker {
   readonly #local: string;
   readonly #remote: string;
   readonly #put: PutOptions;
+  readonly #bundler: PutBundler | undefined;
 
-  /** The tree at `local` becomes the one at `remote`. */
-  constructor(client: TydfsClient, trees: { local: string; remote: string; put?: PutOptions }) {
+  /**
+   * The tree at `local` becomes the one at `remote`. With a bundler, which must put with the same
+   * options, small files may go together.
+   */
+  constructor(
+    client: TydfsClient,
+    trees: { local: string; remote: string; put?: PutOptions; bundler?: PutBundler },
+  ) {
     this.#client = client;
     this.#local = trees.local;
     this.#remote = trees.remote;
     this.#put = trees.put ?? {};
+    this.#bundler = trees.bundler;
   }
 
   copy(entry: TreeEntry): Job {
@@ -47,7 +58,11 @@ export class RemoteJobs implements JobMaker {
       kind === "link"
         ? this.#client.putLink(target ?? "", path, { ...this.#put, ...options, mtimeMs })
         : this.#client.put(from, path, { ...this.#put, ...options });
-    return { kind: kind === "link" ? "link" : "file", path, from, sizeBytes, run };
+    const job: Job = { kind: kind === "link" ? "link" : "file", path, from, sizeBytes, run };
+    const bundler = this.#bundler;
+    if (bundler === undefined || !isSmall(entry)) return job;
+    const small: SmallJob = { ...job, bundler, small: smallFile({ ...entry, local: from }, path) };
+    return small;
   }
 
   directory(entry: TreeEntry): Job {
@@ -101,6 +116,7 @@ export class LocalJobs implements JobMaker {
   readonly #writer: LocalWriter;
   readonly #remoteOf: (path: string) => string;
   readonly #get: GetOptions;
+  readonly #bundler: Bundler;
 
   /** The files that `remoteOf` names, by their paths below the writer's root. */
   constructor(
@@ -111,21 +127,24 @@ export class LocalJobs implements JobMaker {
     this.#writer = trees.writer;
     this.#remoteOf = trees.remoteOf;
     this.#get = trees.get ?? {};
+    this.#bundler = new GetBundler(client, { writer: trees.writer, get: this.#get });
   }
 
   copy(entry: TreeEntry): Job {
     const { path, kind, sizeBytes, mtimeMs } = entry;
     const from = this.#remoteOf(path);
+    const comesTogether = kind === "file" && isSmall(entry);
     const run = async (options: OperationOptions): Promise<MadeLink | GetResult> => {
       if (kind === "link") {
         const target = await this.#client.readLink(from, options);
         return { local: await this.#writer.makeLink(path, target, mtimeMs), target };
       }
-      const local = await this.#writer.prepareFile(path);
+      const local = this.#writer.prepareFile(path);
       return await this.#client.get(from, local, { ...this.#get, ...options, exact: true });
     };
     const job = { path: this.#writer.place(path), from, sizeBytes, run };
-    return { ...job, kind: kind === "link" ? "link" : "file" };
+    const bundler = comesTogether ? { bundler: this.#bundler } : {};
+    return { ...job, kind: kind === "link" ? "link" : "file", ...bundler };
   }
 
   directory({ path }: TreeEntry): Job {

@@ -2,17 +2,8 @@
  * Writes below one local directory, and never outside of it: no part of a path below it may be a
  * symbolic link, whoever made that. What it replaces it replaces in one step.
  */
-import {
-  chmod,
-  lstat,
-  lutimes,
-  mkdir,
-  rename,
-  rmdir,
-  symlink,
-  unlink,
-  utimes,
-} from "node:fs/promises";
+import { lstatSync, mkdirSync } from "node:fs";
+import { chmod, lstat, lutimes, rename, rmdir, symlink, unlink, utimes } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Random } from "../../base/random.ts";
 import { randomHex } from "../../base/random.ts";
@@ -46,37 +37,53 @@ export class LocalWriter {
     return path === "" ? this.root : joinLocal(this.root, path);
   }
 
+  /** The path below the root of what `place` has told. */
+  pathOf(local: string): string {
+    return local === this.root ? "" : local.slice(joinLocal(this.root, "").length);
+  }
+
   /**
    * Makes the directories above `path`, and returns the local path at which a file may now be put.
    * Throws `denied` where a part of it is a symbolic link, `not-directory` where it is a file, and
    * `is-directory` when `path` itself is a directory.
    */
-  async prepareFile(path: string): Promise<string> {
-    await this.#makeParents(path);
+  prepareFile(path: string): string {
+    this.prepareParents(path);
     const local = this.place(path);
-    const there = await this.#look(local);
-    if (there?.isDirectory() === true) {
+    if (look(local)?.isDirectory() === true) {
       const message = `Cannot write ${quotePath(local)}: a directory is there`;
       throw new TydfsError("is-directory", message);
     }
     return local;
   }
 
+  /**
+   * Makes the directories above `path`, without a look at what is at `path` itself. At once, since
+   * that costs less than to wait for another thread. Throws `denied` and `not-directory`, as
+   * `prepareFile`.
+   */
+  prepareParents(path: string): void {
+    this.#makeOnce("");
+    for (let end = path.indexOf("/"); end >= 0; end = path.indexOf("/", end + 1)) {
+      this.#makeOnce(path.slice(0, end));
+    }
+  }
+
   /** Makes a directory, and those above it; returns whether it is new. A file there is an error. */
-  async makeDirectory(path: string): Promise<boolean> {
+  makeDirectory(path: string): boolean {
     if (path === "") {
-      const made = await attempt(this.root, () => mkdir(this.root, { recursive: true }));
+      const made = attemptNow(this.root, () => mkdirSync(this.root, { recursive: true }));
       this.#learn("");
       return made !== undefined;
     }
-    await this.#makeParents(path);
-    return await this.#makeOne(path);
+    this.prepareParents(path);
+    return this.#makeOne(path);
   }
 
   /** Puts a symbolic link at `path`, in place of a file or link that is there. */
   async makeLink(path: string, target: string, mtimeMs: number): Promise<string> {
     refusePartialName(path);
-    const local = await this.prepareFile(path);
+    const local = this.prepareFile(path);
     const temporary = joinLocal(dirname(local), `.link.tydfs-${randomHex(this.#random, 6)}`);
     await attempt(local, async () => {
       await symlink(target, temporary);
@@ -93,7 +100,7 @@ export class LocalWriter {
 
   /** Gives a file, directory or link another mode or time. A link's mode stays. */
   async setFacts(path: string, { mode, mtimeMs }: LocalFacts): Promise<void> {
-    if (path !== "") await this.#checkParents(path);
+    if (path !== "") this.#checkParents(path);
     const local = this.place(path);
     await attempt(local, async () => {
       const isLink = path !== "" && (await lstat(local)).isSymbolicLink();
@@ -108,9 +115,9 @@ export class LocalWriter {
    * The directory above keeps its time. Throws `not-empty`.
    */
   async remove(path: string, kind: "file" | "directory" | "link"): Promise<boolean> {
-    await this.#checkParents(path);
+    this.#checkParents(path);
     const local = this.place(path);
-    const there = await this.#look(local);
+    const there = look(local);
     if (there === undefined || there.isDirectory() !== (kind === "directory")) return false;
     const above = dirname(local);
     return await attempt(local, async () => {
@@ -130,40 +137,28 @@ export class LocalWriter {
     });
   }
 
-  async #makeParents(path: string): Promise<void> {
-    await this.#makeOnce("");
-    for (const above of parentsOf(path)) await this.#makeOnce(above);
-  }
-
   /** Makes one directory whose parents are there, unless it is known to be there. */
-  async #makeOnce(path: string): Promise<void> {
+  #makeOnce(path: string): void {
     if (this.#known.has(path)) return;
-    if (path === "") await this.makeDirectory("");
-    else await this.#makeOne(path);
+    if (path === "") this.makeDirectory("");
+    else this.#makeOne(path);
     this.#learn(path);
   }
 
-  async #makeOne(path: string): Promise<boolean> {
+  #makeOne(path: string): boolean {
     const local = this.place(path);
-    const there = await this.#look(local);
-    if (there === undefined) {
-      // Another job may make it at the same time.
-      const made = await attempt(local, () =>
-        mkdir(local).then(() => true, (error) => {
-          if (error.code !== "EEXIST") throw error;
-          return false;
-        }));
-      if (made) return true;
-    }
-    refuseIndirect(local, there ?? await this.#look(local));
+    const there = look(local);
+    // Someone else may make it at the same time.
+    if (there === undefined && attemptNow(local, () => makeNew(local))) return true;
+    refuseIndirect(local, there ?? look(local));
     return false;
   }
 
   /** Throws unless all directories above `path` are there and no links. */
-  async #checkParents(path: string): Promise<void> {
+  #checkParents(path: string): void {
     for (const above of parentsOf(path)) {
       const local = this.place(above);
-      if (!this.#known.has(above)) refuseIndirect(local, await this.#look(local));
+      if (!this.#known.has(above)) refuseIndirect(local, look(local));
       this.#learn(above);
     }
   }
@@ -171,13 +166,6 @@ export class LocalWriter {
   #learn(path: string): void {
     if (this.#known.size >= KNOWN_MAX) this.#known.clear();
     this.#known.add(path);
-  }
-
-  async #look(local: string) {
-    return await lstat(local).catch((cause) => {
-      if (cause.code === "ENOENT") return undefined;
-      throw localError("write", local, cause);
-    });
   }
 }
 
@@ -213,5 +201,29 @@ async function attempt<T>(local: string, task: () => Promise<T>): Promise<T> {
     return await task();
   } catch (cause) {
     throw localError("write", local, cause);
+  }
+}
+
+function attemptNow<T>(local: string, task: () => T): T {
+  try {
+    return task();
+  } catch (cause) {
+    throw localError("write", local, cause);
+  }
+}
+
+/** What is at a path; undefined when nothing is. */
+function look(local: string) {
+  return attemptNow(local, () => lstatSync(local, { throwIfNoEntry: false }));
+}
+
+/** False when something is there. */
+function makeNew(local: string): boolean {
+  try {
+    mkdirSync(local);
+    return true;
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== "EEXIST") throw error;
+    return false;
   }
 }

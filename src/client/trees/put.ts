@@ -6,6 +6,7 @@ import { hasCode, TydfsError } from "../../wire/errors.ts";
 import { quotePath } from "../../wire/names.ts";
 import type { PutOptions } from "../api.ts";
 import type { TydfsClient } from "../client.ts";
+import { PutBundler } from "../packs/bundler.ts";
 import type { Job } from "./job_runner.ts";
 import { lookAt } from "./local_tree.ts";
 import { localChecksum, localTree, remoteTree, treeEntryOf } from "./sync_sides.ts";
@@ -38,10 +39,12 @@ export async function* findPuts(
   roots: readonly PutRoot[],
   options: FindPutsOptions,
 ): AsyncGenerator<Job> {
+  // One for all, so that also the small files of several roots may go together.
+  const bundler = new PutBundler(client, options.put);
   for (const root of roots) {
     try {
       const top = await lookAt(root.local);
-      const jobs = new RemoteJobs(client, { ...root, put: options.put });
+      const jobs = new RemoteJobs(client, { ...root, put: options.put, bundler });
       if (top === undefined) throw specialError(root.local);
       if (top.kind !== "directory") {
         yield jobs.copy(top);

@@ -4,6 +4,7 @@ import { hasCode, TydfsError } from "../../wire/errors.ts";
 import { joinPath, quotePath } from "../../wire/names.ts";
 import { CHUNK_BYTES_MAX, fileChecksum } from "../../wire/sums.ts";
 import type { TydfsClient } from "../client.ts";
+import { PutBundler } from "../packs/bundler.ts";
 import type { TreeFilter } from "./filter.ts";
 import { TAKE_ALL } from "./filter.ts";
 import { LocalSource } from "../local_files.ts";
@@ -48,7 +49,7 @@ export function sidesUp(client: TydfsClient, options: SidesOptions): SyncSides {
     },
     source: () => localTree(local, options),
     target: () => remoteTree(client, remote, options),
-    jobs: new RemoteJobs(client, { local, remote }),
+    jobs: new RemoteJobs(client, { local, remote, bundler: new PutBundler(client) }),
     localChecksum: (path) => localChecksum(`${local}/${path}`),
     removesWhole: options.filter === TAKE_ALL && links !== "skip",
   };
@@ -71,7 +72,7 @@ export function sidesDown(client: TydfsClient, options: SidesOptions): SyncSides
       if (entry.kind !== "directory") throw noDirectory(remote);
       if (dryRun) return;
       const root = treeEntry(entry, "");
-      await writer.makeDirectory("");
+      writer.makeDirectory("");
       // Its mode and time come at the end, as those of all others: its mode may forbid what comes.
       await open.enter(root);
     },

@@ -15,7 +15,9 @@ import { compareEntry, knownOf, sameLook } from "./plan.ts";
 import { isSent } from "./remote_side.ts";
 import type { RemoverParts } from "./remover.ts";
 import { Remover } from "./remover.ts";
+import { isSmall, smallFile } from "../packs/small_file.ts";
 import type { Sighting } from "./settling.ts";
+import type { Member } from "./together.ts";
 
 export interface FollowerOptions {
   /** Whether what is removed here is removed there. */
@@ -30,6 +32,8 @@ export interface FollowContext {
   signal: AbortSignal;
   /** Called when it is known whether the path was moved here; what follows may take long. */
   decided: () => void;
+  /** Set where a small file is sent together with others. */
+  together?: Member | undefined;
 }
 
 /**
@@ -107,14 +111,15 @@ export class Follower {
   async #bring(
     entry: LocalEntry,
     same: KnownEntry | undefined,
-    { signal, decided }: FollowContext,
+    context: FollowContext,
   ): Promise<FollowOutcome> {
+    const { signal, decided } = context;
     const moved = await this.#mover.moveOr(entry, signal, async () => {
       decided();
       if (same !== undefined && await this.#update(entry, same, signal)) return DONE;
       return entry.kind === "directory"
         ? await this.#make(entry, signal)
-        : await this.#send(entry, signal);
+        : await this.#send(entry, context);
     });
     if ("replaced" in moved) return moved.replaced;
     const again = await this.#mover.review(moved.from, entry);
@@ -122,14 +127,22 @@ export class Follower {
     return { kind: "done", again };
   }
 
-  async #send(entry: LocalEntry, signal: AbortSignal): Promise<FollowOutcome> {
+  async #send(
+    entry: LocalEntry,
+    { signal, together }: FollowContext,
+  ): Promise<FollowOutcome> {
     const { remote, disk, state, onEvent } = this.#parts;
     const { put, onProgress } = this.#options;
     const { path, local, kind, mtimeMs, target } = entry;
     const options = { ...put, signal, ...(onProgress && { onProgress }) };
-    const result = kind === "link"
-      ? await remote.client.putLink(target ?? "", remote.pathOf(path), { ...options, mtimeMs })
-      : await remote.client.put(local, remote.pathOf(path), options);
+    const to = remote.pathOf(path);
+    const alone = () =>
+      kind === "link"
+        ? remote.client.putLink(target ?? "", to, { ...options, mtimeMs })
+        : remote.client.put(local, to, options);
+    const result = together !== undefined && isSmall(entry)
+      ? await together.send(smallFile(entry, to), alone)
+      : await alone();
     state.save(knownOf(entry, result));
     onEvent({ kind: "sent", ...result, local });
     // What was sent is what was seen only if it is the same still.

@@ -10,7 +10,7 @@ import type { KnownEntry } from "./plan.ts";
 /** What of the client a watch needs. */
 export type WatchClient = Pick<
   TydfsClient,
-  "put" | "putLink" | "rename" | "remove" | "makeDirectory" | "set" | "stat" | "list"
+  "put" | "putLink" | "putPacked" | "rename" | "remove" | "makeDirectory" | "set" | "stat" | "list"
 >;
 
 export class RemoteSide {

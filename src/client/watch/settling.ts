@@ -116,19 +116,27 @@ export class Settling {
       const next = this.#next();
       const waitMs = next && next.dueMs - this.#clock.monotonicMs();
       if (next !== undefined && waitMs !== undefined && waitMs <= 0) {
-        for (const queue of [this.#queue, this.#gone, this.#held]) queue.delete(next.path);
-        this.#running.set(next.path, {
-          order: next.order,
-          turn: ++this.#turns,
-          appears: next.seen !== undefined,
-          decided: Promise.withResolvers(),
-          over: Promise.withResolvers(),
-        });
+        const taken = this.#hand(next);
         this.#changed();
-        return { path: next.path, seen: next.seen };
+        return taken;
       }
       await this.#wait(waitMs, signal);
     }
+  }
+
+  /**
+   * The next paths that are due now, as `take` hands them out: at most `max`, up to the first that
+   * `accept` refuses.
+   */
+  takeMore(max: number, accept: (sighting: Sighting) => boolean): Sighting[] {
+    const taken: Sighting[] = [];
+    while (!this.#closed && taken.length < max) {
+      const next = this.#next();
+      if (next === undefined || next.dueMs > this.#clock.monotonicMs() || !accept(next)) break;
+      taken.push(this.#hand(next));
+    }
+    if (taken.length > 0) this.#changed();
+    return taken;
   }
 
   /** What a path is, new or moved, is decided; what follows may take long. */
@@ -174,6 +182,19 @@ export class Settling {
   close(): void {
     this.#closed = true;
     this.#changed();
+  }
+
+  /** A path is worked on from now on. */
+  #hand({ path, seen, order }: Waiting): Sighting {
+    for (const queue of [this.#queue, this.#gone, this.#held]) queue.delete(path);
+    this.#running.set(path, {
+      order,
+      turn: ++this.#turns,
+      appears: seen !== undefined,
+      decided: Promise.withResolvers(),
+      over: Promise.withResolvers(),
+    });
+    return { path, seen };
   }
 
   /** The path that falls due first. */

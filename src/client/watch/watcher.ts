@@ -22,6 +22,8 @@ import { WatchedRoot } from "./root.ts";
 import type { Sighting } from "./settling.ts";
 import { Settling } from "./settling.ts";
 import type { WatchState } from "./state.ts";
+import type { Member } from "./together.ts";
+import { acceptSmall, Together, TOGETHER_MAX } from "./together.ts";
 
 /** Paths that settle at once; a scan waits for room. */
 const SETTLING_MAX = 4_096;
@@ -208,22 +210,48 @@ export class Watcher {
     for (;;) {
       const sighting = await this.#settling.take(signal);
       if (sighting === undefined) return;
-      try {
-        await this.#settling.turn(sighting);
-        await this.#follow(sighting, signal);
-      } finally {
-        this.#settling.done(sighting.path);
-      }
+      const accept = acceptSmall();
+      const more = accept(sighting) ? this.#settling.takeMore(TOGETHER_MAX - 1, accept) : [];
+      if (more.length === 0) await this.#workOn(sighting, signal);
+      else await this.#workTogether([sighting, ...more], signal);
     }
   }
 
-  async #follow(sighting: Sighting, signal: AbortSignal): Promise<void> {
+  /** Follows small files at once, so that what is sent of them goes together. */
+  async #workTogether(sightings: readonly Sighting[], signal: AbortSignal): Promise<void> {
+    const { put, transfers } = this.#options;
+    const options = { ...put, transfers, signal };
+    const together = new Together(this.#parts.client, sightings.length, options);
+    await runAll(sightings, async (sighting) => {
+      const member = together.member();
+      try {
+        await this.#workOn(sighting, signal, member);
+      } finally {
+        member.leave();
+      }
+    });
+  }
+
+  async #workOn(sighting: Sighting, signal: AbortSignal, together?: Member): Promise<void> {
+    try {
+      await this.#settling.turn(sighting);
+      await this.#follow(sighting, signal, together);
+    } finally {
+      this.#settling.done(sighting.path);
+    }
+  }
+
+  async #follow(sighting: Sighting, signal: AbortSignal, together?: Member): Promise<void> {
     const { path } = sighting;
     for (;;) {
       await this.#presence.untilBack();
       try {
         const decided = () => this.#settling.decided(path);
-        const { kind, again } = await this.#follower.follow(sighting, { signal, decided });
+        const { kind, again } = await this.#follower.follow(sighting, {
+          signal,
+          decided,
+          together,
+        });
         if (kind === "root-lost") this.#looker.loseRoot();
         if (kind === "done") this.#done++;
         this.#failures.delete(path);
@@ -275,6 +303,12 @@ export class Watcher {
     else if (!this.#once) this.#settling.hold(sighting, verdict.ms);
     return false;
   }
+}
+
+/** Does all at once, waits for all, and throws the first failure. */
+async function runAll<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  const ends = await Promise.allSettled(items.map(work));
+  for (const end of ends) if (end.status === "rejected") throw end.reason;
 }
 
 function wordsOf(error: unknown): string {

@@ -7,6 +7,7 @@ import type { CatalogReader } from "../../catalog/reader.ts";
 import type { Settings } from "../../config/options.ts";
 import type { Bus } from "../../wire/bus.ts";
 import type { Subjects } from "../../wire/subjects.ts";
+import type { ChunkIds } from "../chunk_ids.ts";
 import type { Announce } from "../events.ts";
 import type { Policies } from "../policies.ts";
 import type { Roster } from "../roster.ts";
@@ -30,6 +31,7 @@ export interface Desk {
   readonly rulebook: Rulebook;
   readonly policies: Policies;
   readonly slots: Slots;
+  readonly chunkIds: ChunkIds;
   readonly tables: Tables;
   readonly ticketKey: string;
   readonly masterEpoch: number;

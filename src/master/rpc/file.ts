@@ -14,12 +14,14 @@ import { announceChange } from "../events.ts";
 import { holderOf } from "../roster.ts";
 import type { Desk } from "./desk.ts";
 
-const GET_TICKET_MS = 60 * 60_000;
+/** What a ticket to read is in force for, by the wall clock. */
+export const GET_TICKET_MS = 60 * 60_000;
 /** What the extents of one reply may take, in bytes: half of what NATS carries. */
-const PAGE_BYTES_MAX = 480 * 1024;
-/** An extent without its sums, its holders and its ticket; a holder's id. */
+export const PAGE_BYTES_MAX = 480 * 1024;
+/** An extent without its sums, its holders and its ticket. */
 const EXTENT_BYTES = 250;
-const HOLDER_BYTES = 36;
+/** A holder's id. */
+export const HOLDER_BYTES = 36;
 const VERIFY_MS = 60_000;
 
 /** `file.locate`. */
@@ -155,13 +157,16 @@ export function doubt(
 }
 
 /** The holders that can be asked for a chunk, the surest first. */
-function readable(desk: Desk, extent: ExtentFacts): KeeperRecord[] {
+export function readable(
+  desk: Pick<Desk, "roster" | "tables">,
+  { keepers }: { keepers: readonly number[] },
+): KeeperRecord[] {
   const rank = (number: number) => {
     const state = desk.tables.keepers.find(number)?.state;
     // JOINING: known from before this master's start, and most likely there.
     return ["ALIVE", "SUSPECT", "JOINING"].indexOf(state ?? "");
   };
-  return extent.keepers
+  return keepers
     .map((number) => ({ keeper: desk.roster.byNumber(number), rank: rank(number) }))
     .filter(({ rank }) => rank >= 0)
     .sort((left, right) => left.rank - right.rank)

@@ -7,7 +7,7 @@ import type { PlacedFile } from "../../catalog/rule_reader.ts";
 import { TydfsError } from "../../wire/errors.ts";
 import { ROOT } from "../../wire/names.ts";
 import type { Rule, RuleFacts } from "../../wire/rule.ts";
-import { FILE_RULE_ID, policyOf, samePolicy } from "../rulebook.ts";
+import { FILE_RULE_ID, policyOf, policyText } from "../rulebook.ts";
 import type { Desk } from "./desk.ts";
 
 /** Entries and chunks that one page looks at. */
@@ -93,6 +93,7 @@ function readPage(desk: Desk, from: Cursor): Page {
     ...{ files: 0, changes: [], first: undefined, last: undefined, next: undefined },
   };
   let chunksLeft = CHUNKS_MAX;
+  const pending = new Map<number, string>();
   /** Looks at a file; whether that ends the page. */
   const visit = (path: string, fromSeq: number): boolean => {
     const file = desk.reader.placedFile(path, fromSeq, chunksLeft);
@@ -100,7 +101,7 @@ function readPage(desk: Desk, from: Cursor): Page {
     if (fromSeq === 0) page.files++;
     else page.first = file.inode;
     chunksLeft -= file.chunks.length;
-    const change = changeOf(desk, path, file, fromSeq);
+    const change = changeOf(desk, path, { file, fromSeq, pending });
     if (change !== undefined) page.changes.push(change);
     if (file.more) page.last = file.inode;
     page.next = { after: path, seq: file.more ? fromSeq + file.chunks.length : undefined };
@@ -116,21 +117,34 @@ function readPage(desk: Desk, from: Cursor): Page {
   return page;
 }
 
-/** What is to be changed of a part of a file; undefined when it is as the rules say. */
+/** A part of a file, as a page looks at it. */
+interface Part {
+  file: PlacedFile;
+  fromSeq: number;
+  /** What the chunks of files before are to want, by number: files may share a pack. */
+  pending: Map<number, string>;
+}
+
+/**
+ * What is to be changed of a part of a file; undefined when it is as the rules say. Of the files of
+ * one pack that rules want in different places the last one decides, run after run.
+ */
 function changeOf(
   desk: Desk,
   path: string,
-  file: PlacedFile,
-  fromSeq: number,
+  { file, fromSeq, pending }: Part,
 ): FilePlacement | undefined {
   const { rulebook, policies, settings } = desk;
   const rule = rulebook.find(path);
   const policy = policyOf(rule);
+  const wanted = policyText(policy);
   const goal = rule?.copies ?? (file.asked > 0 ? file.asked : settings.replicas);
-  const numbers = new Set(file.chunks.map((chunk) => chunk.policy));
-  const placed = [...numbers].every((number) => samePolicy(policies.of(number), policy));
+  const placed = file.chunks.every(({ no, policy: number }) =>
+    (pending.get(no) ?? policyText(policies.of(number))) === wanted
+  );
   const enough = file.goal === goal && file.chunks.every((chunk) => chunk.goal === goal);
   if (placed && enough) return undefined;
+  for (const { no } of file.chunks) pending.set(no, wanted);
   const part = { inode: file.inode, fromSeq, limit: Math.max(1, file.chunks.length) };
   return { ...part, goal, ...(policy === undefined ? {} : { policy }) };
 }

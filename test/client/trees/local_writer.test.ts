@@ -21,9 +21,19 @@ function world() {
   return { ...scratch, writer };
 }
 
+/** The code of what a task throws. */
+function codeOf(task: () => unknown): unknown {
+  try {
+    task();
+    return undefined;
+  } catch (error) {
+    return (error as { code?: unknown }).code;
+  }
+}
+
 test("prepareFile makes the directories above, and tells the local path", async () => {
   using w = world();
-  expect(await w.writer.prepareFile("a/b/c")).toBe(w.path("root/a/b/c"));
+  expect(w.writer.prepareFile("a/b/c")).toBe(w.path("root/a/b/c"));
   expect(statSync(w.path("root/a/b")).isDirectory()).toBe(true);
   expect(existsSync(w.path("root/a/b/c"))).toBe(false);
 });
@@ -35,13 +45,13 @@ test("no path leads through a symbolic link below the root, not even one inside 
   symlinkSync("../outside", w.path("root/evil"));
   symlinkSync("real", w.path("root/inner"));
   for (const path of ["evil/x", "evil/deep/x", "inner/x"]) {
-    await expect(w.writer.prepareFile(path)).rejects.toMatchObject({ code: "denied" });
+    expect(codeOf(() => w.writer.prepareFile(path))).toBe("denied");
     await expect(w.writer.makeLink(path, "t", 0)).rejects.toMatchObject({ code: "denied" });
-    await expect(w.writer.makeDirectory(path)).rejects.toMatchObject({ code: "denied" });
+    expect(codeOf(() => w.writer.makeDirectory(path))).toBe("denied");
     await expect(w.writer.setFacts(path, { mode: 0 })).rejects.toMatchObject({ code: "denied" });
     await expect(w.writer.remove(path, "file")).rejects.toMatchObject({ code: "denied" });
   }
-  await expect(w.writer.makeDirectory("evil")).rejects.toMatchObject({ code: "denied" });
+  expect(codeOf(() => w.writer.makeDirectory("evil"))).toBe("denied");
   expect(readdirSync(w.path("outside"))).toEqual([]);
 });
 
@@ -49,7 +59,7 @@ test("a link made by the same run redirects nothing that comes later", async () 
   using w = world();
   mkdirSync(w.path("outside"));
   await w.writer.makeLink("evil", w.path("outside"), 0);
-  await expect(w.writer.prepareFile("evil/x")).rejects.toMatchObject({ code: "denied" });
+  expect(codeOf(() => w.writer.prepareFile("evil/x"))).toBe("denied");
   expect(readdirSync(w.path("outside"))).toEqual([]);
 });
 
@@ -57,7 +67,7 @@ test("the root itself may be a link: the user has named it", async () => {
   using w = world();
   mkdirSync(w.path("real"));
   symlinkSync("real", w.path("root"));
-  await w.writer.makeDirectory("a");
+  w.writer.makeDirectory("a");
   expect(statSync(w.path("real/a")).isDirectory()).toBe(true);
 });
 
@@ -80,15 +90,15 @@ test("a directory in the way of a file or link is an error, and so is a file abo
   using w = world();
   mkdirSync(w.path("root/d"), { recursive: true });
   writeFileSync(w.path("root/f"), "");
-  await expect(w.writer.prepareFile("d")).rejects.toMatchObject({ code: "is-directory" });
+  expect(codeOf(() => w.writer.prepareFile("d"))).toBe("is-directory");
   await expect(w.writer.makeLink("d", "x", 0)).rejects.toMatchObject({ code: "is-directory" });
-  await expect(w.writer.prepareFile("f/x")).rejects.toMatchObject({ code: "not-directory" });
-  await expect(w.writer.makeDirectory("f")).rejects.toMatchObject({ code: "not-directory" });
+  expect(codeOf(() => w.writer.prepareFile("f/x"))).toBe("not-directory");
+  expect(codeOf(() => w.writer.makeDirectory("f"))).toBe("not-directory");
 });
 
 test("setFacts gives files, directories and links their mode and time", async () => {
   using w = world();
-  await w.writer.makeDirectory("d");
+  w.writer.makeDirectory("d");
   writeFileSync(w.path("root/f"), "");
   writeFileSync(w.path("kept"), "", { mode: 0o600 });
   symlinkSync("../kept", w.path("root/l"));
@@ -104,7 +114,7 @@ test("setFacts gives files, directories and links their mode and time", async ()
 
 test("remove takes only what is of the kind, and keeps the time of the directory above", async () => {
   using w = world();
-  await w.writer.makeDirectory("d");
+  w.writer.makeDirectory("d");
   writeFileSync(w.path("root/d/f"), "");
   await w.writer.setFacts("d", { mtimeMs: 1_500_000_000_000 });
   expect(await w.writer.remove("d", "file")).toBe(false);
@@ -119,7 +129,6 @@ test("remove takes only what is of the kind, and keeps the time of the directory
 
 test("a name that the file system can't hold is an error of its own", async () => {
   using w = world();
-  const error = await w.writer.prepareFile("x".repeat(300)).catch((error) => error);
-  expect(error).toMatchObject({ code: "local" });
-  expect(error.message).toContain("the name is too long");
+  expect(codeOf(() => w.writer.prepareFile("x".repeat(300)))).toBe("local");
+  expect(() => w.writer.prepareFile("x".repeat(300))).toThrow("the name is too long");
 });

@@ -7,6 +7,7 @@ import { baseName, parentPath } from "../../../src/wire/names.ts";
 import { fileChecksum, sumsOf } from "../../../src/wire/sums.ts";
 import { compareBytes, keyOf } from "../../../src/client/trees/merge.ts";
 import type { PutResult, StatResult } from "../../../src/client/client.ts";
+import type { PackedOutcome, SmallFile } from "../../../src/client/packs/small_file.ts";
 import type { WatchClient } from "../../../src/client/watch/remote_side.ts";
 
 interface FakeEntry {
@@ -25,6 +26,8 @@ export class FakeRemote implements WatchClient {
   before: (name: string, path: string) => void | Promise<void> = () => {};
   /** Called when a put has read its source. */
   onRead: (local: string) => void = () => {};
+  /** Files that came together, each time. */
+  readonly packed: number[] = [];
   #version = 0;
 
   async put(local: string, remote: string): Promise<PutResult> {
@@ -42,6 +45,19 @@ export class FakeRemote implements WatchClient {
   ): Promise<PutResult> {
     await this.#begin("putLink", remote);
     return this.#store(remote, Buffer.from(target), LINK_MODE, options.mtimeMs ?? 0);
+  }
+
+  /** Puts those that can be put, as single puts do; all others are left. */
+  async putPacked(files: readonly SmallFile[]): Promise<PackedOutcome[]> {
+    this.packed.push(files.length);
+    const outcomes: PackedOutcome[] = [];
+    for (const { path, local, mtimeMs, target } of files) {
+      const put = target === undefined
+        ? this.put(local, path)
+        : this.putLink(target, path, { mtimeMs });
+      outcomes.push(await put.catch(() => undefined));
+    }
+    return outcomes;
   }
 
   async rename(from: string, to: string): Promise<string> {

@@ -48,6 +48,29 @@ test("Settling hands a path out when it has settled, and what has gone later", a
   expect(world.taken).toEqual(["a", "gone"]);
 });
 
+test("Settling hands out what else is due, up to what is not accepted, and nothing twice", async () => {
+  const world = new World();
+  world.add("a", "b", "c", "no", "d");
+  await world.clock.advance(50);
+  world.add("later");
+  await world.clock.advance(50);
+  const more = (max: number) =>
+    world.settling.takeMore(max, ({ path }) => path !== "no").map(({ path }) => path);
+  expect(more(2)).toEqual(["a", "b"]);
+  expect(more(10)).toEqual(["c"]);
+  world.take();
+  await world.clock.advance(0);
+  expect(world.taken).toEqual(["no"]);
+  expect(more(10)).toEqual(["d"]);
+  expect(more(10)).toEqual([]);
+  world.add("a");
+  await world.clock.advance(100);
+  // One that is worked on is not handed out again.
+  expect(more(10)).toEqual(["later"]);
+  world.settling.done("a");
+  expect(more(10)).toEqual(["a"]);
+});
+
 test("Settling keeps the place of a path that is added again", async () => {
   const world = new World();
   world.add("a");

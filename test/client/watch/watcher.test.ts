@@ -44,6 +44,44 @@ test("Watcher sends after a restart only what changed meanwhile", async () => {
   expect(world.remote.tree("/w")).toEqual(world.tree());
 });
 
+test("Watcher sends small files together that have settled together, and each is known then", async () => {
+  using world = new WatchWorld();
+  for (let n = 0; n < 200; n++) world.write(`d/${n}`, String(n));
+  world.write("large", "x".repeat(1 << 20));
+  const { events } = await world.result({ transfers: 1 });
+  expect(world.remote.tree("/w")).toEqual(world.tree());
+  const together = world.remote.packed.reduce((sum, files) => sum + files, 0);
+  expect(together).toBeGreaterThan(100);
+  expect(kinds(events).filter((kind) => kind === "sent")).toHaveLength(201);
+  world.remote.calls.length = 0;
+  expect(await world.once()).toEqual([]);
+});
+
+test("Watcher sends by itself what can't go together, and tells of what fails", async () => {
+  using world = new WatchWorld();
+  for (let n = 0; n < 50; n++) world.write(`${n}`, String(n));
+  world.remote.before = (name, path) => {
+    if (name === "put" && path === "/w/7") throw new TydfsError("no-space", "No room");
+  };
+  const { files, failures } = await world.result({ transfers: 1 });
+  expect(world.remote.packed.length).toBeGreaterThan(0);
+  expect(files).toBe(49);
+  expect(failures).toMatchObject([{ code: "no-space" }]);
+});
+
+test("Watcher sends again what changes while it is sent with others", async () => {
+  using world = new WatchWorld();
+  for (let n = 0; n < 20; n++) world.write(`${n}`, String(n));
+  let changed = false;
+  world.remote.onRead = (local) => {
+    if (changed || !local.endsWith("/5")) return;
+    changed = true;
+    world.write("5", "changed meanwhile");
+  };
+  await world.once({ transfers: 1 });
+  expect(world.remote.tree("/w")).toEqual(world.tree());
+});
+
 test("Watcher without deletes removes nothing, also not later what was moved away", async () => {
   using world = new WatchWorld();
   world.write("a", "1");

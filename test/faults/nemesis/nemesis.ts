@@ -95,6 +95,7 @@ const MASTER_POINTS = [
   ...["master.begin.opened", "master.report.received", "master.commit.before"],
   ...["master.commit.after", "master.replicate.picked", "master.replicate.commanded"],
   ...["master.remove.committed", "master.delete.sent", "master.delete.done"],
+  ...["master.pack.committed", "master.compact.stored", "master.compact.moved"],
 ];
 
 export class Nemesis {

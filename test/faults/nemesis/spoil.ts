@@ -4,11 +4,11 @@
  */
 import {
   closeSync,
+  fstatSync,
+  ftruncateSync,
   openSync,
   readFileSync,
   readSync,
-  statSync,
-  truncateSync,
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -21,24 +21,48 @@ import { choose } from "./fault.ts";
 
 /** A bit of one copy changes. */
 export function flip(field: Field, random: Random): Fault | undefined {
-  const victim = chooseVictim(field, random);
-  if (victim === undefined) return undefined;
-  const { role, path, chunk } = victim;
-  const at = randomInt(random, statSync(path).size);
-  flipByte(path, at);
-  field.spoiled.set(path, { chunk, role });
-  return { what: { role: role.name, chunk, at } };
+  return spoil(field, random, (fd, sizeBytes) => {
+    const at = randomInt(random, sizeBytes);
+    flipByte(fd, at);
+    return { at };
+  });
 }
 
 /** One copy ends too early. */
 export function truncate(field: Field, random: Random): Fault | undefined {
+  return spoil(field, random, (fd, sizeBytes) => {
+    const length = randomInt(random, sizeBytes);
+    ftruncateSync(fd, length);
+    return { length };
+  });
+}
+
+/** Does `harm` to an open copy; nothing where it has just gone. */
+function spoil(
+  field: Field,
+  random: Random,
+  harm: (fd: number, sizeBytes: number) => Record<string, number>,
+): Fault | undefined {
   const victim = chooseVictim(field, random);
-  if (victim === undefined) return undefined;
+  const fd = victim === undefined ? undefined : openCopy(victim.path);
+  if (victim === undefined || fd === undefined) return undefined;
   const { role, path, chunk } = victim;
-  const length = randomInt(random, statSync(path).size);
-  truncateSync(path, length);
-  field.spoiled.set(path, { chunk, role });
-  return { what: { role: role.name, chunk, length } };
+  try {
+    const done = harm(fd, fstatSync(fd).size);
+    field.spoiled.set(path, { chunk, role });
+    return { what: { role: role.name, chunk, ...done } };
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function openCopy(path: string): number | undefined {
+  try {
+    return openSync(path, "r+");
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    throw error;
+  }
 }
 
 interface Copy {
@@ -106,14 +130,9 @@ function readCopy(path: string): { bytes: Uint8Array; sidecar: Sidecar } | undef
   }
 }
 
-function flipByte(path: string, at: number): void {
-  const fd = openSync(path, "r+");
-  try {
-    const byte = new Uint8Array(1);
-    readSync(fd, byte, 0, 1, at);
-    byte[0] = (byte[0] ?? 0) ^ 0x10;
-    writeSync(fd, byte, 0, 1, at);
-  } finally {
-    closeSync(fd);
-  }
+function flipByte(fd: number, at: number): void {
+  const byte = new Uint8Array(1);
+  readSync(fd, byte, 0, 1, at);
+  byte[0] = (byte[0] ?? 0) ^ 0x10;
+  writeSync(fd, byte, 0, 1, at);
 }

@@ -1,0 +1,37 @@
+/** What a client stands on, from its effects and settings. */
+import { Limiter } from "../base/limit.ts";
+import { silentLog } from "../base/log.ts";
+import type { ClientEffects, ClientSettings } from "./api.ts";
+import type { ClientContext } from "./context.ts";
+import { RecentFailures } from "./recent_failures.ts";
+import type { WaitNotice } from "./trackers.ts";
+import { Trackers } from "./trackers.ts";
+import { BlockPool } from "./transfer.ts";
+
+const WAIT_MS_DEFAULT = 30_000;
+const PARALLEL_DEFAULT = 4;
+
+/** The context of one client; reasons for waiting are told once each. */
+export function makeContext(effects: ClientEffects, settings: ClientSettings): ClientContext {
+  const { bus, subjects, transport, clock, random } = effects;
+  const told = new Set<string>();
+  const onWait = (notice: WaitNotice) => {
+    if (told.has(notice.code)) return;
+    told.add(notice.code);
+    settings.onWait?.(notice);
+  };
+  return {
+    transport,
+    clock,
+    random,
+    trackers: new Trackers({ bus, subjects, clock, random, onWait }),
+    log: settings.log ?? silentLog,
+    owner: settings.owner ?? "",
+    waitMs: settings.waitMs ?? WAIT_MS_DEFAULT,
+    parallel: settings.parallel ?? PARALLEL_DEFAULT,
+    streams: new Limiter(settings.parallel ?? PARALLEL_DEFAULT),
+    blocks: new BlockPool(),
+    failures: new RecentFailures(clock),
+    onWait,
+  };
+}
