@@ -285,8 +285,8 @@ export class Compactor {
   }
 
   /**
-   * Copies of a pack on keepers that could have one of the new pack, too, now or when they are heard
-   * again. Where there is no room the space that comes back is worth more.
+   * Copies of a pack on keepers that could have one of the new pack, too, now or when they are
+   * heard again. Where there is no room the space that comes back is worth more.
    */
   #countHeld({ keepers }: SparsePack, sizeBytes: number): number {
     const { tables } = this.#options;
