@@ -37,7 +37,7 @@ const CHECK_EVERY_MS = 1_000;
 const QUIET_EVERY_MS = 1_000;
 
 /** In so many histories packs are frequent, and compacted while faults strike. */
-const PACKING_SHARE = 0.3;
+const PACKING_SHARE = 0.2;
 const SOON = { trash_ttl: "1s", grace: "3s" };
 
 /** So many histories see all kinds of faults at once, and so many of them. */
@@ -66,11 +66,13 @@ export function play(seed: number, keptMax?: number): Verdict {
   const checkers = new Checkers({ cluster, master, keepers, catalogPath });
   const history = new History();
   const contents = new Contents();
+  master.onMoved = (pack) => checkers.moved(pack);
   const onPut = (version: number) => checkers.acknowledged(version);
   const packing = isPacking ? 0.5 : 0.05;
   const parts = { cluster, history, contents, onPut, packing };
+  const operations = () => (isPacking ? 5 : 3) + randomInt(dice, 5);
   const workers = Array.from({ length: 1 + randomInt(dice, 3) }, (_, index) => {
-    return new Worker({ ...parts, name: `client-${index}`, operations: 3 + randomInt(dice, 5) });
+    return new Worker({ ...parts, name: `client-${index}`, operations: operations() });
   });
   const { time } = cluster;
   const startMs = time.nowMs;

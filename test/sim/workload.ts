@@ -32,9 +32,13 @@ export class Contents {
   readonly #bytesByName = new Map<string, Uint8Array>();
   readonly #nameBySum = new Map<string, string>();
 
-  /** Makes a content of some size; mostly small ones, now and then of several chunks. */
-  make(name: string, random: Random): Uint8Array {
-    const sizes = [0, 1, randomInt(random, 200), randomInt(random, 5_000), 300 * 1024];
+  /**
+   * Makes a content of some size; mostly small ones, now and then of several chunks. Of those that
+   * are put together one is often most of the pack, which is sparse when that one goes.
+   */
+  make(name: string, random: Random, together = false): Uint8Array {
+    const tiny = [0, 1, randomInt(random, 200), randomInt(random, 5_000), 300 * 1024];
+    const sizes = together ? [...tiny, 20_000, 60_000, 100_000] : tiny;
     const large = [MIB, MIB + 1 + randomInt(random, 40_000), 2 * MIB + 7];
     const choice = random.next() < 0.93
       ? sizes[randomInt(random, sizes.length)]
@@ -46,7 +50,7 @@ export class Contents {
       const mark = new TextEncoder().encode(`${name}@${at}`);
       bytes.set(mark.subarray(0, sizeBytes - at), at);
     }
-    if (this.#nameBySum.has(sumOf(bytes))) return this.make(name, random);
+    if (this.#nameBySum.has(sumOf(bytes))) return this.make(name, random, together);
     this.#bytesByName.set(name, bytes);
     this.#nameBySum.set(sumOf(bytes), name);
     return bytes;
@@ -192,7 +196,7 @@ export class Worker {
   }
 
   async #perform(client: TydfsClient, request: Request, must = false): Promise<void> {
-    await this.#finish(client, this.#begin(request, must));
+    await this.#finish(client, this.#begin(request, { must }));
   }
 
   /** Puts or gets several files together; each is an operation of its own. */
@@ -205,10 +209,11 @@ export class Worker {
     const begun = this.random.next() < 0.7
       ? paths.map((path, index) => {
         const content = `${this.name}.${this.#left}.${index}`;
-        return this.#begin({ kind: "put", path, content, exclusive });
+        return this.#begin({ kind: "put", path, content, exclusive }, { together: true });
       })
       : paths.map((path) => this.#begin({ kind: "get", path }));
     const left: Begun[] = [];
+    const versions = new Set<number>();
     const outcomes = begun.some(({ bytes }) => bytes !== undefined)
       ? await together.put(begun.map(({ bytes }, at) => ({ path: paths[at] ?? "", bytes })), {
         exclusive,
@@ -218,21 +223,27 @@ export class Worker {
       const outcome = outcomes[at];
       if (outcome === undefined) left.push(each);
       else if (outcome instanceof TydfsError) this.#fail(each, outcome);
-      else this.#answer(each, this.#told(outcome, each));
+      else this.#answer(each, this.#told(outcome, each, versions));
     }
     // As everybody does who does several together: what has no outcome is done by itself.
     for (const each of left) await this.#finish(client, each);
   }
 
-  #told(outcome: { version: number } | { found: Uint8Array }, { request }: Begun): Outcome {
+  #told(
+    outcome: { version: number } | { found: Uint8Array },
+    { request }: Begun,
+    versions: Set<number>,
+  ): Outcome {
     if ("found" in outcome) return { kind: "done", found: this.#identify(request, outcome.found) };
-    this.#onPut(outcome.version);
+    // All files of a pack have the same one.
+    if (!versions.has(outcome.version)) this.#onPut(outcome.version);
+    versions.add(outcome.version);
     return { kind: "done" };
   }
 
-  #begin(request: Request, must = false): Begun {
+  #begin(request: Request, { must = false, together = false } = {}): Begun {
     const bytes = request.kind === "put"
-      ? this.#contents.make(request.content, this.random)
+      ? this.#contents.make(request.content, this.random, together)
       : undefined;
     const operation = this.#history.call(this.name, request);
     const what = `#${operation.no} ${textOf(request)} ${bytes?.length ?? ""}`;
