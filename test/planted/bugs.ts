@@ -137,4 +137,51 @@ export const PLANTED: readonly PlantedBug[] = [
     }],
     caughtBy: { seeds: { from: 1, count: 20 } },
   },
+  {
+    name: "answer before the commit of a pack",
+    file: "src/client/packs/send.ts",
+    edits: [{
+      find: "return await commit(context, pack, latest.placement.chunk, options);",
+      replace: `void commit(context, pack, latest.placement.chunk, options).catch(() => {});
+  const { replicas: goal = 2 } = options;
+  return pack.files.map((file) => {
+    return { ...file, version: 0, copies: goal, goal };
+  });`,
+    }],
+    caughtBy: { seeds: { from: 1, count: 100 } },
+  },
+  {
+    name: "one copy of a compacted pack",
+    file: "src/master/compactor.ts",
+    edits: [{
+      find: "const minCopies = Math.min(settings.min_copies, goal);",
+      replace: "const minCopies = 1;\n    void settings;",
+    }, {
+      find: "const wish = { goal, minCopies, policy };",
+      replace: "const wish = { goal: 1, minCopies, policy };\n    void goal;",
+    }],
+    caughtBy: { seeds: { from: 1, count: 100 } },
+  },
+  {
+    name: "forget the trash in a move",
+    file: "src/catalog/apply_pack.ts",
+    edits: [{
+      find: "WHERE chunk = ? AND chunk_offset = ? AND length <= ? RETURNING length`",
+      replace: `WHERE chunk = ? AND chunk_offset = ? AND length <= ?
+  AND inode IN (SELECT inode FROM dentry) RETURNING length\``,
+    }, {
+      find: "loseReferences(tx, row, { refs: loss.extents, bytes: loss.bytes }, atMs);",
+      replace: "loseReferences(tx, row, { refs: row.refs, bytes: row.live }, atMs);",
+    }],
+    caughtBy: { seeds: { from: 1, count: 300 } },
+  },
+  {
+    name: "commit a condemned pack",
+    file: "src/catalog/apply_pack.ts",
+    edits: [{
+      find: "if (row.condemned === 0) return row;",
+      replace: "if (row.condemned <= 1) return row;",
+    }],
+    caughtBy: { seeds: { from: 1, count: 300 } },
+  },
 ];

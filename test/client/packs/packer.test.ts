@@ -133,6 +133,21 @@ test("putPacked tells of each file that a commit without an answer leaves open",
   expect(String(outcomes[0])).toContain('Cannot tell whether "/t/f0" was put');
 });
 
+test("putPacked does not put again what a master did that died before its answer", async () => {
+  using w = world();
+  let isDead = false;
+  w.cluster.before = (name) => {
+    if (name === packCommit.name && isDead) throw new TydfsError("unavailable", "Nobody answers");
+  };
+  w.cluster.after = (name) => {
+    if (name !== packCommit.name) return;
+    isDead = true;
+    throw new TydfsError("timeout", "No answer");
+  };
+  expect(words(await w.cluster.client.putPacked(w.some(2)))).toEqual(["timeout", "timeout"]);
+  expect(w.cluster.file("/t/f0").version).toBe(1);
+});
+
 test("putPacked leaves all when packs can't be placed, and does not try that for each", async () => {
   using w = world();
   w.cluster.before = (name) => {
