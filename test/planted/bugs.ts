@@ -44,17 +44,19 @@ export const PLANTED: readonly PlantedBug[] = [
     name: "ignore sums",
     file: "src/client/transfer.ts",
     edits: [{
-      find: "if (hashBlock(bytes) !== getSum(sums, block)) {",
-      replace: 'if (hashBlock(bytes) !== getSum(sums, block) && chunk === "") {',
+      find:
+        "if (isRight === undefined ? hashBlock(bytes) !== getSum(sums, block) : !isRight(bytes)) {",
+      replace:
+        'if (chunk === "" && hashBlock(bytes) !== getSum(sums, block) && isRight !== undefined) {',
     }],
     caughtBy: { seeds: { from: 1, count: 300 } },
   },
   {
     name: "reuse an id",
-    file: "src/master/rpc/upload.ts",
+    file: "src/master/chunk_ids.ts",
     edits: [{
-      find: "const chunk = makeId(random);",
-      replace: "const chunk = terms.upload.slice(0, 1).repeat(32);\n  void makeId;",
+      find: "return this.#shelf + randomHex(this.#random, 14);",
+      replace: "return randomHex(this.#random, 1).slice(1).repeat(32);",
     }],
     caughtBy: { seeds: { from: 1, count: 100 } },
   },
