@@ -49,7 +49,7 @@ export const PLANTED: readonly PlantedBug[] = [
       replace:
         'if (chunk === "" && hashBlock(bytes) !== getSum(sums, block) && isRight !== undefined) {',
     }],
-    caughtBy: { seeds: { from: 1, count: 300 } },
+    caughtBy: { seeds: { from: 180, count: 120 } },
   },
   {
     name: "reuse an id",
