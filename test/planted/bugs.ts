@@ -44,17 +44,19 @@ export const PLANTED: readonly PlantedBug[] = [
     name: "ignore sums",
     file: "src/client/transfer.ts",
     edits: [{
-      find: "if (hashBlock(bytes) !== getSum(sums, block)) {",
-      replace: 'if (hashBlock(bytes) !== getSum(sums, block) && chunk === "") {',
+      find:
+        "if (isRight === undefined ? hashBlock(bytes) !== getSum(sums, block) : !isRight(bytes)) {",
+      replace:
+        'if (chunk === "" && hashBlock(bytes) !== getSum(sums, block) && isRight !== undefined) {',
     }],
-    caughtBy: { seeds: { from: 1, count: 300 } },
+    caughtBy: { seeds: { from: 180, count: 120 } },
   },
   {
     name: "reuse an id",
-    file: "src/master/rpc/upload.ts",
+    file: "src/master/chunk_ids.ts",
     edits: [{
-      find: "const chunk = makeId(random);",
-      replace: "const chunk = terms.upload.slice(0, 1).repeat(32);\n  void makeId;",
+      find: "return this.#shelf + randomHex(this.#random, 14);",
+      replace: "return randomHex(this.#random, 1).slice(1).repeat(32);",
     }],
     caughtBy: { seeds: { from: 1, count: 100 } },
   },
@@ -136,5 +138,39 @@ export const PLANTED: readonly PlantedBug[] = [
       replace: "for (const grant of held.slice(1)) ports.drop(row, grant);",
     }],
     caughtBy: { seeds: { from: 1, count: 20 } },
+  },
+  {
+    name: "answer before the commit of a pack",
+    file: "src/client/packs/send.ts",
+    edits: [{
+      find: "return await commit(context, pack, latest.placement.chunk, options);",
+      replace: `void commit(context, pack, latest.placement.chunk, options).catch(() => {});
+  const { replicas: goal = 2 } = options;
+  return pack.files.map((file) => {
+    return { ...file, version: 0, copies: goal, goal };
+  });`,
+    }],
+    caughtBy: { seeds: { from: 1, count: 100 } },
+  },
+  {
+    name: "one copy of a compacted pack",
+    file: "src/master/compactor.ts",
+    edits: [{
+      find: "const minCopies = Math.min(settings.min_copies, goal);",
+      replace: "const minCopies = 1;\n    void settings;",
+    }, {
+      find: "const wish = { goal, minCopies, policy };",
+      replace: "const wish = { goal: 1, minCopies, policy };\n    void goal;",
+    }],
+    caughtBy: { seeds: { from: 1, count: 100 } },
+  },
+  {
+    name: "commit a condemned pack",
+    file: "src/catalog/apply_pack.ts",
+    edits: [{
+      find: "if (row.condemned === 0) return row;",
+      replace: "if (row.condemned <= 1) return row;",
+    }],
+    caughtBy: { seeds: { from: 60, count: 240 } },
   },
 ];

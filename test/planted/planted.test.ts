@@ -5,12 +5,12 @@ import { plantAll } from "./run.ts";
 
 const LIMIT_MS = 900_000;
 
-test("plantAll finds all twelve planted bugs noticed", async () => {
+test("plantAll finds all planted bugs noticed", async () => {
   const catches = await plantAll(PLANTED);
   const missed = catches.filter(({ caught }) => !caught);
   for (const { name, words } of missed) console.log(`Nothing noticed "${name}":\n${words}`);
   console.log(`${catches.length - missed.length} of ${PLANTED.length}`);
-  expect(PLANTED.length).toBe(12);
+  expect(PLANTED.length).toBe(15);
   expect(missed.map(({ name }) => name)).toEqual([]);
 }, LIMIT_MS);
 

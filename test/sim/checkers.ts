@@ -36,9 +36,17 @@ const IS_VERSION = `SELECT version FROM inode WHERE version = ?1
   UNION SELECT version FROM committed WHERE version = ?1`;
 const ON_RECORD = `SELECT c.refs, c.orphaned_ms AS orphanedMs FROM replica r
   JOIN chunk c ON c.no = r.chunk JOIN keeper k ON k.number = r.keeper WHERE c.id = ? AND k.id = ?`;
+const OF_CHUNK = `${REPLICAS} WHERE c.id = ?`;
+/**
+ * More than half of a pack is dead, even when its manifest and more for each name counts as alive:
+ * nothing excuses that for ever.
+ */
+const SPARSE = `SELECT 'sparse pack ' || id AS what FROM chunk WHERE packed = 1 AND refs > 0
+  AND (live + (size - filled) + 100 * refs) * 2 < size`;
 const LEFTOVERS = `SELECT 'upload ' || id AS what FROM upload
   UNION ALL SELECT 'trash ' || path FROM trash
-  UNION ALL SELECT 'emptying of ' || name FROM keeper WHERE draining = 1`;
+  UNION ALL SELECT 'emptying of ' || name FROM keeper WHERE draining = 1
+  UNION ALL ${SPARSE}`;
 
 export interface CheckedParts {
   cluster: Cluster;
@@ -94,13 +102,24 @@ export class Checkers {
 
   /** A put was acknowledged: its chunks are on `min_copies` disks. */
   acknowledged(version: number): void {
-    const { cluster, keepers } = this.#parts;
+    const { cluster } = this.#parts;
     if (this.#database.query(IS_VERSION).get(version) === null) {
       cluster.violate(`version ${version} was acknowledged, and is not in the catalog`);
     }
     if (cluster.calm) this.#archived(version);
+    this.#countCopies(this.#rows(OF_VERSION, version), "a put was acknowledged");
+  }
+
+  /** Files were moved into a pack: it is as durable as if they had been put, and all adds up. */
+  moved(pack: string): void {
+    this.#countCopies(this.#rows(OF_CHUNK, pack), "files were moved");
+    this.catalog();
+  }
+
+  /** Demands `min_copies` durable copies of each chunk of these rows. */
+  #countCopies(rows: readonly ReplicaRow[], what: string): void {
+    const { cluster, keepers } = this.#parts;
     const copies = new Map<string, number>();
-    const rows = this.#rows(OF_VERSION, version);
     for (const row of rows) {
       const isGood = this.#stateOf(row) !== "bad";
       copies.set(row.id, (copies.get(row.id) ?? 0) + (isGood ? 1 : 0));
@@ -116,7 +135,7 @@ export class Checkers {
       });
       const count = found + offRecord.length;
       if (count >= cluster.settings.min_copies) continue;
-      cluster.violate(`a put was acknowledged with ${count} durable copies of chunk ${id}`);
+      cluster.violate(`${what} with ${count} durable copies of chunk ${id}`);
     }
   }
 
@@ -223,8 +242,8 @@ export class Checkers {
     ];
   }
 
-  #rows(sql: string, ...values: number[]): ReplicaRow[] {
-    return this.#database.query<ReplicaRow, number[]>(sql).all(...values);
+  #rows(sql: string, ...values: (number | string)[]): ReplicaRow[] {
+    return this.#database.query<ReplicaRow, (number | string)[]>(sql).all(...values);
   }
 
   #keeperOf(id: string): KeeperNode | undefined {

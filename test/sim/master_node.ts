@@ -53,6 +53,8 @@ export class MasterNode {
   #lost: { path: string; recoverable: number } | undefined;
   /** Hears where the catalog is when it is another one. */
   onCatalog: (path: string) => void = () => {};
+  /** Hears into which pack files were moved just now. */
+  onMoved: (pack: string) => void = () => {};
   process: SimProcess | undefined;
   tables: Tables | undefined;
   starts = 0;
@@ -127,7 +129,7 @@ export class MasterNode {
     });
     const writerPart = part("writer");
     const { writer, shipper, reader } = this.#openWriter({ ...writerPart, clock, tables });
-    const journal = new LateInventory(writer, clock);
+    const journal = this.#watched(new LateInventory(writer, clock));
     const { epoch } = await journal.submit({ kind: "master.start", atMs: clock.wallMs() });
     shipper.start(epoch);
     const common = {
@@ -152,6 +154,17 @@ export class MasterNode {
       openBody: (path) => new Blob([readFileSync(path)]),
     }).start();
     new Compactor({ ...archivist, journal: distant(), transport }).start();
+  }
+
+  /** A journal of which moves are heard. */
+  #watched(journal: Journal): Journal {
+    return {
+      submit: async <K extends OperationKind>(operation: Extract<Operation, { kind: K }>) => {
+        const result = await journal.submit<K>(operation);
+        if ("to" in operation && operation.kind === "pack.move") this.onMoved(operation.to);
+        return result;
+      },
+    };
   }
 
   /** As `openShippedWriter` in `src/master/wiring.ts`. */

@@ -36,6 +36,10 @@ const LOOK_MS = 60_000;
 const CHECK_EVERY_MS = 1_000;
 const QUIET_EVERY_MS = 1_000;
 
+/** In so many histories packs are frequent, and compacted while faults strike. */
+const PACKING_SHARE = 0.2;
+const SOON = { trash_ttl: "1s", grace: "3s" };
+
 /** So many histories see all kinds of faults at once, and so many of them. */
 const HARD_SHARE = 0.15;
 const HARD_FAULTS = 15;
@@ -45,7 +49,12 @@ export function play(seed: number, keptMax?: number): Verdict {
   const dice = new Cluster(seed, {}).random("scenario");
   const keeperCount = 3 + randomInt(dice, 3);
   const replicas = 2 + randomInt(dice, 2);
-  const cluster = new Cluster(seed, { replicas: String(replicas), min_copies: "2" });
+  const packDice = new Cluster(seed, {}).random("packs");
+  const isPacking = packDice.next() < PACKING_SHARE;
+  const cluster = new Cluster(seed, {
+    ...{ replicas: String(replicas), min_copies: "2" },
+    ...(isPacking ? SOON : {}),
+  });
   cluster.trace.keptMax = keptMax ?? cluster.trace.keptMax;
   const restore = cluster.time.install();
   const catalogPath = newCatalog();
@@ -57,10 +66,13 @@ export function play(seed: number, keptMax?: number): Verdict {
   const checkers = new Checkers({ cluster, master, keepers, catalogPath });
   const history = new History();
   const contents = new Contents();
+  master.onMoved = (pack) => checkers.moved(pack);
   const onPut = (version: number) => checkers.acknowledged(version);
-  const parts = { cluster, history, contents, onPut };
+  const packing = isPacking ? 0.5 : 0.05;
+  const parts = { cluster, history, contents, onPut, packing };
+  const operations = () => (isPacking ? 5 : 3) + randomInt(dice, 5);
   const workers = Array.from({ length: 1 + randomInt(dice, 3) }, (_, index) => {
-    return new Worker({ ...parts, name: `client-${index}`, operations: 3 + randomInt(dice, 5) });
+    return new Worker({ ...parts, name: `client-${index}`, operations: operations() });
   });
   const { time } = cluster;
   const startMs = time.nowMs;

@@ -11,7 +11,9 @@ import { subjectsOf } from "../../src/wire/subjects.ts";
 import type { Cluster } from "./cluster.ts";
 import { CLUSTER } from "./cluster.ts";
 import { DIRECTORY, type History, type Outcome, type Request } from "./history.ts";
+import type { Operation } from "./history.ts";
 import type { SimProcess } from "./process.ts";
+import { Together } from "./together.ts";
 import { SimTransport } from "./transport.ts";
 
 const FLAT = ["/a", "/b", "/c", "/d"];
@@ -19,6 +21,8 @@ const DIR = "/e";
 const PATHS = [...FLAT, `${DIR}/x`, `${DIR}/y`];
 const MIB = 2 ** 20;
 const THINK_MS = 1_500;
+/** So many files at most are put or got together. */
+const TOGETHER_MAX = 4;
 
 /** Bytes that all contents are cut from. */
 const pool = seededRandom(1).bytes(2 * MIB + 64 * 1024);
@@ -28,9 +32,13 @@ export class Contents {
   readonly #bytesByName = new Map<string, Uint8Array>();
   readonly #nameBySum = new Map<string, string>();
 
-  /** Makes a content of some size; mostly small ones, now and then of several chunks. */
-  make(name: string, random: Random): Uint8Array {
-    const sizes = [0, 1, randomInt(random, 200), randomInt(random, 5_000), 300 * 1024];
+  /**
+   * Makes a content of some size; mostly small ones, now and then of several chunks. Of those that
+   * are put together one is often most of the pack, which is sparse when that one goes.
+   */
+  make(name: string, random: Random, together = false): Uint8Array {
+    const tiny = [0, 1, randomInt(random, 200), randomInt(random, 5_000), 300 * 1024];
+    const sizes = together ? [...tiny, 20_000, 60_000, 100_000] : tiny;
     const large = [MIB, MIB + 1 + randomInt(random, 40_000), 2 * MIB + 7];
     const choice = random.next() < 0.93
       ? sizes[randomInt(random, sizes.length)]
@@ -42,7 +50,7 @@ export class Contents {
       const mark = new TextEncoder().encode(`${name}@${at}`);
       bytes.set(mark.subarray(0, sizeBytes - at), at);
     }
-    if (this.#nameBySum.has(sumOf(bytes))) return this.make(name, random);
+    if (this.#nameBySum.has(sumOf(bytes))) return this.make(name, random, together);
     this.#bytesByName.set(name, bytes);
     this.#nameBySum.set(sumOf(bytes), name);
     return bytes;
@@ -62,6 +70,21 @@ function sumOf(bytes: Uint8Array): string {
   return `${bytes.length}:${Bun.hash.xxHash3(bytes)}`;
 }
 
+/** An operation that has begun. */
+interface Begun {
+  operation: Operation;
+  request: Request;
+  /** What a put puts. */
+  bytes: Uint8Array | undefined;
+  must: boolean;
+}
+
+/** A client, and what of it does several files together. */
+interface Hands {
+  client: TydfsClient;
+  together: Together;
+}
+
 /** One client, and after its crash the one that takes its place. */
 export class Worker {
   readonly name: string;
@@ -70,6 +93,7 @@ export class Worker {
   readonly #history: History;
   readonly #contents: Contents;
   readonly #onPut: (version: number) => void;
+  readonly #packing: number;
   #left: number;
   #starts = 0;
   process: SimProcess | undefined;
@@ -82,6 +106,8 @@ export class Worker {
     contents: Contents;
     /** A put was acknowledged just now, as this version. */
     onPut: (version: number) => void;
+    /** The share of operations that are done to several files together. */
+    packing: number;
   }) {
     const { name, operations, cluster } = options;
     this.name = name;
@@ -90,6 +116,7 @@ export class Worker {
     this.#history = options.history;
     this.#contents = options.contents;
     this.#onPut = options.onPut;
+    this.#packing = options.packing;
     this.random = cluster.random(name);
   }
 
@@ -102,11 +129,13 @@ export class Worker {
   start(): void {
     const process = this.#cluster.process(this.name, this.name);
     this.process = process;
-    const client = this.#connect(process);
+    const hands = this.#connect(process);
     const work = async () => {
       while (this.#left > 0) {
         await process.clock.sleep(this.random.next() * THINK_MS);
-        await this.#perform(client, this.#choose());
+        const isTogether = this.random.next() < this.#packing;
+        if (isTogether) await this.#performTogether(hands);
+        else await this.#perform(hands.client, this.#choose());
         this.#left--;
       }
     };
@@ -126,20 +155,23 @@ export class Worker {
 
   /** Looks at everything that is left, as somebody who comes later. */
   async lookAtAll(): Promise<void> {
-    const client = this.#connect(this.#cluster.process(this.name, this.name));
+    const { client } = this.#connect(this.#cluster.process(this.name, this.name));
     await this.#perform(client, { kind: "list" });
     for (const path of PATHS) await this.#perform(client, { kind: "get", path }, true);
     this.#left = 0;
   }
 
-  #connect(process: SimProcess): TydfsClient {
+  #connect(process: SimProcess): Hands {
     this.#starts++;
     const random = this.#cluster.random(`${this.name} ${this.#starts}`);
-    return new TydfsClient({
+    const effects = {
       ...{ bus: this.#cluster.nats.connect(process), subjects: subjectsOf(CLUSTER) },
       ...{ transport: new SimTransport(this.#cluster.ports, process), clock: process.clock },
       random,
-    }, { waitMs: 8_000, log: this.#cluster.log(process, "client") });
+    };
+    const settings = { waitMs: 8_000, log: this.#cluster.log(process, "client") };
+    const client = new TydfsClient(effects, settings);
+    return { client, together: new Together(client, effects, settings) };
   }
 
   #choose(): Request {
@@ -164,27 +196,84 @@ export class Worker {
   }
 
   async #perform(client: TydfsClient, request: Request, must = false): Promise<void> {
-    const { trace } = this.#cluster;
-    const { kind, ...rest } = request;
-    const what = `${kind} ${Object.values(rest).map(String).join(" ")}`;
+    await this.#finish(client, this.#begin(request, { must }));
+  }
+
+  /** Puts or gets several files together; each is an operation of its own. */
+  async #performTogether({ client, together }: Hands): Promise<void> {
+    const paths = Array.from(
+      { length: 2 + randomInt(this.random, TOGETHER_MAX - 1) },
+      () => PATHS[randomInt(this.random, PATHS.length)] ?? "/a",
+    );
+    const exclusive = this.random.next() < 0.1;
+    const begun = this.random.next() < 0.7
+      ? paths.map((path, index) => {
+        const content = `${this.name}.${this.#left}.${index}`;
+        return this.#begin({ kind: "put", path, content, exclusive }, { together: true });
+      })
+      : paths.map((path) => this.#begin({ kind: "get", path }));
+    const left: Begun[] = [];
+    const versions = new Set<number>();
+    const outcomes = begun.some(({ bytes }) => bytes !== undefined)
+      ? await together.put(begun.map(({ bytes }, at) => ({ path: paths[at] ?? "", bytes })), {
+        exclusive,
+      })
+      : await together.get(paths);
+    for (const [at, each] of begun.entries()) {
+      const outcome = outcomes[at];
+      if (outcome === undefined) left.push(each);
+      else if (outcome instanceof TydfsError) this.#fail(each, outcome);
+      else this.#answer(each, this.#told(outcome, each, versions));
+    }
+    // As everybody does who does several together: what has no outcome is done by itself.
+    for (const each of left) await this.#finish(client, each);
+  }
+
+  #told(
+    outcome: { version: number } | { found: Uint8Array },
+    { request }: Begun,
+    versions: Set<number>,
+  ): Outcome {
+    if ("found" in outcome) return { kind: "done", found: this.#identify(request, outcome.found) };
+    // All files of a pack have the same one.
+    if (!versions.has(outcome.version)) this.#onPut(outcome.version);
+    versions.add(outcome.version);
+    return { kind: "done" };
+  }
+
+  #begin(request: Request, { must = false, together = false } = {}): Begun {
     const bytes = request.kind === "put"
-      ? this.#contents.make(request.content, this.random)
+      ? this.#contents.make(request.content, this.random, together)
       : undefined;
     const operation = this.#history.call(this.name, request);
-    trace.note(this.name, "CALL", `#${operation.no} ${what} ${bytes?.length ?? ""}`);
-    let outcome: Outcome;
+    const what = `#${operation.no} ${textOf(request)} ${bytes?.length ?? ""}`;
+    this.#cluster.trace.note(this.name, "CALL", what);
+    return { operation, request, bytes, must };
+  }
+
+  async #finish(client: TydfsClient, begun: Begun): Promise<void> {
     try {
-      const found = await this.#ask(client, request, bytes);
-      outcome = found === undefined ? { kind: "done" } : { kind: "done", found };
+      const found = await this.#ask(client, begun.request, begun.bytes);
+      this.#answer(begun, found === undefined ? { kind: "done" } : { kind: "done", found });
     } catch (error) {
-      outcome = outcomeOf(error, request);
-      trace.note(this.name, "ERROR", `#${operation.no} ${String(error)}`);
-      if (must && outcome.kind === "failed") {
-        this.#cluster.violate(`${what} fails when all is well: ${String(error)}`);
-      }
+      this.#fail(begun, error);
     }
+  }
+
+  #fail(begun: Begun, error: unknown): void {
+    const { operation, request, must } = begun;
+    const outcome = outcomeOf(error, request);
+    this.#cluster.trace.note(this.name, "ERROR", `#${operation.no} ${String(error)}`);
+    if (must && outcome.kind === "failed") {
+      this.#cluster.violate(`${textOf(request)} fails when all is well: ${String(error)}`);
+    }
+    this.#answer(begun, outcome);
+  }
+
+  #answer({ operation, request }: Begun, outcome: Outcome): void {
     this.#history.answer(operation, outcome);
-    trace.note(this.name, "ANSWER", `#${operation.no} ${what} ${JSON.stringify(outcome)}`);
+    const what = `#${operation.no} ${textOf(request)} ${JSON.stringify(outcome)}`;
+    this.#cluster.trace.note(this.name, "ANSWER", what);
   }
 
   async #ask(
@@ -202,10 +291,7 @@ export class Worker {
       case "get": {
         const parts: Uint8Array[] = [];
         for await (const part of client.read(request.path)) parts.push(part);
-        const found = this.#contents.identify(Buffer.concat(parts));
-        if (found !== undefined) return found;
-        this.#cluster.violate(`get ${request.path} gave bytes that nobody has put there`);
-        return "nothing known";
+        return this.#identify(request, Buffer.concat(parts));
       }
       case "remove":
         await client.remove(request.path, { recursive: request.recursive });
@@ -231,6 +317,17 @@ export class Worker {
       }
     }
   }
+
+  #identify(request: Request, bytes: Uint8Array): string {
+    const found = this.#contents.identify(bytes);
+    if (found !== undefined) return found;
+    this.#cluster.violate(`${textOf(request)} gave bytes that nobody has put there`);
+    return "nothing known";
+  }
+}
+
+function textOf({ kind, ...rest }: Request): string {
+  return `${kind} ${Object.values(rest).map(String).join(" ")}`;
 }
 
 /** After these an operation may have been done (contract C3). */

@@ -13,6 +13,8 @@ import type { SmallFile } from "./small_file.ts";
 
 /** Time of reading after which others get their turn. */
 const SLICE_MS = 4;
+/** Of bytes that come from no file. */
+const MEMORY_MODE = 0o644;
 
 /** A pack that is whole in memory. */
 export interface BuiltPack {
@@ -90,10 +92,10 @@ class Filling {
   }
 
   #add(index: number, file: SmallFile): "young" | undefined {
-    const { path, local, target, sizeBytes } = file;
+    const { path, sizeBytes } = file;
     const offset = this.#filled;
     const bytes = this.#buffer.subarray(offset, offset + sizeBytes);
-    const read = target === undefined ? readSmall(local, file, bytes) : setLink(target, bytes);
+    const read = readInto(file, bytes);
     if (read === undefined || read === "young") return read;
     this.#files.push({
       path,
@@ -110,9 +112,19 @@ class Filling {
   }
 }
 
-function setLink(target: string, into: Uint8Array): { mode: number } | undefined {
-  const link = Buffer.from(target);
-  if (link.length !== into.length) return undefined;
-  into.set(link);
-  return { mode: LINK_MODE };
+/** As `readSmall`, and what need not be read. */
+function readInto(file: SmallFile, into: Uint8Array): ReturnType<typeof readSmall> {
+  const { local, target, bytes } = file;
+  if (target !== undefined) return setBytes(Buffer.from(target), LINK_MODE, into);
+  return bytes === undefined ? readSmall(local, file, into) : setBytes(bytes, MEMORY_MODE, into);
+}
+
+function setBytes(
+  bytes: Uint8Array,
+  mode: number,
+  into: Uint8Array,
+): { mode: number } | undefined {
+  if (bytes.length !== into.length) return undefined;
+  into.set(bytes);
+  return { mode };
 }

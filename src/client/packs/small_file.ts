@@ -11,6 +11,8 @@ export interface SmallFile extends SeenFile {
   local: string;
   /** Of a symbolic link: it is put as its target, and never read again. */
   target?: string;
+  /** Bytes that are in memory already: it is put as them, and never read. */
+  bytes?: Uint8Array;
 }
 
 export interface PackedOptions extends OperationOptions {

@@ -24,13 +24,19 @@ const PAUSE_MS = 100;
 /** So long the event loop may stand still while files are written. */
 const SLICE_MS = 20;
 
-/** See `TydfsClient.getMany`. */
+/** What takes the files that have come. */
+export type FileTaker = Pick<SmallWriter, "write" | "flush" | "syncDirectories" | "drop">;
+
+/** See `TydfsClient.getMany`. The files go to the local disk, or to another `taker`. */
 export async function getMany(
   context: ClientContext,
   files: readonly ManyFile[],
   options: GetManyOptions,
+  taker?: FileTaker,
 ): Promise<(GetResult | undefined)[]> {
-  const getter = new ManyGetter(context, files, options);
+  const { random } = context;
+  const writer = taker ?? new SmallWriter({ random, sync: options.sync ?? false });
+  const getter = new ManyGetter(context, files, options, writer);
   try {
     return await getter.run();
   } finally {
@@ -51,19 +57,24 @@ class ManyGetter {
   readonly #signal: AbortSignal;
   readonly #results: (GetResult | undefined)[];
   readonly #rounds: HolderRounds;
-  readonly #writer: SmallWriter;
+  readonly #writer: FileTaker;
   readonly #startMs: number;
   #sliceMs: number;
 
-  constructor(context: ClientContext, files: readonly ManyFile[], options: GetManyOptions) {
-    const { random, clock } = context;
+  constructor(
+    context: ClientContext,
+    files: readonly ManyFile[],
+    options: GetManyOptions,
+    writer: FileTaker,
+  ) {
+    const { clock } = context;
     this.#context = context;
     this.#files = files;
     this.#options = options;
     this.#signal = signalOf(options);
     this.#results = Array.from(files, () => undefined);
     this.#rounds = new HolderRounds(context);
-    this.#writer = new SmallWriter({ random, sync: options.sync ?? false });
+    this.#writer = writer;
     this.#startMs = clock.monotonicMs();
     this.#sliceMs = this.#startMs;
   }
