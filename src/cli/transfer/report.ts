@@ -272,7 +272,7 @@ export class TreeReport implements JobListener {
     if (this.#tellsEvents) this.#options.output.line(JSON.stringify(event));
   }
 
-  /** Asked before an event of each job is put together: there may be thousands that nobody hears. */
+  /** Asked before events are put together: there may be thousands that nobody hears. */
   get #tellsEvents(): boolean {
     const { json, onDone } = this.#options;
     return json && onDone === undefined;
