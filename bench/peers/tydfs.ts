@@ -16,12 +16,11 @@ const FILL_BATCH = 10_000;
 /** Chunks that the library has in transfer at once. */
 const STREAMS = 16;
 const ROLE_SETTINGS = {
-  TYDFS_MIN_COPIES: "3",
   TYDFS_SUSPECT_AFTER: "1500ms",
   TYDFS_DEAD_AFTER: "3s",
   TYDFS_REPAIR_DELAY: "1s",
   TYDFS_TRASH_TTL: "1s",
-  TYDFS_GRACE: "1s",
+  TYDFS_GRACE: "30s",
   TYDFS_RESERVE: "64MiB",
 };
 
@@ -30,8 +29,9 @@ export const tydfs: Candidate = {
     system: "tydfs",
     title: "tydfs",
     synced: true,
-    durability: "3 copies; answered when all 3 are fsynced with their directory entries, and the " +
-      "name is committed to the synced catalog",
+    durability: "3 copies; answered when 2 of them are fsynced with their directory entries (the " +
+      "default), and the name is committed to the synced catalog and its journal; the third copy " +
+      "is on its way then",
   },
   async prepare() {
     if (!existsSync(BINARY)) throw new Error("dist/tydfs is missing: run ./cluster.sh build");

@@ -59,20 +59,23 @@ const ARRAY_BYTES = 5;
 
 /**
  * The files of a manifest that live; undefined when something refers to bytes that the manifest
- * does not name, so that nobody could rescue them from a new pack.
+ * does not name, so that nobody could rescue them from a new pack. Empty files may share a place,
+ * and nothing tells them apart there: all of its names are kept while one lives.
  */
 export function liveFiles(
   manifest: readonly PackedFile[],
   ranges: readonly LiveRange[],
 ): PackedFile[] | undefined {
   const live = new Set(ranges.map(placeKey));
-  const files: PackedFile[] = [];
-  for (const file of manifest) {
+  const named = new Set<string>();
+  const files = manifest.filter(({ offset, sizeBytes: length }) => {
+    const key = placeKey({ offset, length });
     // Of several that name the same bytes one is enough.
-    const isLive = live.delete(placeKey({ offset: file.offset, length: file.sizeBytes }));
-    if (isLive) files.push(file);
-  }
-  return live.size === 0 ? files : undefined;
+    if (!live.has(key) || (length > 0 && named.has(key))) return false;
+    named.add(key);
+    return true;
+  });
+  return named.size === live.size ? files : undefined;
 }
 
 /** A pack with what lives in it. */
