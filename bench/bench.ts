@@ -10,12 +10,13 @@ import { TestCluster } from "../test/cluster/harness.ts";
 import { benchCatalog } from "./catalog.ts";
 import { benchLarge, benchMemory } from "./large.ts";
 import { benchSmall } from "./small.ts";
+import { benchTrees } from "./trees.ts";
 import { benchWatch } from "./watch.ts";
 import type { Figure } from "./figure.ts";
 import { formatFigures } from "./figure.ts";
 
 const HELP =
-  `Usage: bun bench/bench.ts [--quick] [--json] [--only large|memory|small|watch|catalog] [--rounds N]
+  `Usage: bun bench/bench.ts [--quick] [--json] [--only large|memory|small|trees|watch|catalog] [--rounds N]
 
 Starts a cluster of three keepers on this machine and measures it against its limits.
   --quick     256 MiB in place of 1 GiB, 1 GiB in place of 10, 100,000 files in place of 1,000,000
@@ -41,12 +42,13 @@ const rounds = Number(values.rounds);
 const figures: Figure[] = [];
 const wants = (group: string) => values.only === undefined || values.only === group;
 
-if (["large", "memory", "small", "watch"].some(wants)) {
+if (["large", "memory", "small", "trees", "watch"].some(wants)) {
   const cluster = await TestCluster.start({ env: { TYDFS_SLOTS: "8" } });
   try {
     const sizeBytes = values.quick ? 256 * MIB : GIB;
     if (wants("large")) figures.push(...await benchLarge(cluster, sizeBytes, rounds));
     if (wants("small")) figures.push(...await benchSmall(cluster, rounds));
+    if (wants("trees")) figures.push(...await benchTrees(cluster, rounds));
     if (wants("watch")) figures.push(...await benchWatch(cluster, rounds));
     if (wants("memory")) figures.push(...await benchMemory(cluster, values.quick ? GIB : 10 * GIB));
   } finally {

@@ -35,6 +35,48 @@ test("encode and decode are inverse on plain values", () => {
   }));
 });
 
+test("encode and decode are inverse on long lists, and the same bytes come again", () => {
+  const text = fc.string({ unit: "binary" }).filter((string) => string.isWellFormed());
+  const item = fc.oneof(
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        path: text,
+        size: fc.maxSafeInteger(),
+        ms: fc.double().map((number) => number + 0),
+      }),
+    },
+    { weight: 1, arbitrary: plain },
+  );
+  fc.assert(fc.property(fc.array(item, { minLength: 30, maxLength: 40 }), (list) => {
+    const bytes = encode({ ok: true, value: { list } });
+    const value = decode(v.any(), bytes, "a test");
+    expect(value).toEqual({ ok: true, value: { list } });
+    expect(encode(value)).toEqual(bytes);
+  }));
+});
+
+test("a long list goes as JSON unless that is too long, and what is undefined is left out", () => {
+  const list = (path: string) => Array.from({ length: 2_000 }, () => ({ path, owner: undefined }));
+  const bytes = encode({ list: list("/a") });
+  expect(Buffer.from(bytes).includes(`{"path":"/a"},`)).toBe(true);
+  expect(decode(v.any(), bytes, "a test")).toEqual({ list: list("/a") });
+  const control = encode({ list: list("\u0001".repeat(100)) });
+  expect(control.length).toBeLessThan(MESSAGE_BYTES_MAX / 2);
+  expect(decode(v.any(), control, "a test")).toEqual({ list: list("\u0001".repeat(100)) });
+});
+
+test("decode refuses embedded JSON that is none, has forbidden keys, or is too deep", () => {
+  const embedded = (text: string) =>
+    Buffer.concat([new Uint8Array([0xd9, 1, 6]), encode(Buffer.from(text))]);
+  expect(refused(embedded("[1]"))).toBe(false);
+  expect(refused(embedded("[1"))).toBe(true);
+  expect(refused(embedded(`{"__proto__":{"admin":true}}`))).toBe(true);
+  expect(refused(embedded("[".repeat(20) + "]".repeat(20)))).toBe(true);
+  expect(refused(embedded("[".repeat(300_000)))).toBe(true);
+  expect(refused(new Uint8Array([0xd9, 1, 6, 1]))).toBe(true);
+});
+
 test("decode never throws anything but TydfsError, whatever comes", () => {
   fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
     try {

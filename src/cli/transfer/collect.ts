@@ -39,7 +39,7 @@ const COLLECT_MS = 500;
 /** Has garbage collected each so many calls: for thousands of files without many bytes. */
 export function collectingByCount(clock: Clock): () => void {
   let jobs = 0;
-  let collectedMs = -Infinity;
+  let collectedMs = clock.monotonicMs();
   return () => {
     if (++jobs < COLLECT_JOBS) return;
     jobs = 0;

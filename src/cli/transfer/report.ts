@@ -80,7 +80,7 @@ export class TreeReport implements JobListener {
   started(job: Job): void {
     this.tally.started(job, this.#nowMs());
     // What has yet to be decided may come to nothing.
-    if (job.decide === undefined && !this.#options.dryRun) {
+    if (this.#tellsEvents && job.decide === undefined && !this.#options.dryRun) {
       this.#event({ event: "start", ...jobJson(job) });
     }
   }
@@ -102,7 +102,9 @@ export class TreeReport implements JobListener {
     const copies = copiesOf(told);
     if (copies !== undefined) this.receipts.add(copies);
     if (done.kind === "remove" && told === 0) return;
-    this.#event({ event: dryRun ? "would" : "done", ...jobJson(done), ...resultJson(told) });
+    if (this.#tellsEvents) {
+      this.#event({ event: dryRun ? "would" : "done", ...jobJson(done), ...resultJson(told) });
+    }
     const shown = verbose || dryRun && done.kind !== "directory";
     if (!json && !quiet && shown) output.line(this.#line(done));
   }
@@ -267,8 +269,13 @@ export class TreeReport implements JobListener {
   }
 
   #event(event: Record<string, unknown>): void {
-    const { json, onDone, output } = this.#options;
-    if (json && onDone === undefined) output.line(JSON.stringify(event));
+    if (this.#tellsEvents) this.#options.output.line(JSON.stringify(event));
+  }
+
+  /** Asked before events are put together: there may be thousands that nobody hears. */
+  get #tellsEvents(): boolean {
+    const { json, onDone } = this.#options;
+    return json && onDone === undefined;
   }
 
   #nowMs(): number {

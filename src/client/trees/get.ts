@@ -118,8 +118,7 @@ function missingJob(
   { writer, anew, isNew }: FindGetsOptions & { isNew: boolean },
 ): Job {
   const copy = jobs.copy(entry);
-  if (anew) return copy;
-  if (isNew) return { ...copy, decide: () => Promise.resolve(copy) };
+  if (anew || isNew) return copy;
   const localChecksumOf = (path: string) => localChecksum(writer.place(path));
   const decide = async (signal: AbortSignal) => {
     const there = lookHere(writer.place(entry.path));

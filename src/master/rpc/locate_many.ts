@@ -7,7 +7,7 @@ import type { Desk } from "./desk.ts";
 import { GET_TICKET_MS, HOLDER_BYTES, PAGE_BYTES_MAX, readable } from "./file.ts";
 
 /** A file without its checksum; a chunk without its sums, its holders and its ticket. */
-const FILE_BYTES = 160;
+const FILE_BYTES = 200;
 const CHUNK_BYTES = 150;
 
 /** `file.locate-many`. */
