@@ -91,6 +91,8 @@ test("the checker names what was planted on disks and in the tree beside them", 
     bytes: 3_000_000,
     chunks: 1,
     copies: 3,
+    packs: 0,
+    packed: 0,
   });
   expect(await look()).toEqual([]);
 

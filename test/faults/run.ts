@@ -142,7 +142,10 @@ export class Run {
       if (this.#violation !== undefined) return;
       const found = await verify(field.cluster, workload, files, canary);
       const { operations, faults } = this.#tally;
-      const sums = `${found.files} files, ${Math.round(found.bytes / 2 ** 20)} MiB`;
+      const packs = `${found.packed} in ${found.packs} packs`;
+      const { times, packs: compacted } = field.cluster.compactions;
+      this.#tally.fact("compactions", `${times} of ${compacted} packs`);
+      const sums = `${found.files} files, ${Math.round(found.bytes / 2 ** 20)} MiB, ${packs}`;
       print(`${this.#log.ms / 1000} s: ${operations} operations, ${faults} faults; ${sums}: well`);
       this.#log.note("checked", { ...found });
       field.cluster.noteDescriptors();

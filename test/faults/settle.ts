@@ -22,6 +22,8 @@ const POLL_MS = 500;
  */
 const RESTFUL_LOOKS = 2;
 const ASK_MS = 8_000;
+/** No entry of a manifest of the workload takes more; what a pack needs for its names is no waste. */
+const ENTRY_BYTES = 200;
 
 /** Waits until the cluster is at rest. Throws a violation that names what is not. */
 export async function settle(field: Field, log: EventLog, withinMs = SETTLE_MS): Promise<void> {
@@ -88,6 +90,11 @@ function unrestOfCatalog(cluster: ChaosCluster): string[] {
   return query(path, [
     ["files in the trash", "SELECT count(*) AS n FROM trash"],
     ["uploads", "SELECT count(*) AS n FROM upload"],
+    [
+      "sparse packs",
+      `SELECT count(*) AS n FROM chunk WHERE packed = 1 AND refs > 0 AND live < filled / 2
+       AND 2 * (live + ${ENTRY_BYTES} * refs) < size`,
+    ],
     ["orphans", `SELECT count(*) AS n FROM chunk c WHERE c.refs = 0 AND ${copies} > 0`],
     [
       "chunks off goal",

@@ -10,28 +10,36 @@ import type { Answer, Order } from "./client_process.ts";
 import { Content } from "./content.ts";
 import type { EventLog, LoggedFact } from "./event_log.ts";
 import { ABSENT, DONE, listing, Model, type Operation } from "./model.ts";
-import { chooseSize } from "./sizes.ts";
+import { chooseSize, chooseSmallSize } from "./sizes.ts";
 import type { Tally } from "./summary.ts";
 import { Violation } from "./violation.ts";
 
 export const ROOT = "/chaos";
-const NAMES = ["a.bin", "b.bin", "c.mp4", "d d.txt"];
+const NAMES = ["a.bin", "b.bin", "c.mp4", "d d.txt", "e.txt", "f.txt", "g"];
 const GROUPS = 20;
 /** Groups on which several workers are at once. */
 const SHARED = 4;
 const SHARED_WORKERS = 3;
+/** Files that are put or got together, at most; of a group with several workers. */
+const TOGETHER_MAX = 6;
+const TOGETHER_SHARED_MAX = 2;
 /** Open unknown operations of a group, before it is left alone until the round's end. */
 const UNKNOWN_MAX = 3;
 const HISTORY_MAX = 80;
 const TIMEOUT_MS = 60_000;
-const WORDS: readonly [Operation["kind"], number][] = [
-  ["put", 42],
-  ["get", 27],
-  ["remove", 7],
-  ["rename", 8],
-  ["copy", 5],
-  ["list", 11],
+const WORDS: readonly [Operation["kind"] | Together, number][] = [
+  ["put", 28],
+  ["put-many", 16],
+  ["get", 20],
+  ["get-many", 8],
+  ["remove", 10],
+  ["rename", 7],
+  ["copy", 4],
+  ["list", 9],
 ];
+
+/** Several files of a group by one order; for the model each is an operation of its own. */
+type Together = "put-many" | "get-many";
 
 /** Errors that an operation may end with while there are faults; all others are violations. */
 const EXPECTED = [
@@ -153,6 +161,31 @@ export class Workload {
     return verdict.kind === "ok" ? verdict.answer : undefined;
   }
 
+  /** Carries several puts or gets out by one order; each has an outcome of its own. */
+  async performTogether(
+    group: Group,
+    kind: Together,
+    operations: readonly PutOrGet[],
+    worker: number,
+  ): Promise<void> {
+    const { pool, log, tally } = this.#options;
+    const all = operations.map((operation) => ({ id: pool.nextId(), operation }));
+    const order = this.#orderOfMany(group, kind, operations);
+    for (const { id, operation } of all) group.model.begin(id, operation);
+    const ids = all.map(({ id }) => id);
+    const asked = log.note("operation", { id: order.id, ids, worker, asked: order, operations });
+    const outcome = await pool.ask(worker, order);
+    const told = log.note("operation", { id: order.id, outcome: brief(outcome) });
+    group.history.push(asked, told);
+    group.history.splice(0, group.history.length - HISTORY_MAX);
+    const tookMs = told.ms - asked.ms;
+    for (const [at, { id, operation }] of all.entries()) {
+      const own = "gone" in outcome ? outcome : { ...outcome, ...outcome.files?.[at] };
+      const answered = { group, id, operation, outcome: own, tookMs, mustAnswer: false };
+      tally.operation(kind, this.#judge(answered).kind);
+    }
+  }
+
   async #work(worker: number): Promise<void> {
     const { random } = this.#options;
     while (this.#running) {
@@ -165,7 +198,9 @@ export class Workload {
       try {
         for (let n = 1 + randomInt(random, 5); n > 0 && this.#running; n--) {
           if (group.model.unknown >= UNKNOWN_MAX) break;
-          await this.perform(group, this.#chooseOperation(group), worker);
+          const chosen = this.#chooseOperation(group);
+          if ("kind" in chosen) await this.perform(group, chosen, worker);
+          else await this.performTogether(group, chosen.together, chosen.operations, worker);
           await Bun.sleep(random.next() * PAUSE_MS);
         }
       } catch (error) {
@@ -182,23 +217,44 @@ export class Workload {
     return free[randomInt(this.#options.random, free.length)];
   }
 
-  #chooseOperation(group: Group): Operation {
+  #chooseOperation(group: Group): Operation | Chosen {
     const { random } = this.#options;
     const path = `${group.dir}/${pick(random, NAMES)}`;
     const kind = weighted(random, WORDS);
     if (kind === "list") return { kind };
+    if (kind === "put-many" || kind === "get-many") {
+      return { together: kind, operations: this.#chooseTogether(group, kind) };
+    }
     if (kind === "get" || kind === "remove") return { kind, path };
     if (kind === "put") return { kind, path, content: this.#newContent(path) };
     const others = NAMES.map((name) => `${group.dir}/${name}`).filter((other) => other !== path);
     return { kind, path, to: pick(random, others) };
   }
 
+  #chooseTogether(group: Group, kind: Together): PutOrGet[] {
+    const { random } = this.#options;
+    const most = group.shared ? TOGETHER_SHARED_MAX : TOGETHER_MAX;
+    const names = [...NAMES];
+    const count = 2 + randomInt(random, most - 1);
+    return Array.from({ length: count }, (): PutOrGet => {
+      const [name = ""] = names.splice(randomInt(random, names.length), 1);
+      const path = `${group.dir}/${name}`;
+      if (kind === "get-many") return { kind: "get", path };
+      return { kind: "put", path, content: this.#noteContent(path, chooseSmallSize(random)) };
+    });
+  }
+
   #newContent(path: string): string {
-    const { random, seed, sizeMax } = this.#options;
+    const { random, sizeMax } = this.#options;
     const nowMs = performance.now();
     const earned = this.#credit.bytes + (nowMs - this.#credit.ms) * BYTES_PER_MS;
     this.#credit = { bytes: Math.min(CREDIT_MAX, earned), ms: nowMs };
     const sizeBytes = chooseSize(random, earned > 0 ? sizeMax : SMALL_BYTES);
+    return this.#noteContent(path, sizeBytes);
+  }
+
+  #noteContent(path: string, sizeBytes: number): string {
+    const { seed } = this.#options;
     this.#credit.bytes -= sizeBytes;
     const name = `${seed}:${path}#${++this.#versions}`;
     const content = `${sizeBytes}:${new Content(name, sizeBytes).digest()}`;
@@ -218,6 +274,16 @@ export class Workload {
     const small = (facts?.sizeBytes ?? 0) <= MEMORY_MAX;
     const { kind, path } = operation;
     return { ...base, kind, path, ...facts, how: how === "memory" && !small ? "file" : how };
+  }
+
+  #orderOfMany(group: Group, kind: Together, operations: readonly PutOrGet[]): Order {
+    const { pool, random } = this.#options;
+    const how = random.next() < COMMAND_SHARE_TOGETHER ? "command" : "file";
+    const files = operations.map((operation) => ({
+      path: operation.path,
+      ...(operation.kind === "put" ? this.contents.get(operation.content) : {}),
+    }));
+    return { id: pool.nextId(), kind, path: group.dir, files, how, timeoutMs: TIMEOUT_MS };
   }
 
   /** What an outcome means, after the model has been told of it. */
@@ -298,6 +364,7 @@ export class Workload {
 const BYTES_PER_MS = 20_000;
 /** The share of operations that are done by a command of its own, where there is one. */
 const COMMAND_SHARE = 0.08;
+const COMMAND_SHARE_TOGETHER = 0.25;
 const COMMANDS = { put: true, get: true, remove: true };
 const CREDIT_MAX = 64 * 2 ** 20;
 const SMALL_BYTES = 2 ** 16;
@@ -320,6 +387,14 @@ interface Answered {
   mustAnswer: boolean;
 }
 
+type PutOrGet = Extract<Operation, { kind: "put" | "get" }>;
+
+/** Operations that one order carries out. */
+interface Chosen {
+  together: Together;
+  operations: PutOrGet[];
+}
+
 type Verdict = { kind: "ok"; answer: string } | { kind: "failed" } | { kind: "unknown" };
 
 function answerOf(operation: Operation, outcome: Answer): string {
@@ -334,7 +409,8 @@ function answerOf(operation: Operation, outcome: Answer): string {
 function brief(outcome: Outcome): unknown {
   if ("gone" in outcome) return outcome.gone;
   if (!outcome.ok) return `${outcome.code}: ${outcome.message}`;
-  const { sizeBytes, digest, value } = outcome;
+  const { sizeBytes, digest, value, files } = outcome;
+  if (files !== undefined) return files.map((file) => brief({ id: 0, ...file }));
   return digest === undefined ? value : `${sizeBytes}:${digest}`;
 }
 

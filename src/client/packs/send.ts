@@ -2,6 +2,7 @@
  * Puts packs that are whole in memory: placed, sent as any chunk, then committed. Each file has an
  * outcome of its own.
  */
+import { failpoint } from "../../base/failpoint.ts";
 import { hasCode, TydfsError } from "../../wire/errors.ts";
 import { quotePath } from "../../wire/names.ts";
 import type { PackBeginReply, PackOutcome } from "../../wire/pack.ts";
@@ -83,6 +84,7 @@ async function sendPlaced(
   };
   const onPart = tellParts(pack, options.onSent);
   await sender.send({ chunk, sums, placement, onPart }, signal);
+  await failpoint("client.pack.stored");
   return await commit(context, pack, latest.placement.chunk, options);
 }
 

@@ -89,7 +89,7 @@ const KEEPER_POINTS = [
   ...["keeper.put.arrived", "keeper.put.written", "keeper.put.received", "keeper.put.synced"],
   ...["keeper.put.renamed", "keeper.put.durable", "keeper.put.reported", "keeper.put.forwarded"],
   ...["keeper.put.answer", "keeper.get.serving", "keeper.copy.fetched", "keeper.copy.durable"],
-  ...["keeper.copy.reported", "keeper.delete.removed"],
+  ...["keeper.copy.reported", "keeper.delete.removed", "keeper.pack.listed"],
 ];
 const MASTER_POINTS = [
   ...["master.begin.opened", "master.report.received", "master.commit.before"],
