@@ -66,13 +66,18 @@ export function liveFiles(
   ranges: readonly LiveRange[],
 ): PackedFile[] | undefined {
   const live = new Set(ranges.map(placeKey));
+  const named = new Set<string>();
   const files: PackedFile[] = [];
   for (const file of manifest) {
-    // Of several that name the same bytes one is enough.
-    const isLive = live.delete(placeKey({ offset: file.offset, length: file.sizeBytes }));
-    if (isLive) files.push(file);
+    const key = placeKey({ offset: file.offset, length: file.sizeBytes });
+    if (!live.has(key)) continue;
+    // Of several that name the same bytes one is enough; but empty files that follow each other
+    // have one place, and nothing here tells which of them lives.
+    if (file.sizeBytes > 0 && named.has(key)) continue;
+    named.add(key);
+    files.push(file);
   }
-  return live.size === 0 ? files : undefined;
+  return named.size === live.size ? files : undefined;
 }
 
 /** A pack with what lives in it. */

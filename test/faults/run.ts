@@ -138,13 +138,13 @@ export class Run {
       await nemesis.rot();
       field.pool.renew();
       await settle(field, this.#log, settleMs);
+      const { times, packs: compacted } = field.cluster.compactions;
+      this.#tally.fact("compactions", `${times} of ${compacted} packs`);
       const files = await workload.readBack();
       if (this.#violation !== undefined) return;
       const found = await verify(field.cluster, workload, files, canary);
       const { operations, faults } = this.#tally;
       const packs = `${found.packed} in ${found.packs} packs`;
-      const { times, packs: compacted } = field.cluster.compactions;
-      this.#tally.fact("compactions", `${times} of ${compacted} packs`);
       const sums = `${found.files} files, ${Math.round(found.bytes / 2 ** 20)} MiB, ${packs}`;
       print(`${this.#log.ms / 1000} s: ${operations} operations, ${faults} faults; ${sums}: well`);
       this.#log.note("checked", { ...found });

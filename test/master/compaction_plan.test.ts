@@ -36,6 +36,12 @@ test("liveFiles takes those that are referred to, and refuses what nobody could 
   expect(liveFiles(files, [at(10, 20), at(11, 20)])).toBeUndefined();
 });
 
+test("liveFiles keeps the names of all empty files at a place that is in use", () => {
+  const files = filesOf([10, 0, 0, 5, 0]);
+  const ranges = [{ offset: 10, length: 0 }, { offset: 10, length: 0 }];
+  expect(liveFiles(files, ranges)).toEqual(files.slice(1, 3));
+});
+
 test("isWorthwhile counts names as it counts bytes", () => {
   // Tiny files are mostly manifest: nothing is gained while they all live, nor with one gone.
   const tiny = filesOf(new Array(100).fill(1));

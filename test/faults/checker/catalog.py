@@ -56,8 +56,10 @@ EMPTY = {
 }
 
 
-# No entry of a manifest of the workload takes more.
+# No entry of a manifest of the workload takes more; and what those of empty files may take that are
+# gone, but share the place of one that is not.
 ENTRY_BYTES = 200
+NAMES_BYTES = 8192
 
 
 def copy_of(path):
@@ -118,8 +120,8 @@ def pack_places(database, chunk):
 def sparse_packs(database):
     """Packs in use that are more than half dead, whatever the names of what lives take."""
     query = """SELECT id FROM chunk WHERE packed = 1 AND refs > 0 AND live < filled / 2
-               AND 2 * (live + ? * refs) < size"""
-    return [chunk for (chunk,) in database.execute(query, (ENTRY_BYTES,))]
+               AND 2 * (live + ? * refs) + ? < size"""
+    return [chunk for (chunk,) in database.execute(query, (ENTRY_BYTES, NAMES_BYTES))]
 
 
 def extents_of(database, inode):
