@@ -100,7 +100,8 @@ async function commit(
     const { outcomes } = await context.trackers.ask(packCommit, request, ask);
     return files.map((_, at) => outcomeOf(outcomes[at]));
   } catch (cause) {
-    if (!hasCode(cause, "timeout")) throw cause;
+    // No master now: but one may have gone over it, with its answer.
+    if (!hasCode(cause, "timeout", "no-master")) throw cause;
     return files.map(({ path }) => {
       const words = `Cannot tell whether ${quotePath(path)} was put: ` +
         "the commit was not answered; look before you repeat it";

@@ -133,6 +133,20 @@ test("putPacked tells of each file that a commit without an answer leaves open",
   expect(String(outcomes[0])).toContain('Cannot tell whether "/t/f0" was put');
 });
 
+test("putPacked leaves open what a master that has gone may have committed", async () => {
+  using w = world();
+  let asked = 0;
+  w.cluster.after = (name) => {
+    if (name === packCommit.name && asked++ === 0) throw new TydfsError("timeout", "No answer");
+  };
+  w.cluster.before = (name) => {
+    if (name === packCommit.name && asked > 0) throw new TydfsError("unavailable", "No master");
+  };
+  const outcomes = await w.cluster.client.putPacked(w.some(3));
+  expect(words(outcomes)).toEqual(["timeout", "timeout", "timeout"]);
+  expect(w.cluster.file("/t/f0").version).toBe(1);
+});
+
 test("putPacked leaves all when packs can't be placed, and does not try that for each", async () => {
   using w = world();
   w.cluster.before = (name) => {
