@@ -48,13 +48,12 @@ export function partialName(name: string): string {
 }
 
 /**
- * Whether nothing lies at `path` but a file or link that is to be replaced, if at all, and no part
- * of an earlier try beside it.
+ * Whether nothing lies at `path`, and no part of an earlier try beside it. To replace a file may
+ * take long: some systems then wait until the old one is written away.
  */
 export function isFresh(path: string): boolean {
   try {
-    const there = lstatSync(path, { throwIfNoEntry: false });
-    if (there !== undefined && !there.isFile() && !there.isSymbolicLink()) return false;
+    if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) return false;
     const partial = joinLocal(dirname(path), partialName(basename(path)));
     return lstatSync(partial, { throwIfNoEntry: false }) === undefined;
   } catch {

@@ -46,6 +46,8 @@ export interface AskOptions {
   repeatable: boolean;
   /** Time to wait while all ports are busy; 0 unless given. */
   waitMs?: number;
+  /** Hears that a try got no answer: whatever is answered later may be to a repetition. */
+  onSilence?: () => void;
 }
 
 export class Trackers {
@@ -83,6 +85,7 @@ export class Trackers {
         return reply;
       } catch (error) {
         options.signal.throwIfAborted();
+        if (hasCode(error, "timeout")) options.onSilence?.();
         const patienceMs = this.#patienceMs(error, options);
         const pauseMs = retryAfterMs(error) ?? backoffMs(attempt, BACKOFF, random);
         const sinceMs = isSilent(error) ? this.#silentSince(triedMs) : startMs;

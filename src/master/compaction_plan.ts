@@ -59,7 +59,8 @@ const ARRAY_BYTES = 5;
 
 /**
  * The files of a manifest that live; undefined when something refers to bytes that the manifest
- * does not name, so that nobody could rescue them from a new pack.
+ * does not name, so that nobody could rescue them from a new pack. Empty files may share a place,
+ * and nothing tells them apart there: all of its names are kept while one lives.
  */
 export function liveFiles(
   manifest: readonly PackedFile[],
@@ -67,16 +68,13 @@ export function liveFiles(
 ): PackedFile[] | undefined {
   const live = new Set(ranges.map(placeKey));
   const named = new Set<string>();
-  const files: PackedFile[] = [];
-  for (const file of manifest) {
-    const key = placeKey({ offset: file.offset, length: file.sizeBytes });
-    if (!live.has(key)) continue;
-    // Of several that name the same bytes one is enough; but empty files that follow each other
-    // have one place, and nothing here tells which of them lives.
-    if (file.sizeBytes > 0 && named.has(key)) continue;
+  const files = manifest.filter(({ offset, sizeBytes: length }) => {
+    const key = placeKey({ offset, length });
+    // Of several that name the same bytes one is enough.
+    if (!live.has(key) || (length > 0 && named.has(key))) return false;
     named.add(key);
-    files.push(file);
-  }
+    return true;
+  });
   return named.size === live.size ? files : undefined;
 }
 

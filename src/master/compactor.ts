@@ -79,6 +79,7 @@ export class Compactor {
   readonly #policies: Policies;
   readonly #source: ChunkSource;
   readonly #builder: PackBuilder;
+  readonly #roster: Roster;
   readonly #ages: Ages;
   readonly #known = new Map<string, Known>();
   readonly #stopping = new AbortController();
@@ -101,6 +102,7 @@ export class Compactor {
     const chunkIds = new ChunkIds(random);
     this.#builder = new PackBuilder({ ...shared, chunkIds, source: this.#source });
     this.#policies = new Policies(reader);
+    this.#roster = roster;
     this.#ages = new Ages(clock, KNOWN_MAX);
     this.#passStartMs = clock.monotonicMs();
   }
@@ -133,9 +135,13 @@ export class Compactor {
 
   /** Copies that are missing go before, and what lies wrong. */
   #mayCompact(): boolean {
-    const { safety, queued, running } = this.#options.tables.repairs.read();
-    const isFree = queued === 0 && running === 0 && allowsDeletions(unpackSafeMode(safety));
+    const { queued, running } = this.#options.tables.repairs.read();
+    const isFree = queued === 0 && running === 0 && this.#isSafe();
     return isFree && !this.#stopping.signal.aborted;
+  }
+
+  #isSafe(): boolean {
+    return allowsDeletions(unpackSafeMode(this.#options.tables.repairs.read().safety));
   }
 
   /** Sparse packs of the same goal and policy, if any of this page are due. */
@@ -248,10 +254,20 @@ export class Compactor {
     if (first === undefined) return;
     const { goal } = first;
     const policy = this.#policies.of(first.policy);
-    const minCopies = Math.min(settings.min_copies, goal);
+    // A file that has its copies must not have fewer for being moved: a keeper may be lost then.
+    const held = Math.max(...taken.map((pack) => this.#countHeld(pack, plan.sizeBytes)));
+    const minCopies = Math.min(goal, Math.max(settings.min_copies, held));
     const wish = { goal, minCopies, policy };
     const { chunk: to, copies } = await this.#builder.make(plan, taken, wish);
     await failpoint("master.compact.stored");
+    // Keepers may have gone meanwhile, more than one dares to believe.
+    if (!this.#isSafe()) throw new TydfsError("unavailable", "Cannot move files: safe mode is on");
+    if (taken.some(({ id, policy }) => (reader.chunk(id)?.policy ?? policy) !== policy)) {
+      throw new TydfsError(
+        "conflict",
+        "Cannot move files: a rule wants some of them elsewhere now",
+      );
+    }
     // What was removed or copied meanwhile is seen by the one that moves.
     const { moves, sizeBytes } = plan;
     const atMs = clock.wallMs();
@@ -266,6 +282,20 @@ export class Compactor {
     log.debug("Compacted packs into one", {
       ...{ packs: taken.length, to, copies, moved, sizeBytes, freedBytes, left },
     });
+  }
+
+  /**
+   * Copies of a pack on keepers that could have one of the new pack, too, now or when they are
+   * heard again. Where there is no room the space that comes back is worth more.
+   */
+  #countHeld({ keepers }: SparsePack, sizeBytes: number): number {
+    const { tables } = this.#options;
+    return keepers.filter((number) => {
+      const row = tables.keepers.find(number);
+      if (row === undefined || (row.state !== "ALIVE" && row.state !== "SUSPECT")) return false;
+      const isOpen = !row.readOnly && this.#roster.byNumber(number)?.draining === false;
+      return isOpen && row.freeBytes >= sizeBytes;
+    }).length;
   }
 
   /** It is not worth it, or can't be done: it stays until fewer of its bytes live. */

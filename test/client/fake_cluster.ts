@@ -144,6 +144,8 @@ export class FakeCluster {
   ruleOf: (path: string) => string = () => "";
   /** Why a file of a pack is refused. */
   refusalOf: (path: string) => ErrorCode | undefined = () => undefined;
+  /** Whether a pack's commit that is repeated finds nothing of a file that it has made. */
+  isForgotten: (path: string) => boolean = () => false;
   /** Called before each remote call; what it throws is answered. */
   before: (name: string) => void = () => {};
   /** Called after each: what it throws is answered, though the call was done. */
@@ -394,7 +396,12 @@ export class FakeCluster {
       const holder = this.keepers.find(({ chunks }) => chunks.has(chunk));
       if (holder === undefined) throw new TydfsError("not-found", "No such chunk");
       const bytes = must(holder.chunks.get(chunk), chunk);
-      pack.outcomes ??= files.map((file): PackOutcome => {
+      const made = pack.outcomes?.map((outcome, at): PackOutcome => {
+        const { path = "" } = files[at] ?? {};
+        return this.isForgotten(path) ? { ok: false, code: "conflict", message: "Gone" } : outcome;
+      });
+      if (made !== undefined) return { outcomes: made };
+      pack.outcomes = files.map((file): PackOutcome => {
         const { path, offset, sizeBytes, checksum } = file;
         const exists = exclusive && this.files.has(path);
         const code = exists ? "exists" : this.refusalOf(path);

@@ -136,6 +136,7 @@ export class Run {
       await workload.stop();
       if (this.#violation !== undefined) return;
       await nemesis.rot();
+      nemesis.spoilCompaction();
       field.pool.renew();
       await settle(field, this.#log, settleMs);
       const { times, packs: compacted } = field.cluster.compactions;

@@ -168,8 +168,9 @@ test("A failing repair pauses longer and longer, and asks the sources to look at
 
 test("Repairs are bounded, in all and by destination", async () => {
   world = await World.start({ ...QUICK, repair_streams: "4", repair_delay: "1s" });
-  await world.addKeepers(["a", "b", "c", "d", "e"]);
-  for (let file = 0; file < 30; file++) await world.put(`/f${file}`);
+  // So many that sources and destinations for all four can be found, whoever begins.
+  await world.addKeepers(["a", "b", "c", "d", "e", "f", "g"]);
+  for (let file = 0; file < 40; file++) await world.put(`/f${file}`);
   const [dead] = world.keepers;
   if (dead === undefined) throw new Error("No keeper");
   for (const keeper of world.keepers) keeper.hangs = true;

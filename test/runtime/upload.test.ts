@@ -121,3 +121,37 @@ test.concurrent(
   },
   20_000,
 );
+
+test("bytes() of a request whose sender goes, or is cut, rejects", async () => {
+  const verdicts: string[] = [];
+  const server = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    async fetch(request) {
+      const { pathname } = new URL(request.url);
+      if (pathname === "/silent") server.timeout(request, 1);
+      const verdict = await request.bytes().then(({ length }) => `${length}`, () => "failed");
+      verdicts.push(`${pathname} ${verdict}`);
+      return new Response("ok");
+    },
+  });
+  const put = (path: string, bytes: number, end: (socket: Socket) => void) => {
+    const socket = connect(server.port ?? 0, "127.0.0.1", () => {
+      const head = `PUT ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n`;
+      socket.write(head + "x".repeat(bytes), () => end(socket));
+    });
+    socket.on("error", () => {});
+    return socket;
+  };
+  put("/gone", 10, (socket) => socket.destroy());
+  put("/reset", 10, (socket) => socket.resetAndDestroy());
+  put("/ended", 10, (socket) => socket.end());
+  const silent = put("/silent", 10, () => {});
+  // No more than was announced is taken.
+  put("/long", 2_000, (socket) => socket.end());
+  await until("all are over", () => verdicts.length === 5);
+  silent.destroy();
+  await server.stop(true);
+  const failed = ["/ended failed", "/gone failed"];
+  expect(verdicts.sort()).toEqual([...failed, "/long 1000", "/reset failed", "/silent failed"]);
+}, 20_000);

@@ -2,8 +2,9 @@
  * Puts packs that are whole in memory: placed, sent as any chunk, then committed. Each file has an
  * outcome of its own.
  */
+import { AssertionError } from "../../base/assert.ts";
 import { failpoint } from "../../base/failpoint.ts";
-import { hasCode, TydfsError } from "../../wire/errors.ts";
+import { TydfsError } from "../../wire/errors.ts";
 import { quotePath } from "../../wire/names.ts";
 import type { PackBeginReply, PackOutcome } from "../../wire/pack.ts";
 import { encodeManifest, packBegin, packCommit } from "../../wire/pack.ts";
@@ -21,8 +22,9 @@ type Outcomes = (Committed | TydfsError | undefined)[];
 
 /**
  * Puts a pack. Where its files fall under several rules, each group of them becomes a pack of its
- * own. Throws what placing and sending throws, with nothing visible; but a commit that is not
- * answered is the outcome `timeout` of each file.
+ * own, and what a failure behind the first leaves is undefined. Throws what placing and sending
+ * throws, with nothing visible; but once a commit was not answered, the outcome of each file of
+ * which nobody knows is `timeout`.
  */
 export async function sendPack(
   context: ClientContext,
@@ -35,11 +37,20 @@ export async function sendPack(
   for (const group of groups ?? []) {
     const part = partOf(pack, group);
     if (part.files.length < PACK_FILES_MIN) continue;
-    const begun = await begin(context, part, options, context.failures.all());
-    // The rules have changed meanwhile.
-    if (begun.placement === undefined) continue;
-    const ofPart = await sendPlaced(context, part, begun.placement, options);
-    for (const [at, outcome] of ofPart.entries()) outcomes[group[at] ?? -1] = outcome;
+    try {
+      const begun = await begin(context, part, options, context.failures.all());
+      // The rules have changed meanwhile.
+      if (begun.placement === undefined) continue;
+      const ofPart = await sendPlaced(context, part, begun.placement, options);
+      for (const [at, outcome] of ofPart.entries()) outcomes[group[at] ?? -1] = outcome;
+    } catch (error) {
+      options.signal.throwIfAborted();
+      // What the groups before have put must not be put again.
+      const isFirst = outcomes.every((outcome) => outcome === undefined);
+      if (isFirst || error instanceof AssertionError) throw error;
+      context.log.debug("Cannot put a part of a pack", { files: part.files.length, error });
+      break;
+    }
   }
   return outcomes;
 }
@@ -95,24 +106,38 @@ async function commit(
   { signal, replicas, minCopies, exclusive = false }: PackedOptions & { signal: AbortSignal },
 ): Promise<Outcomes> {
   const request = { chunk, files, exclusive, ...copiesOf({ replicas, minCopies }) };
+  let isRepeated = false;
   try {
-    const ask = { signal, repeatable: true };
+    const ask = { signal, repeatable: true, onSilence: () => isRepeated = true };
     const { outcomes } = await context.trackers.ask(packCommit, request, ask);
-    return files.map((_, at) => outcomeOf(outcomes[at]));
+    return files.map(({ path }, at) => outcomeOf(path, outcomes[at], isRepeated));
   } catch (cause) {
-    // No master now: but one may have gone over it, with its answer.
-    if (!hasCode(cause, "timeout", "no-master")) throw cause;
-    return files.map(({ path }) => {
-      const words = `Cannot tell whether ${quotePath(path)} was put: ` +
-        "the commit was not answered; look before you repeat it";
-      return new TydfsError("timeout", words, { cause });
-    });
+    // Without an answer it may have been done: put again, these might replace newer files.
+    if (!isRepeated) throw cause;
+    signal.throwIfAborted();
+    return files.map(({ path }) => unknownError(path, cause));
   }
 }
 
-/** What is refused is put by itself, which tells why, or finds that it may be put after all. */
-function outcomeOf(outcome: PackOutcome | undefined): Committed | undefined {
-  return outcome?.ok === true ? outcome.file : undefined;
+/**
+ * What is refused is put by itself, which tells why, or finds that it may be put after all. But not
+ * what a repeated commit does not know any more: it may have been there, and be gone for good, or
+ * moved; put again, it might replace what came after it.
+ */
+function outcomeOf(
+  path: string,
+  outcome: PackOutcome | undefined,
+  isRepeated: boolean,
+): Committed | TydfsError | undefined {
+  if (outcome?.ok === true) return outcome.file;
+  if (!isRepeated || outcome?.code !== "conflict") return undefined;
+  return unknownError(path, new TydfsError("conflict", outcome.message));
+}
+
+function unknownError(path: string, cause: unknown): TydfsError {
+  const words = `Cannot tell whether ${quotePath(path)} was put: ` +
+    "the commit was not answered; look before you repeat it";
+  return new TydfsError("timeout", words, { cause });
 }
 
 /** Tells of each file, once, whose bytes have come as far as is known. */

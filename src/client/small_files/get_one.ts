@@ -16,10 +16,10 @@ import { SmallWriter } from "./small_writer.ts";
 const SMALL_BYTES_MAX = 128 * KIB;
 
 /**
- * Puts the file at `place`, in place of a file or link that is there; `sync` waits until it is on
- * its disk. Returns false, with nothing done, where `LocalTarget` is to do it: the file is too
- * large, an earlier try has left a part of it, or the place can't take a file. Throws what the
- * download does, and `local`.
+ * Puts the file at `place`, where nothing is yet; `sync` waits until it is on its disk. Returns
+ * false, with nothing done, where `LocalTarget` is to do it: the file is too large, something is
+ * there that it replaces, or an earlier try has left a part of it. Throws what the download does,
+ * and `local`.
  */
 export async function getSmall(
   context: ClientContext,

@@ -8,6 +8,7 @@ import { MIB } from "../../base/bytes.ts";
 import type { PutResult } from "../api.ts";
 import type { PackedOptions, SmallFile } from "../packs/small_file.ts";
 import { isSmall } from "../packs/small_file.ts";
+import { directoriesAbove } from "./plan.ts";
 import type { WatchClient } from "./remote_side.ts";
 import type { Sighting } from "./settling.ts";
 
@@ -95,11 +96,17 @@ export class Together {
   }
 }
 
-/** Accepts small files and links, until they are enough for one go. */
+/**
+ * Accepts small files and links, until they are enough for one go. None that lies below another: it
+ * was a directory a moment ago, whose turn its entries await, while it would await them here.
+ */
 export function acceptSmall(): (sighting: Sighting) => boolean {
   let bytes = 0;
-  return ({ seen }) => {
+  const accepted = new Set<string>();
+  return ({ path, seen }) => {
     if (seen === undefined || seen.kind === "directory" || !isSmall(seen)) return false;
+    if (directoriesAbove(path).some((above) => accepted.has(above))) return false;
+    accepted.add(path);
     bytes += seen.sizeBytes;
     return bytes <= TOGETHER_BYTES_MAX;
   };

@@ -133,18 +133,41 @@ test("putPacked tells of each file that a commit without an answer leaves open",
   expect(String(outcomes[0])).toContain('Cannot tell whether "/t/f0" was put');
 });
 
-test("putPacked leaves open what a master that has gone may have committed", async () => {
+test("putPacked puts nothing again that a repeated commit knows nothing of", async () => {
+  using w = world();
+  let lost = 0;
+  w.cluster.after = (name) => {
+    if (name === packCommit.name && lost++ === 0) throw new TydfsError("timeout", "No answer");
+  };
+  // Somebody has replaced it since, and what it replaced has left the trash.
+  w.cluster.isForgotten = (path) => path === "/t/f1";
+  const outcomes = await w.cluster.client.putPacked(w.some(3));
+  expect(words(outcomes)).toEqual(["ok", "timeout", "ok"]);
+});
+
+test("putPacked puts nothing again whose commit was not answered by a master that is gone", async () => {
   using w = world();
   let asked = 0;
   w.cluster.after = (name) => {
-    if (name === packCommit.name && asked++ === 0) throw new TydfsError("timeout", "No answer");
+    if (name === packCommit.name) throw new TydfsError("timeout", "No answer");
   };
   w.cluster.before = (name) => {
-    if (name === packCommit.name && asked > 0) throw new TydfsError("unavailable", "No master");
+    if (name === packCommit.name && asked++ > 0) throw new TydfsError("unavailable", "Nobody");
   };
-  const outcomes = await w.cluster.client.putPacked(w.some(3));
-  expect(words(outcomes)).toEqual(["timeout", "timeout", "timeout"]);
-  expect(w.cluster.file("/t/f0").version).toBe(1);
+  const outcomes = await w.cluster.client.putPacked(w.some(2));
+  expect(words(outcomes)).toEqual(["timeout", "timeout"]);
+  expect(w.cluster.files.size).toBe(2);
+});
+
+test("putPacked tells of the group of rules that was put, whatever becomes of the next", async () => {
+  using w = world();
+  let asked = 0;
+  w.cluster.before = (name) => {
+    if (name === packCommit.name && asked++ > 0) throw new TydfsError("expired", "Too late");
+  };
+  w.cluster.ruleOf = (path) => String(Number(path.at(-1)) % 2);
+  const outcomes = await w.cluster.client.putPacked(w.some(4), { exclusive: true });
+  expect(words(outcomes)).toEqual(["ok", "left", "ok", "left"]);
 });
 
 test("putPacked leaves all when packs can't be placed, and does not try that for each", async () => {
