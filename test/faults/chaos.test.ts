@@ -49,7 +49,7 @@ test("Run finds no broken promise in a cluster under load and faults", async () 
   const lines: string[] = [];
   const run = new Run({
     ...{ dir: scratch(), binary: BINARY, seed: 4, keepers: 5, netns: Namespaces.available() },
-    ...{ faultMs: 25_000, roundMs: 25_000, sizeMaxBytes: 48 * 2 ** 20 },
+    ...{ faultMs: 18_000, roundMs: 18_000, sizeMaxBytes: 48 * 2 ** 20 },
     settleMs: 110_000,
     clock: false,
     print: (line) => lines.push(line),
