@@ -4,9 +4,11 @@ import {
   addChunk,
   addReplicas,
   changeChunk,
+  type ChunkRow,
   dropReplica,
   findChunk,
   getChunk,
+  removeChunk,
 } from "./chunk_rows.ts";
 import { noteRelabelled } from "./policy.ts";
 import type { KeeperFacts, Operation, ResultOf } from "./operation.ts";
@@ -161,8 +163,10 @@ export function applyInventory(
   // What is left in `listed` has no replica row.
   let unknown = 0;
   for (const [id, sizeBytes] of listed) {
-    const row = findChunk(tx, id);
+    const found = findChunk(tx, id);
+    const row = found !== undefined && isRefuted(found, sizeBytes) ? undefined : found;
     if (row === undefined) {
+      if (found !== undefined) removeChunk(tx, found);
       const facts = { id, sizeBytes, sums: new Uint8Array(), goal: STRAY_GOAL };
       const counts = { refs: 0, copies: 1, committed: 0, policy: 0, stray: 1, packed: 0 };
       const no = addChunk(tx, facts, counts, atMs);
@@ -177,6 +181,14 @@ export function applyInventory(
     }
   }
   return { unknown, missing, wrongSize };
+}
+
+/**
+ * Whether a stray was told of by a damaged copy alone, which is gone: a copy of another length is
+ * the true one, and would not be removed before the wrong one's row is forgotten.
+ */
+function isRefuted({ stray, copies, size }: ChunkRow, sizeBytes: number): boolean {
+  return stray === 1 && copies === 0 && size !== sizeBytes;
 }
 
 /**

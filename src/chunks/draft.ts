@@ -278,6 +278,7 @@ async function writeSidecar(
     // First of all the next keeper is sent its copy: it takes some ms to read thousands of names.
     await nextTurn();
     files = await listFiles(file, facts, onBadManifest);
+    await failpoint("keeper.pack.listed");
   }
   const sidecar = formatSidecar(facts, clock.wallMs(), files);
   await disk.write(path + SIDECAR_ENDING, [sidecar], { sync: true });

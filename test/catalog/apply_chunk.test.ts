@@ -171,6 +171,17 @@ session("what keepers alone have told of is a stray until a client's report name
   ["stray w", "1"],
 ]);
 
+session("a stray that only a damaged copy told of, which is gone, is what another copy says", [
+  ["inventory k0 * s=9 last", "1 unknown, 0 missing"],
+  ["inventory k1 * s=10 last", "0 unknown, 0 missing"],
+  ["chunk s", "0 refs, 1/1 copies on 0 orphan since 1003"],
+  ["condemn s 9999", "s"],
+  ["gone k0 s", "ok"],
+  ["inventory k1 * s=10 last", "1 unknown, 0 missing"],
+  ["chunk s", "0 refs, 1/1 copies on 1 orphan since 1007"],
+  ["stray s", "1"],
+]);
+
 test("chunk.stored refuses sums that don't fit the size, and other sums of a known chunk", () => {
   using world = new World();
   world.joinKeepers(1);

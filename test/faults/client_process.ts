@@ -7,34 +7,46 @@ import { closeSync, mkdirSync, openSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { TydfsClient } from "../../src/client/client.ts";
 import { TydfsError } from "../../src/wire/errors.ts";
+import { performMany } from "./client_many.ts";
 import { Content, Summer } from "./content.ts";
 
 /** What the workload asks of a client. */
 export interface Order {
   id: number;
-  kind: "put" | "get" | "remove" | "rename" | "copy" | "list" | "status" | "mkdir";
+  kind:
+    | ("put" | "get" | "remove" | "rename" | "copy" | "list" | "status" | "mkdir")
+    | ("put-many" | "get-many");
+  /** Of many files their directory. */
   path: string;
   to?: string;
   /** What is put. */
   name?: string;
   sizeBytes?: number;
+  /** What is put together, or got. */
+  files?: { path: string; name?: string; sizeBytes?: number }[];
   /** How it is put or got: from and to memory, a stream, a local file, or by a command. */
   how?: "memory" | "stream" | "file" | "command";
   timeoutMs: number;
 }
 
-/** What the client answers. */
-export interface Answer {
-  id: number;
+/** What has become of one file. */
+export interface FileOutcome {
   ok: boolean;
   /** Of a failure: its code and words. */
   code?: string;
   message?: string;
-  /** It failed before anything was sent. */
-  untouched?: boolean;
   sizeBytes?: number;
   digest?: string;
+}
+
+/** What the client answers. */
+export interface Answer extends FileOutcome {
+  id: number;
+  /** It failed before anything was sent. */
+  untouched?: boolean;
   value?: unknown;
+  /** Of many files, in the order's order. */
+  files?: FileOutcome[];
 }
 
 const scratch = process.argv[2] ?? ".";
@@ -83,6 +95,9 @@ async function perform(
 ): Promise<Partial<Answer>> {
   const { path, to = "" } = order;
   const options = { signal };
+  if (order.files !== undefined) {
+    return await performMany(client, order, { place: localFile(order.id), signal });
+  }
   if (order.how === "command") return await command(order, signal);
   switch (order.kind) {
     case "put":
@@ -142,7 +157,8 @@ async function getFile(
   }
 }
 
-async function sum(pieces: AsyncIterable<Uint8Array>): Promise<Partial<Answer>> {
+/** The digest of bytes that come in pieces, and their number. */
+export async function sum(pieces: AsyncIterable<Uint8Array>): Promise<Partial<Answer>> {
   const summer = new Summer();
   for await (const piece of pieces) summer.add(piece);
   return { sizeBytes: summer.sizeBytes, digest: summer.digest() };
@@ -164,7 +180,8 @@ async function command(order: Order, signal: AbortSignal): Promise<Partial<Answe
   }
 }
 
-async function runCommand(args: string[], signal: AbortSignal): Promise<string> {
+/** Runs a command that dies with this process. Throws its words, with a `code`. */
+export async function runCommand(args: string[], signal: AbortSignal): Promise<string> {
   const child = Bun.spawn(["setpriv", "--pdeathsig", "KILL", binary, ...args], {
     ...{ stdin: "ignore", stdout: "ignore", stderr: "pipe", signal, killSignal: "SIGKILL" },
   });
@@ -192,7 +209,8 @@ async function* streamOf(content: Content): AsyncGenerator<Uint8Array> {
   yield* content.blocks();
 }
 
-function writeContent(local: string, content: Content): void {
+/** Makes a local file of a content. */
+export function writeContent(local: string, content: Content): void {
   const fd = openSync(local, "w");
   try {
     for (const block of content.blocks()) writeSync(fd, block);
@@ -205,7 +223,8 @@ function localFile(id: number): string {
   return join(scratch, `op-${process.pid}-${id}`);
 }
 
-function failure(id: number, error: unknown): Answer {
+/** An error as an answer. */
+export function failure(id: number, error: unknown): Answer {
   const own = (error as { code?: unknown }).code;
   const code = error instanceof TydfsError ? error.code : String(own ?? "foreign");
   const message = error instanceof Error ? error.message : String(error);

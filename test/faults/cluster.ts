@@ -133,6 +133,8 @@ export class ChaosCluster {
         ...SETTINGS,
         PATH,
         TYDFS_FAILPOINTS: armed,
+        // Only there each compaction is told of.
+        ...(isMaster ? { TYDFS_LOG_LEVEL: "debug" } : {}),
         ...(isMaster ? {} : { TYDFS_URL: this.#joinLine("keeper") }),
       },
       stdin: "ignore",
@@ -215,6 +217,13 @@ export class ChaosCluster {
     }
     const pid = this.natsPid;
     if (pid > 0) process.kill(pid, "SIGKILL");
+  }
+
+  /** What the masters' log tells of compactions: how many, and of how many packs. */
+  get compactions(): { times: number; packs: number } {
+    const text = readFileSync(join(this.options.dir, `${this.master.name}.log`), "utf8");
+    const packs = [...text.matchAll(/Compacted packs into one .*?packs=(\d+)/g)];
+    return { times: packs.length, packs: packs.reduce((sum, [, n]) => sum + Number(n), 0) };
   }
 
   /** The last lines of a role's log. */

@@ -3,7 +3,7 @@
  * in doubt is kept beside it. One change of a path at a time.
  */
 import type { TydfsClient } from "../../src/client/client.ts";
-import { hasCode } from "../../src/wire/errors.ts";
+import { hasCode, TydfsError } from "../../src/wire/errors.ts";
 
 /** A version of a file by its bytes; "absent" is one, too. */
 type Version = string;
@@ -46,6 +46,23 @@ export class Ledger {
     options: ChangeOptions = {},
   ): Promise<unknown> {
     return await this.#change(path, versionOf(bytes), () => client.putMemory(bytes, path, options));
+  }
+
+  /** Puts local files together, as packs. Returns why each is in doubt, as `put` does. */
+  async putMany(
+    client: TydfsClient,
+    files: readonly { path: string; local: string; bytes: Uint8Array }[],
+    options: ChangeOptions = {},
+  ): Promise<unknown[]> {
+    const pairs = files.map(({ path, local }) => ({ local, remote: path }));
+    let outcomes: ReturnType<TydfsClient["putMany"]> | undefined;
+    return await Promise.all(files.map(({ path, bytes }, index) => {
+      return this.#change(path, versionOf(bytes), async () => {
+        outcomes ??= client.putMany(pairs, options);
+        const outcome = (await outcomes)[index];
+        if (outcome instanceof TydfsError) throw outcome;
+      });
+    }));
   }
 
   /** Removes a path; what is not there is removed already. The same result. */

@@ -136,13 +136,17 @@ export class Run {
       await workload.stop();
       if (this.#violation !== undefined) return;
       await nemesis.rot();
+      nemesis.spoilCompaction();
       field.pool.renew();
       await settle(field, this.#log, settleMs);
+      const { times, packs: compacted } = field.cluster.compactions;
+      this.#tally.fact("compactions", `${times} of ${compacted} packs`);
       const files = await workload.readBack();
       if (this.#violation !== undefined) return;
       const found = await verify(field.cluster, workload, files, canary);
       const { operations, faults } = this.#tally;
-      const sums = `${found.files} files, ${Math.round(found.bytes / 2 ** 20)} MiB`;
+      const packs = `${found.packed} in ${found.packs} packs`;
+      const sums = `${found.files} files, ${Math.round(found.bytes / 2 ** 20)} MiB, ${packs}`;
       print(`${this.#log.ms / 1000} s: ${operations} operations, ${faults} faults; ${sums}: well`);
       this.#log.note("checked", { ...found });
       field.cluster.noteDescriptors();

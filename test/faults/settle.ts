@@ -22,6 +22,14 @@ const POLL_MS = 500;
  */
 const RESTFUL_LOOKS = 2;
 const ASK_MS = 8_000;
+/** Failpoints of what is done when nothing is to be repaired. */
+const RESTING = "master.compact.";
+/**
+ * What a pack needs for its names is no waste. No entry of a manifest of the workload takes more;
+ * and the second is for those of empty files that are gone, but share the place of one that is not.
+ */
+const ENTRY_BYTES = 200;
+const NAMES_BYTES = 8_192;
 
 /** Waits until the cluster is at rest. Throws a violation that names what is not. */
 export async function settle(field: Field, log: EventLog, withinMs = SETTLE_MS): Promise<void> {
@@ -50,11 +58,11 @@ export async function statusOf(pool: ClientPool): Promise<ClusterStatus | undefi
   return "gone" in outcome || !outcome.ok ? undefined : outcome.value as ClusterStatus;
 }
 
-/** All run, and none of them has a failpoint any more. */
+/** All run, and none of them has a failpoint any more but one that belongs to the rest. */
 function reviveAll(cluster: ChaosCluster): void {
   for (const role of cluster.roles) {
     if (role.held) cluster.release(role);
-    if (role.armed !== "") cluster.kill(role);
+    if (role.armed !== "" && !role.armed.startsWith(RESTING)) cluster.kill(role);
   }
 }
 
@@ -88,6 +96,11 @@ function unrestOfCatalog(cluster: ChaosCluster): string[] {
   return query(path, [
     ["files in the trash", "SELECT count(*) AS n FROM trash"],
     ["uploads", "SELECT count(*) AS n FROM upload"],
+    [
+      "sparse packs",
+      `SELECT count(*) AS n FROM chunk WHERE packed = 1 AND refs > 0 AND live < filled / 2
+       AND 2 * (live + ${ENTRY_BYTES} * refs) + ${NAMES_BYTES} < size`,
+    ],
     ["orphans", `SELECT count(*) AS n FROM chunk c WHERE c.refs = 0 AND ${copies} > 0`],
     [
       "chunks off goal",

@@ -15,10 +15,26 @@ const CLASSES: readonly (readonly [share: number, from: number, to: number])[] =
   [0.005, 80 * MIB, 300 * MIB],
 ];
 
+/** The same of files that are put together, all of them small enough for a pack. */
+const TOGETHER: typeof CLASSES = [
+  [0.12, 0, 0],
+  [0.6, 1, 64 * KIB],
+  [0.28, 64 * KIB, 900 * KIB],
+];
+
+/** The size of a file that is put together with others. */
+export function chooseSmallSize(random: Random): number {
+  return chooseOf(TOGETHER, random, MIB - 1);
+}
+
 /** The size of a new file, at most `maxBytes`. */
 export function chooseSize(random: Random, maxBytes: number): number {
+  return chooseOf(CLASSES, random, maxBytes);
+}
+
+function chooseOf(classes: typeof CLASSES, random: Random, maxBytes: number): number {
   let at = random.next();
-  for (const [share, from, to] of CLASSES) {
+  for (const [share, from, to] of classes) {
     at -= share;
     if (at >= 0) continue;
     const sizeBytes = Math.floor(from + random.next() * (to - from));

@@ -1,10 +1,11 @@
 /**
- * `kill -9` at each named step of put, replace, get, repair and removal: of a keeper, of the
+ * `kill -9` at each named step of put, replace, get, repair, removal, packing and compaction: of a keeper, of the
  * master, of the client. The command goes on or ends cleanly, what was acknowledged is readable at
  * once, and when all is quiet nothing is left that nobody needs.
  */
 import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
-import { join } from "node:path";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { TydfsClient } from "../../src/client/client.ts";
 import { MIB, TestCluster, until } from "../cluster/harness.ts";
 import { Ledger, seededRandom, someBytes } from "./ledger.ts";
@@ -72,6 +73,32 @@ async function removeOne(): Promise<unknown> {
   return doubt ?? await ledger.remove(client, path);
 }
 
+/** Small local files, and where they are to go: `DIRECTORY/N`. */
+function smallFiles(directory: string): { path: string; local: string; bytes: Uint8Array }[] {
+  const place = join(cluster.dir, `small-${count++}`);
+  mkdirSync(place);
+  return [0, 70_000, 0, 1, 150_000].map((size, index) => {
+    const bytes = someBytes(size, random);
+    const local = join(place, `${index}`);
+    writeFileSync(local, bytes);
+    return { path: `${directory}/${index}`, local, bytes };
+  });
+}
+
+async function putPack(): Promise<unknown> {
+  return await ledger.putMany(client, smallFiles("/small"));
+}
+
+/** Puts a pack, and removes most of it. */
+async function makeSparse(): Promise<unknown> {
+  const files = smallFiles(`/sparse-${count}`);
+  const doubts = await ledger.putMany(client, files);
+  for (const { path, bytes } of files) {
+    if (bytes.length !== 1) doubts.push(await ledger.remove(client, path));
+  }
+  return doubts;
+}
+
 /** Has keeper `k` go away, and copies be owed to it. */
 async function oweCopies(k: number): Promise<void> {
   await cluster.killKeeper(k);
@@ -104,11 +131,13 @@ const KEEPER_STEPS: readonly Step[] = [
   { step: "keeper.put.durable", k: 4, work: put },
   { step: "keeper.put.reported", k: 4, work: put },
   { step: "keeper.put.forwarded", k: 4, work: put },
+  { step: "keeper.pack.listed", k: 4, work: putPack },
   { step: "keeper.get.serving", k: 4, work: check },
   { step: "keeper.copy.fetched", k: 1, prepare: oweCopies, work: nothing },
   { step: "keeper.copy.durable", k: 2, prepare: oweCopies, work: nothing },
   { step: "keeper.copy.reported", k: 3, prepare: oweCopies, work: nothing },
-  { step: "keeper.delete.removed", k: 4, begin: removeOne, work: nothing },
+  // Which keepers have a file is not for the test to choose: the next one may be on this one.
+  { step: "keeper.delete.removed", k: 4, work: removeOne },
 ];
 
 for (const { step, k, prepare = nothing, begin = nothing, work } of KEEPER_STEPS) {
@@ -137,6 +166,9 @@ const MASTER_STEPS: readonly Omit<Step, "k">[] = [
   { step: "master.report.received", work: put },
   { step: "master.commit.before", work: put },
   { step: "master.commit.after", work: put },
+  { step: "master.pack.committed", work: putPack },
+  { step: "master.compact.stored", begin: makeSparse, work: nothing },
+  { step: "master.compact.moved", begin: makeSparse, work: nothing },
   { step: "master.remove.committed", work: removeOne },
   { step: "master.delete.sent", begin: removeOne, work: nothing },
   { step: "master.delete.done", begin: removeOne, work: nothing },
@@ -161,9 +193,10 @@ for (const { step, prepare = nothing, begin = nothing, work } of MASTER_STEPS) {
     await cluster.startMaster({ TYDFS_FAILPOINTS: `${step}=kill` });
     await cluster.untilAlive(KEEPERS.length - (step.includes("replicate") ? 1 : 0));
     const end = cluster.masterEnd();
-    await begin();
-    // What a client then does not know must not stay unknown to it for ever.
+    // What a client then does not know must not stay unknown to it for ever. Other work may have
+    // come to the step before this test's own has begun.
     const restarted = end.then(() => cluster.startMaster());
+    await begin();
     await untilEnd(`${step} is reached`, end, () => work());
     await restarted;
     await cluster.untilAlive(KEEPERS.length);
@@ -178,14 +211,16 @@ test("after the master has died at all steps: copies are complete, orphans are g
 }, 60_000);
 
 test(
-  "a client killed in a put or a get: nothing is seen of it, and its slots are free",
+  "a client killed in a put, of a pack too, or a get: nothing is seen of it, and its slots are free",
   async () => {
     const path = "/files/0";
     await ledger.put(client, path, someBytes(MIB, random));
     const source = cluster.file("half.bin", 5 * MIB);
+    const tree = dirname(smallFiles("/tree")[0]?.local ?? "");
     const kills: [string, string[]][] = [
       ["client.put.stored=2*kill", ["put", source, "/half"]],
       ["client.put.stored=3*kill", ["put", source, path]],
+      ["client.pack.stored=kill", ["put", "-r", tree, "/tree"]],
       ["client.get.written=kill", ["get", path, join(cluster.dir, "back")]],
     ];
     for (const [failpoint, args] of kills) {

@@ -5,7 +5,7 @@ export type OperationVerdict = "ok" | "failed" | "unknown";
 export class Tally {
   readonly #operations = new Map<string, Record<OperationVerdict, number>>();
   readonly #faults = new Map<string, number>();
-  readonly #facts: [string, string][] = [];
+  readonly #facts = new Map<string, string>();
 
   operation(kind: string, verdict: OperationVerdict): void {
     const row = this.#operations.get(kind) ?? { ok: 0, failed: 0, unknown: 0 };
@@ -17,9 +17,9 @@ export class Tally {
     this.#faults.set(kind, (this.#faults.get(kind) ?? 0) + 1);
   }
 
-  /** A line of the table's end. */
+  /** A line of the table's end; what is told last stands. */
   fact(name: string, value: string): void {
-    this.#facts.push([name, value]);
+    this.#facts.set(name, value);
   }
 
   get operations(): number {

@@ -33,6 +33,9 @@ export interface Found {
   bytes: number;
   chunks: number;
   copies: number;
+  packs: number;
+  /** Places in packs that are files. */
+  packed: number;
 }
 
 /** Checks catalog and disks against what was read back. Throws what is broken. */

@@ -5,17 +5,15 @@
  */
 import type { Random } from "../../src/base/random.ts";
 import { randomInt } from "../../src/base/random.ts";
+import { Choice, NAMES, type PutOrGet, TIMEOUT_MS, type Together } from "./choice.ts";
 import type { ClientPool, Outcome } from "./client_pool.ts";
 import type { Answer, Order } from "./client_process.ts";
-import { Content } from "./content.ts";
 import type { EventLog, LoggedFact } from "./event_log.ts";
 import { ABSENT, DONE, listing, Model, type Operation } from "./model.ts";
-import { chooseSize } from "./sizes.ts";
 import type { Tally } from "./summary.ts";
 import { Violation } from "./violation.ts";
 
 export const ROOT = "/chaos";
-const NAMES = ["a.bin", "b.bin", "c.mp4", "d d.txt"];
 const GROUPS = 20;
 /** Groups on which several workers are at once. */
 const SHARED = 4;
@@ -23,16 +21,6 @@ const SHARED_WORKERS = 3;
 /** Open unknown operations of a group, before it is left alone until the round's end. */
 const UNKNOWN_MAX = 3;
 const HISTORY_MAX = 80;
-const TIMEOUT_MS = 60_000;
-const WORDS: readonly [Operation["kind"], number][] = [
-  ["put", 42],
-  ["get", 27],
-  ["remove", 7],
-  ["rename", 8],
-  ["copy", 5],
-  ["list", 11],
-];
-
 /** Errors that an operation may end with while there are faults; all others are violations. */
 const EXPECTED = [
   ...["no-master", "timeout", "unavailable", "busy", "no-keepers", "no-space", "lost"],
@@ -63,16 +51,14 @@ export interface WorkloadOptions {
 
 export class Workload {
   readonly groups: Group[];
-  /** What was ever put, by what reading it answers. */
-  readonly contents = new Map<string, { name: string; sizeBytes: number }>();
+  readonly #choice: Choice;
   readonly #options: WorkloadOptions;
   #running = false;
-  #versions = 0;
   #workers: Promise<void>[] = [];
-  #credit = { bytes: 0, ms: performance.now() };
 
   constructor(options: WorkloadOptions) {
     this.#options = options;
+    this.#choice = new Choice(options);
     this.groups = Array.from({ length: GROUPS }, (_, n) => ({
       dir: `${ROOT}/g${n}`,
       shared: n < SHARED,
@@ -80,6 +66,11 @@ export class Workload {
       history: [],
       workers: 0,
     }));
+  }
+
+  /** What was ever put, by what reading it answers. */
+  get contents(): ReadonlyMap<string, { name: string; sizeBytes: number }> {
+    return this.#choice.contents;
   }
 
   /** Makes the groups' directories, in a cluster without faults. */
@@ -139,7 +130,7 @@ export class Workload {
   ): Promise<string | undefined> {
     const { pool, log, tally } = this.#options;
     const id = pool.nextId();
-    const order = this.#orderOf(id, group, operation);
+    const order = this.#choice.orderOf(id, group, operation);
     group.model.begin(id, operation);
     const asked = log.note("operation", { id, worker, asked: { ...order, ...operation } });
     const outcome = await pool.ask(worker, order);
@@ -151,6 +142,31 @@ export class Workload {
     const verdict = this.#judge({ group, id, operation, outcome, tookMs, mustAnswer });
     tally.operation(operation.kind, verdict.kind);
     return verdict.kind === "ok" ? verdict.answer : undefined;
+  }
+
+  /** Carries several puts or gets out by one order; each has an outcome of its own. */
+  async performTogether(
+    group: Group,
+    kind: Together,
+    operations: readonly PutOrGet[],
+    worker: number,
+  ): Promise<void> {
+    const { pool, log, tally } = this.#options;
+    const all = operations.map((operation) => ({ id: pool.nextId(), operation }));
+    const order = this.#choice.orderOfMany(pool.nextId(), group, kind, operations);
+    for (const { id, operation } of all) group.model.begin(id, operation);
+    const ids = all.map(({ id }) => id);
+    const asked = log.note("operation", { id: order.id, ids, worker, asked: order, operations });
+    const outcome = await pool.ask(worker, order);
+    const told = log.note("operation", { id: order.id, outcome: brief(outcome) });
+    group.history.push(asked, told);
+    group.history.splice(0, group.history.length - HISTORY_MAX);
+    const tookMs = told.ms - asked.ms;
+    for (const [at, { id, operation }] of all.entries()) {
+      const own = "gone" in outcome ? outcome : { ...outcome, ...outcome.files?.[at] };
+      const answered = { group, id, operation, outcome: own, tookMs, mustAnswer: false };
+      tally.operation(kind, this.#judge(answered).kind);
+    }
   }
 
   async #work(worker: number): Promise<void> {
@@ -165,7 +181,9 @@ export class Workload {
       try {
         for (let n = 1 + randomInt(random, 5); n > 0 && this.#running; n--) {
           if (group.model.unknown >= UNKNOWN_MAX) break;
-          await this.perform(group, this.#chooseOperation(group), worker);
+          const chosen = this.#choice.chooseOperation(group);
+          if ("kind" in chosen) await this.perform(group, chosen, worker);
+          else await this.performTogether(group, chosen.together, chosen.operations, worker);
           await Bun.sleep(random.next() * PAUSE_MS);
         }
       } catch (error) {
@@ -180,44 +198,6 @@ export class Workload {
       model.unknown < UNKNOWN_MAX && workers < (shared ? SHARED_WORKERS : 1)
     );
     return free[randomInt(this.#options.random, free.length)];
-  }
-
-  #chooseOperation(group: Group): Operation {
-    const { random } = this.#options;
-    const path = `${group.dir}/${pick(random, NAMES)}`;
-    const kind = weighted(random, WORDS);
-    if (kind === "list") return { kind };
-    if (kind === "get" || kind === "remove") return { kind, path };
-    if (kind === "put") return { kind, path, content: this.#newContent(path) };
-    const others = NAMES.map((name) => `${group.dir}/${name}`).filter((other) => other !== path);
-    return { kind, path, to: pick(random, others) };
-  }
-
-  #newContent(path: string): string {
-    const { random, seed, sizeMax } = this.#options;
-    const nowMs = performance.now();
-    const earned = this.#credit.bytes + (nowMs - this.#credit.ms) * BYTES_PER_MS;
-    this.#credit = { bytes: Math.min(CREDIT_MAX, earned), ms: nowMs };
-    const sizeBytes = chooseSize(random, earned > 0 ? sizeMax : SMALL_BYTES);
-    this.#credit.bytes -= sizeBytes;
-    const name = `${seed}:${path}#${++this.#versions}`;
-    const content = `${sizeBytes}:${new Content(name, sizeBytes).digest()}`;
-    this.contents.set(content, { name, sizeBytes });
-    return content;
-  }
-
-  #orderOf(id: number, group: Group, operation: Operation): Order {
-    const { random } = this.#options;
-    const hows = ["memory", "stream", "file"] as const;
-    const byCommand = random.next() < COMMAND_SHARE && operation.kind in COMMANDS;
-    const how = byCommand ? "command" : pick(random, hows);
-    const base = { id, timeoutMs: TIMEOUT_MS };
-    if (operation.kind === "list") return { ...base, kind: "list", path: group.dir };
-    if (operation.kind !== "put") return { ...base, how, ...operation };
-    const facts = this.contents.get(operation.content);
-    const small = (facts?.sizeBytes ?? 0) <= MEMORY_MAX;
-    const { kind, path } = operation;
-    return { ...base, kind, path, ...facts, how: how === "memory" && !small ? "file" : how };
   }
 
   /** What an outcome means, after the model has been told of it. */
@@ -294,16 +274,8 @@ export class Workload {
   }
 }
 
-/** What is sent on average: after a large file only small ones, until it is paid for. */
-const BYTES_PER_MS = 20_000;
-/** The share of operations that are done by a command of its own, where there is one. */
-const COMMAND_SHARE = 0.08;
-const COMMANDS = { put: true, get: true, remove: true };
-const CREDIT_MAX = 64 * 2 ** 20;
-const SMALL_BYTES = 2 ** 16;
 /** The pause between two operations of a worker, at most. */
 const PAUSE_MS = 120;
-const MEMORY_MAX = 8 * 2 ** 20;
 
 /** A read that takes longer may lose what it reads to the trash's end. */
 const OPEN_MS = 5_000;
@@ -334,25 +306,11 @@ function answerOf(operation: Operation, outcome: Answer): string {
 function brief(outcome: Outcome): unknown {
   if ("gone" in outcome) return outcome.gone;
   if (!outcome.ok) return `${outcome.code}: ${outcome.message}`;
-  const { sizeBytes, digest, value } = outcome;
+  const { sizeBytes, digest, value, files } = outcome;
+  if (files !== undefined) return files.map((file) => brief({ id: 0, ...file }));
   return digest === undefined ? value : `${sizeBytes}:${digest}`;
 }
 
 function wordsOf(outcome: Outcome): string {
   return JSON.stringify(brief(outcome));
-}
-
-function pick<T>(random: Random, from: readonly T[]): T {
-  const chosen = from[randomInt(random, from.length)];
-  if (chosen === undefined) throw new Error("Nothing to choose from");
-  return chosen;
-}
-
-function weighted<T>(random: Random, from: readonly (readonly [T, number])[]): T {
-  let at = random.next() * from.reduce((sum, [, weight]) => sum + weight, 0);
-  for (const [value, weight] of from) {
-    at -= weight;
-    if (at < 0) return value;
-  }
-  return pick(random, from)[0];
 }

@@ -3,6 +3,7 @@
  * outcome of its own.
  */
 import { AssertionError } from "../../base/assert.ts";
+import { failpoint } from "../../base/failpoint.ts";
 import { TydfsError } from "../../wire/errors.ts";
 import { quotePath } from "../../wire/names.ts";
 import type { PackBeginReply, PackOutcome } from "../../wire/pack.ts";
@@ -94,6 +95,7 @@ async function sendPlaced(
   };
   const onPart = tellParts(pack, options.onSent);
   await sender.send({ chunk, sums, placement, onPart }, signal);
+  await failpoint("client.pack.stored");
   return await commit(context, pack, latest.placement.chunk, options);
 }
 

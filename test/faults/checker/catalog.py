@@ -35,11 +35,31 @@ EMPTY = {
     "a replica has no chunk or no keeper":
         """SELECT r.chunk || '@' || r.keeper FROM replica r LEFT JOIN chunk c ON c.no = r.chunk
            LEFT JOIN keeper k ON k.number = r.keeper WHERE c.no IS NULL OR k.number IS NULL""",
+    "live differs from the bytes that a pack's extents refer to":
+        """SELECT c.id FROM chunk c WHERE c.live <> iif(c.packed = 1,
+           (SELECT ifnull(sum(e.length), 0) FROM extent e WHERE e.chunk = c.no), 0)""",
+    "of a chunk that is no pack a part is a file":
+        """SELECT e.inode || '/' || e.seq FROM extent e JOIN chunk c ON c.no = e.chunk
+           WHERE c.packed = 0 AND (e.chunk_offset <> 0 OR e.length <> c.size)""",
+    "a packed file has more than one extent":
+        """SELECT e.inode FROM extent e JOIN chunk c ON c.no = e.chunk
+           WHERE c.packed = 1 AND (e.seq <> 0 OR e.offset <> 0)""",
+    "files overlap in their pack":
+        """SELECT a.inode || ' and ' || b.inode FROM extent a JOIN extent b ON b.chunk = a.chunk
+           AND b.chunk_offset > a.chunk_offset AND b.chunk_offset < a.chunk_offset + a.length""",
+    "a pack is of an upload":
+        """SELECT c.id FROM chunk c JOIN upload_chunk u ON u.chunk = c.no WHERE c.packed = 1""",
     "a condemned chunk is in use": "SELECT id FROM chunk WHERE condemned <> 0 AND refs > 0",
     "logged events leave gaps":
         """SELECT count(*) || ' of ' || max(no) FROM event
            HAVING count(*) > 0 AND max(no) - min(no) + 1 <> count(*)""",
 }
+
+
+# No entry of a manifest of the workload takes more; and what those of empty files may take that are
+# gone, but share the place of one that is not.
+ENTRY_BYTES = 200
+NAMES_BYTES = 8192
 
 
 def copy_of(path):
@@ -89,6 +109,19 @@ def path_of(names, inode):
         inode, key = names[inode]
         path = "/" + key.rstrip("/") + path
     return path
+
+
+def pack_places(database, chunk):
+    """What the extents of a pack refer to: inode, offset in the chunk, length."""
+    query = "SELECT inode, chunk_offset, length FROM extent WHERE chunk = ?"
+    return database.execute(query, (chunk,)).fetchall()
+
+
+def sparse_packs(database):
+    """Packs in use that are more than half dead, whatever the names of what lives take."""
+    query = """SELECT id FROM chunk WHERE packed = 1 AND refs > 0 AND live < filled / 2
+               AND 2 * (live + ? * refs) + ? < size"""
+    return [chunk for (chunk,) in database.execute(query, (ENTRY_BYTES, NAMES_BYTES))]
 
 
 def extents_of(database, inode):

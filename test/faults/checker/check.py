@@ -13,6 +13,7 @@ import sys
 import catalog
 import content
 import disks
+import packs
 
 
 class Check:
@@ -22,7 +23,8 @@ class Check:
         self.facts = facts
         self.database = catalog.copy_of(facts["catalog"])
         self.broken = []
-        self.counts = {"files": 0, "bytes": 0, "chunks": 0, "copies": 0}
+        self.counts = {"files": 0, "bytes": 0, "chunks": 0, "copies": 0, "packs": 0, "packed": 0}
+        self.manifests = {}
         self.keepers = {}
         self.good = {}
 
@@ -36,6 +38,7 @@ class Check:
             self.fail("I8", words)
         self.read_disks()
         self.check_chunks()
+        self.check_packs()
         self.check_strays()
         self.check_files()
         self.check_rest()
@@ -70,6 +73,41 @@ class Check:
                 self.fail("I3", f"chunk {chunk} has {len(whole)} whole copies, its goal is {goal}")
             if whole:
                 self.good[no] = whole[0]
+
+    def check_packs(self):
+        """A pack's files are named by its own manifest, and by the sidecar of each copy (I22)."""
+        query = "SELECT no, id FROM chunk WHERE refs > 0 AND packed = 1"
+        for no, chunk in self.database.execute(query):
+            if no not in self.good:
+                continue
+            self.counts["packs"] += 1
+            try:
+                entries, end = packs.manifest_of(self.good[no])
+            except packs.Malformed as error:
+                self.fail("I22", f"{self.good[no]} has no manifest: {error}")
+                continue
+            self.manifests[no] = entries
+            places = {(entry["offset"], entry["sizeBytes"]) for entry in entries}
+            if any(offset + size > end for offset, size in places):
+                self.fail("I22", f"pack {chunk} names bytes that are its manifest's")
+            for inode, offset, length in catalog.pack_places(self.database, no):
+                self.counts["packed"] += 1
+                if (offset, length) not in places:
+                    words = f"its {length} bytes at {offset} are inode {inode}'s"
+                    self.fail("I22", f"pack {chunk} does not name what lies in it: {words}")
+            self.check_lists(chunk, entries)
+
+    def check_lists(self, chunk, entries):
+        """The sidecars of a pack's copies list what its manifest does."""
+        for _, found in self.keepers.values():
+            sidecar = disks.sidecar_of(found[chunk]) if chunk in found else None
+            # A copy whose source could not say what it was made for is found out by its own bytes.
+            if sidecar is None or "pack" not in sidecar:
+                continue
+            if sidecar.get("files") != entries:
+                self.fail("I22", f"{found[chunk]}.json lists other files than its pack's manifest")
+            if sidecar.get("filesSum") != packs.files_sum(found[chunk]):
+                self.fail("I22", f"{found[chunk]}.json has a list that is not what it was")
 
     def copies(self, no, chunk):
         """The files of a chunk; says where catalog and disk differ."""
@@ -124,10 +162,25 @@ class Check:
         if (size, checksum) != (expected["size"], expected["digest"]):
             self.fail("I1", f"{path} has {size} bytes, {checksum}: another version")
             return
+        self.check_rescue(path, expected["name"], inode, size)
         made = content.blocks(expected["name"], size)
         read = self.blocks_of(path, inode)
         if any(left != right for left, right in itertools.zip_longest(made, read)):
             self.fail("I4", f"{path} has other bytes than were put")
+
+    def check_rescue(self, path, name, inode, size):
+        """Whoever has only the disks finds a packed file under the name that it was put by."""
+        if size == 0:
+            # All empty contents are one.
+            return
+        for _, _, chunk, start in catalog.extents_of(self.database, inode):
+            if chunk not in self.manifests:
+                continue
+            put_as = name[name.index(":") + 1:name.rindex("#")]
+            wanted = (put_as, start, size)
+            found = ((each["path"], each["offset"], each["sizeBytes"]) for each in self.manifests[chunk])
+            if wanted not in found:
+                self.fail("I22", f"{path}, put as {put_as}, could not be rescued from its pack")
 
     def blocks_of(self, path, inode):
         """Yields the blocks of a file from one whole copy of each of its chunks."""
@@ -143,7 +196,9 @@ class Check:
                     yield file.read(min(content.BLOCK_BYTES, length - at))
 
     def check_rest(self):
-        """After the times that are set, neither trash nor uploads are left."""
+        """After the times that are set, neither trash nor uploads nor sparse packs are left."""
+        for chunk in catalog.sparse_packs(self.database):
+            self.fail("I21", f"pack {chunk} is more than half dead, and was not compacted")
         for table, what in (("trash", "the trash"), ("upload", "uploads")):
             count = self.database.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
             if count > 0:

@@ -82,6 +82,8 @@ const DIRECTORIES_LOST_MAX = 2;
 const ROTTEN_MAX = 5;
 /** How often what is started again gets a failpoint. */
 const ARMED_SHARE = 0.5;
+/** How often the compaction after a round is spoiled. */
+const COMPACTION_SHARE = 0.6;
 /** A failpoint fires at its first passing, or at one of those that follow. */
 const PASSES_MAX = 12;
 
@@ -89,7 +91,7 @@ const KEEPER_POINTS = [
   ...["keeper.put.arrived", "keeper.put.written", "keeper.put.received", "keeper.put.synced"],
   ...["keeper.put.renamed", "keeper.put.durable", "keeper.put.reported", "keeper.put.forwarded"],
   ...["keeper.put.answer", "keeper.get.serving", "keeper.copy.fetched", "keeper.copy.durable"],
-  ...["keeper.copy.reported", "keeper.delete.removed"],
+  ...["keeper.copy.reported", "keeper.delete.removed", "keeper.pack.listed"],
 ];
 const MASTER_POINTS = [
   ...["master.begin.opened", "master.report.received", "master.commit.before"],
@@ -109,6 +111,8 @@ export class Nemesis {
   readonly #lasting = new Set<Lasting>();
   #awake = false;
   #directoriesLost = 0;
+  /** What the next master is to be started with. */
+  #compaction = "";
 
   constructor(field: Field, log: EventLog, tally: Tally, seed: number) {
     this.#field = field;
@@ -156,6 +160,20 @@ export class Nemesis {
     }
   }
 
+  /**
+   * Has the master die over its next compaction, often: that waits until nothing is to be repaired,
+   * which is rarely so while faults go on.
+   */
+  spoilCompaction(): void {
+    const dice = this.#random.next();
+    if (dice > COMPACTION_SHARE) return;
+    const points = ["master.compact.stored", "master.compact.moved"];
+    this.#compaction = `${points[randomInt(this.#random, points.length)]}=kill`;
+    this.#field.cluster.kill(this.#field.cluster.master);
+    this.#tally.fault("compaction spoiled");
+    this.#log.note("fault", { fault: "compaction spoiled", armed: this.#compaction });
+  }
+
   /** Ends all that lasts. */
   async heal(): Promise<void> {
     this.#awake = false;
@@ -165,6 +183,11 @@ export class Nemesis {
 
   /** The failpoints of a role that is started again while faults go on. */
   chooseFailpoint(role: Role): string {
+    if (role.name === "master" && this.#compaction !== "") {
+      const armed = this.#compaction;
+      this.#compaction = "";
+      return armed;
+    }
     const random = this.#arming;
     if (!this.#awake || random.next() > ARMED_SHARE) return "";
     const points = role.name === "master" ? MASTER_POINTS : KEEPER_POINTS;

@@ -19,19 +19,23 @@ import { BLOCK_BYTES } from "../content.ts";
 import type { Fault, Field } from "./fault.ts";
 import { choose } from "./fault.ts";
 
-/** A bit of one copy changes. */
+/** A bit of one copy changes; of a pack often one of its manifest. */
 export function flip(field: Field, random: Random): Fault | undefined {
   return spoil(field, random, (fd, sizeBytes) => {
-    const at = randomInt(random, sizeBytes);
+    const isInEnd = random.next() < MANIFEST_SHARE && isPack(fd, sizeBytes);
+    const back = randomInt(random, isInEnd ? Math.min(sizeBytes, MANIFEST_BYTES) : sizeBytes);
+    const at = sizeBytes - 1 - back;
     flipByte(fd, at);
     return { at };
   });
 }
 
-/** One copy ends too early. */
+/** One copy ends too early; of a pack often within its manifest. */
 export function truncate(field: Field, random: Random): Fault | undefined {
   return spoil(field, random, (fd, sizeBytes) => {
-    const length = randomInt(random, sizeBytes);
+    const isInEnd = random.next() < MANIFEST_SHARE && isPack(fd, sizeBytes);
+    const cut = randomInt(random, isInEnd ? Math.min(sizeBytes, MANIFEST_BYTES) : sizeBytes);
+    const length = sizeBytes - 1 - cut;
     ftruncateSync(fd, length);
     return { length };
   });
@@ -128,6 +132,17 @@ function readCopy(path: string): { bytes: Uint8Array; sidecar: Sidecar } | undef
   } catch {
     return undefined;
   }
+}
+
+/** How often the end of a pack is harmed, not any place in it; and how long that end is. */
+const MANIFEST_SHARE = 0.5;
+const MANIFEST_BYTES = 512;
+const PACK_END = "tydfpack";
+
+function isPack(fd: number, sizeBytes: number): boolean {
+  const end = Buffer.alloc(PACK_END.length);
+  readSync(fd, end, 0, end.length, Math.max(0, sizeBytes - end.length));
+  return end.toString("latin1") === PACK_END;
 }
 
 function flipByte(fd: number, at: number): void {
