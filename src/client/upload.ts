@@ -251,11 +251,14 @@ async function commit(
   const sizeBytes = sent.reduce((total, chunk) => total + chunk.sizeBytes, 0);
   const checksum = fileChecksum(sent.map(({ sums }) => sums));
   const message = { upload: uploadId, sizeBytes, chunks: sent.length, checksum };
-  const options = { signal: request.signal, repeatable: true };
+  let isUnsure = false;
+  const onSilence = () => isUnsure = true;
+  const options = { signal: request.signal, repeatable: true, onSilence };
   try {
     return await context.trackers.ask(uploadCommit, message, options);
   } catch (cause) {
-    if (!hasCode(cause, "timeout")) throw cause;
+    // A master that is gone now may have done what it did not answer.
+    if (!hasCode(cause, "timeout") && !(isUnsure && hasCode(cause, "no-master"))) throw cause;
     const words = `Cannot tell whether ${quotePath(request.path)} was put: ` +
       "the commit was not answered; look before you repeat it";
     throw new TydfsError("timeout", words, { cause });

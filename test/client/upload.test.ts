@@ -6,6 +6,7 @@ import { expect, test } from "bun:test";
 import { appendFileSync, rmSync, writeFileSync } from "node:fs";
 import { MIB } from "../../src/base/bytes.ts";
 import { TydfsError } from "../../src/wire/errors.ts";
+import { uploadCommit } from "../../src/wire/upload.ts";
 import { FakeCluster } from "./fake_cluster.ts";
 import { scratchDirectory, someBytes } from "./scratch.ts";
 
@@ -107,6 +108,24 @@ test("put spares other chunks a keeper that the chain went past", async () => {
   await cluster.client.put(scratch.path("a"), "/a");
   const { id } = cluster.keeper(1);
   expect(cluster.offers.map(({ avoid }) => avoid)).toEqual([[], [id], [id], [id]]);
+});
+
+test("put whose commit was not answered by a master that is gone says that it may be there", async () => {
+  using scratch = scratchDirectory();
+  const cluster = new FakeCluster();
+  let isGone = false;
+  cluster.before = () => {
+    if (isGone) throw new TydfsError("unavailable", "Nobody answers");
+  };
+  cluster.after = (name) => {
+    if (name !== uploadCommit.name) return;
+    isGone = true;
+    throw new TydfsError("timeout", "No answer");
+  };
+  writeFileSync(scratch.path("a"), someBytes(9 * MIB));
+  const put = cluster.client.put(scratch.path("a"), "/a");
+  await expect(put).rejects.toThrow(/^Cannot tell whether "\/a" was put/);
+  expect(cluster.content("/a")).toEqual(someBytes(9 * MIB));
 });
 
 test("put that was committed succeeds though every answer was lost, also an exclusive one", async () => {
