@@ -156,8 +156,8 @@ export const PLANTED: readonly PlantedBug[] = [
     name: "one copy of a compacted pack",
     file: "src/master/compactor.ts",
     edits: [{
-      find: "const minCopies = Math.min(settings.min_copies, goal);",
-      replace: "const minCopies = 1;\n    void settings;",
+      find: "const minCopies = Math.min(goal, Math.max(settings.min_copies, held));",
+      replace: "const minCopies = 1;\n    void settings;\n    void held;",
     }, {
       find: "const wish = { goal, minCopies, policy };",
       replace: "const wish = { goal: 1, minCopies, policy };\n    void goal;",
