@@ -16,6 +16,7 @@ const WORKER_FILES = {
   archivist: "workers/archivist.ts",
   streamer: "workers/streamer.ts",
   scrubber: "workers/scrubber.ts",
+  receiver: "workers/receiver.ts",
 } as const;
 
 export type WorkerKind = keyof typeof WORKER_FILES;

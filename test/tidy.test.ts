@@ -24,7 +24,7 @@ const floors: Readonly<Record<string, readonly string[]>> = {
   chunks: ["wire", "config", "base"],
   master: ["catalog", "tables", "wire", "config", "base", "threads", "embedded"],
   keeper: ["tables", "chunks", "wire", "config", "base", "threads"],
-  client: ["wire", "config", "base"],
+  client: ["wire", "config", "base", "threads"],
   rescue: ["chunks", "wire", "config", "base"],
   gateway: ["client", "wire", "config", "base"],
   cli: [
@@ -55,6 +55,7 @@ const filesDoor = {
     "src/client/watch/hints.ts",
     "src/client/local_names.ts",
     "src/client/local_target.ts",
+    "src/client/receiver/receive_range.ts",
     "src/client/small_files/small_writer.ts",
     "src/client/trees/local_tree.ts",
     "src/client/trees/local_writer.ts",

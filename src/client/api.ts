@@ -11,6 +11,7 @@ import type { Rule, RuleFacts } from "../wire/rule.ts";
 import type { Subjects } from "../wire/subjects.ts";
 import type { Committed } from "../wire/upload.ts";
 import type { Progress, ProgressListener } from "./context.ts";
+import type { Receivers } from "./receiver/receivers.ts";
 import type { RemoteFacts } from "./remote_file.ts";
 import type { WaitNotice } from "./trackers.ts";
 
@@ -50,6 +51,8 @@ export interface ClientEffects {
   transport: ChunkTransport;
   clock: Clock;
   random: Random;
+  /** Threads that receive large files, for the real transport only. */
+  receivers?: Receivers | undefined;
 }
 
 export interface OperationOptions {

@@ -58,6 +58,7 @@ import { putMany } from "./packs/many.ts";
 import { Packer } from "./packs/packer.ts";
 import type { PackedOptions, PackedOutcome, SmallFile } from "./packs/small_file.ts";
 import { spanOf } from "./plan.ts";
+import { Receivers } from "./receiver/receivers.ts";
 import { RemoteFile } from "./remote_file.ts";
 import { getSmall } from "./small_files/get_one.ts";
 import type { Source } from "./source.ts";
@@ -92,15 +93,16 @@ export class TydfsClient {
     const connection = { name: "client", log, connectMs: CONNECT_MS, retry: { onWait } };
     const bus = await connectNats({ ...connection, url });
     const subjects = subjectsOf(url.cluster);
-    const effects = { bus, subjects, transport: httpTransport };
+    const receivers = new Receivers(systemClock);
+    const effects = { bus, subjects, transport: httpTransport, receivers };
     return new TydfsClient({ ...effects, clock: systemClock, random: systemRandom }, settings);
   }
 
   /** Another client over the same connection, which must not be closed before it is done. */
   over(settings: ClientSettings): TydfsClient {
-    const { transport, clock, random } = this.#context;
-    const effects = { bus: this.#bus, subjects: this.#subjects, transport, clock, random };
-    return new TydfsClient(effects, settings);
+    const { transport, receivers, clock, random } = this.#context;
+    const shared = { bus: this.#bus, subjects: this.#subjects, transport, receivers };
+    return new TydfsClient({ ...shared, clock, random }, settings);
   }
 
   /** Puts a local file (or a named pipe) at a remote path, in one atomic step. */
@@ -461,6 +463,7 @@ export class TydfsClient {
 
   /** Leaves the cluster. */
   async close(): Promise<void> {
+    await this.#context.receivers?.close();
     await this.#bus.close();
   }
 

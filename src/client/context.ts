@@ -4,6 +4,7 @@ import type { Limiter } from "../base/limit.ts";
 import type { Log } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import type { ChunkTransport } from "../wire/chunk_http.ts";
+import type { Receivers } from "./receiver/receivers.ts";
 import type { RecentFailures } from "./recent_failures.ts";
 import type { BlockPool } from "./transfer.ts";
 import type { Trackers, WaitNotice } from "./trackers.ts";
@@ -11,6 +12,8 @@ import type { Trackers, WaitNotice } from "./trackers.ts";
 export interface ClientContext {
   trackers: Trackers;
   transport: ChunkTransport;
+  /** Threads for large files; undefined over a transport that is not the real one. */
+  receivers: Receivers | undefined;
   clock: Clock;
   random: Random;
   log: Log;

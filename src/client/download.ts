@@ -26,7 +26,9 @@ interface OpenRange {
 }
 
 /** What a download fills: a `LocalTarget`, or memory. */
-export type DownloadTarget = Pick<LocalTarget, "foundBytes" | "fit" | "readBack" | "write">;
+export type DownloadTarget =
+  & Pick<LocalTarget, "foundBytes" | "fit" | "readBack" | "write">
+  & Partial<Pick<LocalTarget, "fd" | "path" | "noteWritten">>;
 
 export interface DownloadOptions {
   signal: AbortSignal;
@@ -66,6 +68,14 @@ export async function downloadInto(
     done.doneBytes += bytes.length;
     tell();
   };
+  const { fd, path } = target;
+  const pays = context.receivers?.pay(sizeBytes) ?? false;
+  const onWritten = (bytes: number) => {
+    target.noteWritten?.();
+    done.doneBytes += bytes;
+    tell();
+  };
+  const into = pays && fd !== undefined && path !== undefined ? { fd, path, onWritten } : undefined;
   await runCrew(size, options.signal, async (signal) => {
     for (let next = await ranges.next(); !next.done; next = await ranges.next()) {
       const { range, open } = next.value;
@@ -82,7 +92,7 @@ export async function downloadInto(
         const ranges = isBlocks(range) ? planMissing(range, (start) => good.has(start)) : [range];
         for (const missing of ranges) {
           signal.throwIfAborted();
-          await reader.read(missing, open, { signal, blocks, take });
+          await reader.read(missing, open, { signal, blocks, take, into });
         }
         context.blocks.giveBack(blocks);
       };

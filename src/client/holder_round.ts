@@ -10,6 +10,8 @@ import { fileDoubt } from "../wire/file.ts";
 import type { ClientContext } from "./context.ts";
 import type { HolderPort } from "./holders.ts";
 import { HolderBook } from "./holders.ts";
+import type { WantedPart } from "./receiver/receivers.ts";
+import { RECEIVER_BYTES_MIN } from "./receiver/receivers.ts";
 import type { BlockPair, BlockTaker } from "./transfer.ts";
 import { receiveBlocks } from "./transfer.ts";
 
@@ -33,6 +35,14 @@ export interface RoundOptions {
   signal: AbortSignal;
   blocks: BlockPair;
   take: BlockTaker;
+  /** Where the bytes go in an open file: receivers may write them there, in place of `take`. */
+  part?: FilePart | undefined;
+}
+
+/** A part of a chunk that belongs into an open file. */
+export interface FilePart extends WantedPart {
+  /** Hears how many bytes more are verified and written. */
+  onWritten: (bytes: number) => void;
 }
 
 /** What one round over all holders came to. */
@@ -99,16 +109,18 @@ export class HolderRounds {
     this.#book.begin(holder);
     let outcome: "good" | "bad" | "refused" = "bad";
     try {
-      await receiveBlocks(transport, holder, {
-        ...{ clock, signal, chunk, ticket, chunkBytes, sums, blocks },
-        start: run.next,
-        end: run.end,
-        ...(run.isRight && { isRight: run.isRight }),
-        take: async (block, chunkOffset) => {
-          await take(block, chunkOffset);
-          run.next = chunkOffset + block.length;
-        },
-      });
+      if (!await this.#receiveIntoFile(holder, run, options)) {
+        await receiveBlocks(transport, holder, {
+          ...{ clock, signal, chunk, ticket, chunkBytes, sums, blocks },
+          start: run.next,
+          end: run.end,
+          ...(run.isRight && { isRight: run.isRight }),
+          take: async (block, chunkOffset) => {
+            await take(block, chunkOffset);
+            run.next = chunkOffset + block.length;
+          },
+        });
+      }
       outcome = "good";
       failures.forgive(holder.keeper);
     } catch (error) {
@@ -117,6 +129,29 @@ export class HolderRounds {
     } finally {
       this.#book.end(holder, outcome);
     }
+  }
+
+  /** Has a receiver bring a large run into its file; false when there is none for it. */
+  async #receiveIntoFile(
+    holder: HolderPort,
+    run: ChunkRun,
+    { signal, part }: RoundOptions,
+  ): Promise<boolean> {
+    const { receivers } = this.#context;
+    if (receivers === undefined || part === undefined || run.isRight !== undefined) return false;
+    if (run.end - run.next < RECEIVER_BYTES_MIN) return false;
+    const { onWritten, ...file } = part;
+    const wantedBefore = (position: number) =>
+      Math.min(Math.max(position, file.wantStart), file.wantEnd);
+    return await receivers.receive(holder, {
+      ...run.source,
+      ...{ start: run.next, end: run.end, file, signal },
+      onNext: (next) => {
+        const bytes = wantedBefore(next) - wantedBefore(run.next);
+        run.next = next;
+        if (bytes > 0) onWritten(bytes);
+      },
+    });
   }
 
   #noteFailure(holder: HolderPort, chunk: string, error: unknown): void {

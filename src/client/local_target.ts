@@ -153,6 +153,16 @@ export class LocalTarget {
     }
   }
 
+  /** The open file, for who writes to it besides `write`, and tells that by `noteWritten`. */
+  get fd(): number {
+    return this.#handle.fd;
+  }
+
+  noteWritten(): void {
+    this.#written = true;
+    void failpoint("client.get.written");
+  }
+
   /** Writes all of `bytes` at `position`. */
   write(bytes: Uint8Array, position: number): Promise<void> {
     return this.#turns.run(async () => {

@@ -13,7 +13,7 @@ const PARALLEL_DEFAULT = 4;
 
 /** The context of one client; reasons for waiting are told once each. */
 export function makeContext(effects: ClientEffects, settings: ClientSettings): ClientContext {
-  const { bus, subjects, transport, clock, random } = effects;
+  const { bus, subjects, transport, clock, random, receivers } = effects;
   const told = new Set<string>();
   const onWait = (notice: WaitNotice) => {
     if (told.has(notice.code)) return;
@@ -22,6 +22,7 @@ export function makeContext(effects: ClientEffects, settings: ClientSettings): C
   };
   return {
     transport,
+    receivers,
     clock,
     random,
     trackers: new Trackers({ bus, subjects, clock, random, onWait }),

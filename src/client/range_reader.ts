@@ -32,6 +32,8 @@ export interface ReadRangeOptions {
   signal: AbortSignal;
   blocks: BlockPair;
   take: BytesTaker;
+  /** The open file that `take` writes to, where receivers may write to it, too. */
+  into?: { fd: number; path: string; onWritten: (bytes: number) => void } | undefined;
 }
 
 /** What is still to be read of a range: a refresh may bring other holders, or another chunk. */
@@ -92,17 +94,20 @@ export class RangeReader {
     };
     const open = { extent: { ...extent, ...run.source }, holders: [...run.holders] };
     for (const blocks of cutRanges(open.extent, CHUNK_BYTES_MAX)) {
-      await this.read(blocks, open, { ...options, take });
+      await this.read(blocks, open, { ...options, take, into: undefined });
     }
     if (fileChecksum([sumsOf(bytes)]) !== checksum) throw this.#misplaced(extent);
     const wanted = bytes.subarray(wantStart - extent.chunkOffset, wantEnd - extent.chunkOffset);
     await options.take(wanted, filePosition(extent, wantStart));
   }
 
-  #round({ range, run }: Rest, { signal, blocks, take }: ReadRangeOptions): Promise<Round> {
+  #round({ range, run }: Rest, { signal, blocks, take, into }: ReadRangeOptions): Promise<Round> {
+    const { wantStart, wantEnd, extent } = range;
+    const part = into && { ...into, wantStart, wantEnd, shift: filePosition(extent, 0) };
     return this.#rounds.read(run, {
       signal,
       blocks,
+      part,
       take: (block, chunkOffset) => {
         const from = Math.max(range.wantStart, chunkOffset);
         const to = Math.min(range.wantEnd, chunkOffset + block.length);

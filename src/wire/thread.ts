@@ -30,13 +30,16 @@ export class PortCaller<Request, Reply> {
   readonly #port: MessagePort;
   readonly #clock: Clock;
   readonly #timeoutMs: number;
+  readonly #other: string;
   readonly #waiting = new Map<
     number,
     { resolve: (reply: Reply) => void; reject: (error: unknown) => void }
   >();
   #lastId = 0;
 
-  constructor(port: MessagePort, clock: Clock, timeoutMs: number) {
+  /** `other` is what errors call the other end. */
+  constructor(port: MessagePort, clock: Clock, timeoutMs: number, other = "the catalog") {
+    this.#other = other;
     this.#port = port;
     this.#clock = clock;
     this.#timeoutMs = timeoutMs;
@@ -46,7 +49,7 @@ export class PortCaller<Request, Reply> {
   /** Asks the other end; throws what it threw, or `timeout`, or `busy` when too many wait. */
   async call(request: Request): Promise<Reply> {
     if (this.#waiting.size >= WAITING_MAX) {
-      throw new TydfsError("busy", "Too many requests wait for the catalog");
+      throw new TydfsError("busy", `Too many requests wait for ${this.#other}`);
     }
     const id = ++this.#lastId;
     const answer = new Promise<Reply>((resolve, reject) => {
@@ -54,7 +57,7 @@ export class PortCaller<Request, Reply> {
     });
     this.#port.postMessage({ id, request });
     const late = () =>
-      new TydfsError("timeout", `No answer of the catalog in ${this.#timeoutMs} ms`);
+      new TydfsError("timeout", `No answer of ${this.#other} in ${this.#timeoutMs} ms`);
     try {
       return await withTimeout(this.#clock, answer, this.#timeoutMs, late);
     } finally {
