@@ -92,9 +92,8 @@ export class TydfsClient {
     const onWait = (waitMs: number) => settings.onWait?.({ code: "no-master", waitMs });
     const connection = { name: "client", log, connectMs: CONNECT_MS, retry: { onWait } };
     const bus = await connectNats({ ...connection, url });
-    const subjects = subjectsOf(url.cluster);
-    const receivers = new Receivers(systemClock);
-    const effects = { bus, subjects, transport: httpTransport, receivers };
+    const real = { transport: httpTransport, receivers: new Receivers(systemClock) };
+    const effects = { bus, subjects: subjectsOf(url.cluster), ...real };
     return new TydfsClient({ ...effects, clock: systemClock, random: systemRandom }, settings);
   }
 
