@@ -2,13 +2,10 @@
  * `TydfsClient`: the library with which programs use a cluster. It asks trackers over NATS and
  * streams to and from keepers itself; it never sees the catalog.
  */
-import { systemClock } from "../base/clock.ts";
 import { silentLog } from "../base/log.ts";
-import { systemRandom } from "../base/random.ts";
 import type { Bus } from "../wire/bus.ts";
 import { listen as listenOn } from "../wire/bus.ts";
 import { connectNats } from "../wire/bus_nats.ts";
-import { httpTransport } from "../wire/chunk_http.ts";
 import type { ClusterStatus } from "../wire/cluster.ts";
 import { clusterStatus } from "../wire/cluster.ts";
 import { dirList, dirMake, LIST_PAGE_MAX } from "../wire/dir.ts";
@@ -20,7 +17,6 @@ import { ruleAdd, ruleApply, ruleList, ruleRemove } from "../wire/rule.ts";
 import { baseName, joinPath, parsePath, quotePath } from "../wire/names.ts";
 import type { Rpc } from "../wire/rpc.ts";
 import type { Subjects } from "../wire/subjects.ts";
-import { subjectsOf } from "../wire/subjects.ts";
 import { parseClusterUrl } from "../wire/url.ts";
 import type {
   ClientEffects,
@@ -48,7 +44,7 @@ import { signalOf } from "./context.ts";
 import { downloadInOrder, downloadInto } from "./download.ts";
 import { tellKept } from "./kept.ts";
 import { readTarget } from "./link_target.ts";
-import { makeContext } from "./make_context.ts";
+import { makeContext, realEffects } from "./make_context.ts";
 import { LocalSource, resolveTarget } from "./local_files.ts";
 import { LocalTarget } from "./local_target.ts";
 import type { MemoryBytes } from "./memory_source.ts";
@@ -58,7 +54,6 @@ import { putMany } from "./packs/many.ts";
 import { Packer } from "./packs/packer.ts";
 import type { PackedOptions, PackedOutcome, SmallFile } from "./packs/small_file.ts";
 import { spanOf } from "./plan.ts";
-import { Receivers } from "./receiver/receivers.ts";
 import { RemoteFile } from "./remote_file.ts";
 import { getSmall } from "./small_files/get_one.ts";
 import type { Source } from "./source.ts";
@@ -92,9 +87,7 @@ export class TydfsClient {
     const onWait = (waitMs: number) => settings.onWait?.({ code: "no-master", waitMs });
     const connection = { name: "client", log, connectMs: CONNECT_MS, retry: { onWait } };
     const bus = await connectNats({ ...connection, url });
-    const real = { transport: httpTransport, receivers: new Receivers(systemClock) };
-    const effects = { bus, subjects: subjectsOf(url.cluster), ...real };
-    return new TydfsClient({ ...effects, clock: systemClock, random: systemRandom }, settings);
+    return new TydfsClient(realEffects(bus, url.cluster), settings);
   }
 
   /** Another client over the same connection, which must not be closed before it is done. */

@@ -1,8 +1,14 @@
 /** What a client stands on, from its effects and settings. */
+import { systemClock } from "../base/clock.ts";
 import { Limiter } from "../base/limit.ts";
 import { silentLog } from "../base/log.ts";
+import { systemRandom } from "../base/random.ts";
+import type { Bus } from "../wire/bus.ts";
+import { httpTransport } from "../wire/chunk_http.ts";
+import { subjectsOf } from "../wire/subjects.ts";
 import type { ClientEffects, ClientSettings } from "./api.ts";
 import type { ClientContext } from "./context.ts";
+import { Receivers } from "./receiver/receivers.ts";
 import { RecentFailures } from "./recent_failures.ts";
 import type { WaitNotice } from "./trackers.ts";
 import { Trackers } from "./trackers.ts";
@@ -10,6 +16,13 @@ import { BlockPool } from "./transfer.ts";
 
 const WAIT_MS_DEFAULT = 30_000;
 const PARALLEL_DEFAULT = 4;
+
+/** What the client of a real cluster stands on: NATS, HTTP, and the machine's clock and dice. */
+export function realEffects(bus: Bus, cluster: string): ClientEffects {
+  const [clock, random] = [systemClock, systemRandom];
+  const receivers = new Receivers(clock);
+  return { bus, subjects: subjectsOf(cluster), transport: httpTransport, receivers, clock, random };
+}
 
 /** The context of one client; reasons for waiting are told once each. */
 export function makeContext(effects: ClientEffects, settings: ClientSettings): ClientContext {
