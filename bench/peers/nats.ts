@@ -78,7 +78,8 @@ class NatsObjects implements PeerSystem {
   }
 
   async getLarge(files: Pair[]): Promise<void> {
-    await Promise.all(files.map((file) => this.#get(file)));
+    // One after the other: of several at once its client loses messages, and starts anew.
+    for (const file of files) await this.#get(file);
   }
 
   putTree(tree: Tree, pace: Pace): Promise<Work> {

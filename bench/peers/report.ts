@@ -25,7 +25,7 @@ export function formatReport(report: Report): string {
     "",
     "tydfs and the systems that people would take in its place, on the same machine, disk and " +
     "files, in turn and in one run. Made by `npm run bench:peers -- --markdown " +
-    "docs/PERFORMANCE.md`: don't edit it, run it again.",
+    "FILE`; what bounds each row is told below the tables, by hand.",
     "",
     ...(run.scale === 1 ? [] : [
       "**A try with smaller files (see the load of the machine below, too): it shows that all runs, and says little about speed.**",
@@ -69,6 +69,8 @@ export function formatReport(report: Report): string {
       "ranges of 16 MiB, for MinIO; `@nats-io/obj` there with messages of 512 KiB and native " +
       "SHA-256; HTTP to the filer of SeaweedFS.",
       "CPU is of all servers, of the bench where it is the client, and of the tools that it runs.",
+      "tydfs has a keeper counted as dead after 3 s, its chunks repaired 1 s later, and no limit " +
+      "on the bandwidth of repairs; all else is as it comes.",
       "The lost server is killed, its disk emptied, and an empty one started in its place at " +
       "once; the time ends when all data has its full redundancy again.",
       "Names are empty or small files in directories of 1,000. tydfs' are written into its catalog while " +

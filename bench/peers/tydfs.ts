@@ -19,6 +19,8 @@ const ROLE_SETTINGS = {
   TYDFS_SUSPECT_AFTER: "1500ms",
   TYDFS_DEAD_AFTER: "3s",
   TYDFS_REPAIR_DELAY: "1s",
+  // By default repairs leave room for clients: 200 MiB/s to one keeper.
+  TYDFS_REPAIR_BANDWIDTH: "0",
   TYDFS_TRASH_TTL: "1s",
   TYDFS_GRACE: "30s",
   TYDFS_RESERVE: "64MiB",

@@ -160,7 +160,6 @@ export class LocalTarget {
 
   noteWritten(): void {
     this.#written = true;
-    void failpoint("client.get.written");
   }
 
   /** Writes all of `bytes` at `position`. */

@@ -6,6 +6,7 @@
 import { writeSync } from "node:fs";
 import type { Clock } from "../../base/clock.ts";
 import { KIB } from "../../base/bytes.ts";
+import { failpoint } from "../../base/failpoint.ts";
 import { PollSocket } from "../../base/poll_socket.ts";
 import { TydfsError } from "../../wire/errors.ts";
 import { BLOCK_BYTES, blockLength, getSum, hashBlock } from "../../wire/sums.ts";
@@ -185,6 +186,7 @@ function receiveBlocks(
     }
     const failure = writeWanted(job, bytes, position);
     if (failure !== undefined) return failure;
+    void failpoint("client.get.written");
     // While this side writes, the keeper's silence is no stall.
     onWritten();
     position += length;
