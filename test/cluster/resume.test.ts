@@ -172,11 +172,12 @@ test("a get that was killed fetches only the rest when it is given again", async
 
 test("a get goes on after several at once were killed, wherever their holes are", async () => {
   const local = join(cluster.dir, "holes.bin");
-  const env = { TYDFS_FAILPOINTS: "client.get.written=100*kill" };
+  // Each of the threads that receive counts for itself, and there are two at most.
+  const env = { TYDFS_FAILPOINTS: "client.get.written=60*kill" };
   await cluster.run(["get", "--parallel", "8", "/get/a", local], { env });
   const { resumedBytes } = await get("/get/a", local);
-  expect(resumedBytes).toBeGreaterThanOrEqual(100 * MIB);
-  expect(resumedBytes).toBeLessThan(110 * MIB);
+  expect(resumedBytes).toBeGreaterThanOrEqual(60 * MIB);
+  expect(resumedBytes).toBeLessThan(130 * MIB);
   expect(await sameBytes(source, local)).toBe(true);
 }, 60_000);
 
