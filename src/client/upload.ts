@@ -18,6 +18,7 @@ import type { ClientContext, ProgressListener } from "./context.ts";
 import { orAbort, runCrew } from "./crew.ts";
 import { tellKept } from "./kept.ts";
 import type { Source, SourceChunk } from "./source.ts";
+import { unansweredCommit } from "./unanswered.ts";
 import { UploadTally } from "./upload_tally.ts";
 
 const ABORT_MS = 2_000;
@@ -259,9 +260,7 @@ async function commit(
   } catch (cause) {
     // A master that is gone now may have done what it did not answer.
     if (!hasCode(cause, "timeout") && !(isUnsure && hasCode(cause, "no-master"))) throw cause;
-    const words = `Cannot tell whether ${quotePath(request.path)} was put: ` +
-      "the commit was not answered; look before you repeat it";
-    throw new TydfsError("timeout", words, { cause });
+    throw unansweredCommit(request.path, cause);
   }
 }
 

@@ -5,7 +5,6 @@
 import { AssertionError } from "../../base/assert.ts";
 import { failpoint } from "../../base/failpoint.ts";
 import { TydfsError } from "../../wire/errors.ts";
-import { quotePath } from "../../wire/names.ts";
 import type { PackBeginReply, PackOutcome } from "../../wire/pack.ts";
 import { encodeManifest, packBegin, packCommit } from "../../wire/pack.ts";
 import { sumsOf } from "../../wire/sums.ts";
@@ -13,6 +12,7 @@ import type { ChunkPlacement, Committed } from "../../wire/upload.ts";
 import { ChunkSender, mustPlace } from "../chunk_sender.ts";
 import type { ClientContext } from "../context.ts";
 import { memoryBytes, MemorySource } from "../memory_source.ts";
+import { unansweredCommit } from "../unanswered.ts";
 import type { BuiltPack } from "./build.ts";
 import { PACK_FILES_MIN } from "./plan.ts";
 import type { PackedOptions } from "./small_file.ts";
@@ -115,7 +115,7 @@ async function commit(
     // Without an answer it may have been done: put again, these might replace newer files.
     if (!isRepeated) throw cause;
     signal.throwIfAborted();
-    return files.map(({ path }) => unknownError(path, cause));
+    return files.map(({ path }) => unansweredCommit(path, cause));
   }
 }
 
@@ -131,13 +131,7 @@ function outcomeOf(
 ): Committed | TydfsError | undefined {
   if (outcome?.ok === true) return outcome.file;
   if (!isRepeated || outcome?.code !== "conflict") return undefined;
-  return unknownError(path, new TydfsError("conflict", outcome.message));
-}
-
-function unknownError(path: string, cause: unknown): TydfsError {
-  const words = `Cannot tell whether ${quotePath(path)} was put: ` +
-    "the commit was not answered; look before you repeat it";
-  return new TydfsError("timeout", words, { cause });
+  return unansweredCommit(path, new TydfsError("conflict", outcome.message));
 }
 
 /** Tells of each file, once, whose bytes have come as far as is known. */
