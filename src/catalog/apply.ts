@@ -8,7 +8,8 @@ import { condemnChunks, forgetChunks, storeChunk } from "./apply_chunk.ts";
 import { copyFile, setFacts } from "./apply_entry.ts";
 import { applyInventory, dropReplicas, joinKeeper, releaseReplicas } from "./apply_keeper.ts";
 import { makeDir, removePath, renamePath } from "./apply_file.ts";
-import { commitPack, movePacked } from "./apply_pack.ts";
+import { movePacked, settlePacks } from "./apply_move.ts";
+import { commitPack } from "./apply_pack.ts";
 import { addRule, applyRules, recountKeeper, removeRule } from "./apply_rule.ts";
 import { drainKeeper, removeKeeper, setBalance } from "./apply_membership.ts";
 import { dropVersions, purgeTrash, restoreVersions } from "./apply_trash.ts";
@@ -46,6 +47,8 @@ export function apply(tx: Tx, operation: Operation, sequence: number): ResultOf<
       return commitPack(tx, operation, sequence);
     case "pack.move":
       return movePacked(tx, operation, sequence);
+    case "pack.settle":
+      return settlePacks(tx, operation);
     case "chunk.condemn":
       return condemnChunks(tx, operation);
     case "chunk.forget":

@@ -65,7 +65,7 @@ export function storeChunk(
     case "place": {
       const { upload, seq, offset, late } = use.place;
       const no = recordChunk(tx, operation, row, { gained: 1 });
-      if (use.displaced !== undefined) releaseChunk(tx, use.displaced, 0, atMs);
+      if (use.displaced !== undefined) releaseChunk(tx, use.displaced, atMs);
       tx.run(PLACE, upload, seq, offset, chunk.sizeBytes, no);
       if (late !== true) tx.run(HEARD, atMs, upload);
       return {};
@@ -73,7 +73,8 @@ export function storeChunk(
     case "commit": {
       const { sizeBytes, goal } = chunk;
       const checksum = fileChecksum([chunk.sums]);
-      const facts = { sizeBytes, checksum, goal, atMs, sequence };
+      const policy = policyNumber(tx, chunk.policy);
+      const facts = { sizeBytes, checksum, goal, policy, atMs, sequence };
       const { upload, file } = use.commit;
       const { inode, event } = switchFile(tx, use.target, file, facts);
       const no = recordChunk(tx, operation, row, { gained: 1, committed: inode });

@@ -17,6 +17,7 @@ interface FileRow {
   checksum: string;
   goal: number;
   asked: number;
+  policy: number;
 }
 
 /** Permissions with set-user, set-group and sticky bits. */
@@ -24,10 +25,10 @@ const MODE_BITS = 0o7777;
 /** With the type bits before them. */
 const MODE_MAX = 0o177777;
 
-const FILE = "SELECT size, mtime_ms, mode, checksum, goal, asked FROM inode WHERE id = ?";
+const FILE = "SELECT size, mtime_ms, mode, checksum, goal, asked, policy FROM inode WHERE id = ?";
 const COPY_EXTENTS = `INSERT INTO extent (inode, seq, offset, length, chunk, chunk_offset)
   SELECT ?, seq, offset, length, chunk, chunk_offset FROM extent WHERE inode = ?`;
-const CHUNKS = "SELECT chunk, length FROM extent WHERE inode = ?";
+const CHUNKS = "SELECT chunk FROM extent WHERE inode = ?";
 
 /** Makes a second file of the same chunks: `file.copy`. */
 export function copyFile(
@@ -44,15 +45,15 @@ export function copyFile(
     throw new TydfsError("is-directory", `Cannot copy ${quotePath(from)}: it is a directory`);
   }
   if (from === to) throw new TydfsError("invalid", `${cannot}: they are the same file`);
-  const { size: sizeBytes, mtime_ms: mtimeMs, mode, checksum, goal, asked } = row;
+  const { size: sizeBytes, mtime_ms: mtimeMs, mode, checksum, goal, asked, policy } = row;
   const asking = asked === 0 ? {} : { replicas: asked };
   const file = { path: to, mode, mtimeMs, owner, exclusive: !replace, ...asking };
   const target = checkTarget(tx, file, doing);
-  const version = { sizeBytes, checksum, goal, atMs, sequence };
+  const version = { sizeBytes, checksum, goal, policy, atMs, sequence };
   const { inode, event } = switchFile(tx, target, file, version);
   tx.run(COPY_EXTENTS, inode, source.inode);
-  for (const { chunk, length } of tx.all<{ chunk: number; length: number }>(CHUNKS, inode)) {
-    retainChunk(tx, chunk, length);
+  for (const { chunk } of tx.all<{ chunk: number }>(CHUNKS, inode)) {
+    retainChunk(tx, chunk);
   }
   return { version: sequence, event };
 }

@@ -1,10 +1,12 @@
 /** Placement rules: added, removed, and applied to the files that are there. */
+import { must } from "../base/assert.ts";
 import { whyNotPattern } from "../base/pattern.ts";
 import { TydfsError } from "../wire/errors.ts";
-import { changeChunk, getChunk, recountChunk } from "./chunk_rows.ts";
+import { getChunk, recountChunk } from "./chunk_rows.ts";
 import type { FilePlacement, Operation, ResultOf } from "./operation.ts";
 import { labelsText, policyNumber } from "./policy.ts";
 import type { Tx } from "./transaction.ts";
+import { placeChunk, type Wish, WISHES_MAX } from "./wish.ts";
 
 type Of<K extends Operation["kind"]> = Extract<Operation, { kind: K }>;
 
@@ -17,13 +19,8 @@ const TOTALS = `SELECT count(*) AS rules,
 const INSERT_RULE = "INSERT INTO rule (pattern, require, prefer, copies) VALUES (?, ?, ?, ?)";
 const CHUNKS = "SELECT chunk FROM extent WHERE inode = ? AND seq >= ? ORDER BY seq LIMIT ?";
 const IS_FILE = "SELECT id FROM inode WHERE id = ? AND kind = 'file'";
-const SET_GOAL = "UPDATE inode SET goal = ?1 WHERE id = ?2 AND kind = 'file' AND goal <> ?1";
-/** The highest goal of the files and uploads that a chunk belongs to. */
-const HIGHEST_GOAL = `SELECT max(goal) AS goal FROM (
-  SELECT i.goal FROM extent e CROSS JOIN inode i ON i.id = e.inode
-    WHERE e.chunk = ? AND NOT EXISTS (SELECT 1 FROM trash WHERE inode = e.inode)
-  UNION ALL
-  SELECT o.goal FROM upload_chunk u CROSS JOIN upload o ON o.id = u.upload WHERE u.chunk = ?)`;
+const SET_WISH = `UPDATE inode SET goal = ?1, policy = ?2
+  WHERE id = ?3 AND kind = 'file' AND (goal <> ?1 OR policy <> ?2)`;
 const HELD = `SELECT r.chunk, c.policy FROM replica r CROSS JOIN chunk c ON c.no = r.chunk
   WHERE r.keeper = ? AND r.chunk > ? ORDER BY r.chunk LIMIT ?`;
 
@@ -65,11 +62,17 @@ export function removeRule(tx: Tx, operation: Of<"rule.remove">): Record<string,
 /** Gives files what the rules say: `rule.apply`. */
 export function applyRules(tx: Tx, operation: Of<"rule.apply">): ResultOf<"rule.apply"> {
   const { files, atMs } = operation;
-  // The goals of all first: the files of one pack ask for its highest goal together.
-  const raised = files.map(({ inode, goal }) => tx.run(SET_GOAL, goal, inode).changes > 0);
-  const highest = new Map<number, number | null>();
-  const placed = files.map((file) => placeChunks(tx, file, highest, atMs));
-  const changed = files.filter((_, index) => raised[index] === true || placed[index] === true);
+  const wishes = files.map(({ goal, policy }) => ({ goal, policy: policyNumber(tx, policy) }));
+  // The wishes of all first: what the files of one pack want is looked up once then.
+  const wished = files.map(({ inode }, index) => {
+    const { goal, policy } = must(wishes[index], "the wish of each file");
+    return tx.run(SET_WISH, goal, policy, inode).changes > 0;
+  });
+  const done = new Map<number, boolean>();
+  const placed = files.map((file, index) => {
+    return placeChunks(tx, file, must(wishes[index], "the wish of each file"), { done, atMs });
+  });
+  const changed = files.filter((_, index) => wished[index] === true || placed[index] === true);
   return { changed: changed.map(({ inode }) => inode) };
 }
 
@@ -89,36 +92,25 @@ export function recountKeeper(tx: Tx, operation: Of<"keeper.recount">): Record<s
 }
 
 /**
- * Gives the chunks of a part of a file what the rules say; `highest` remembers the goals that files
- * ask of shared ones. Returns whether anything was to be changed.
+ * Has the chunks of a part of a file held as the rules say; `done` tells of those that files share,
+ * and that were looked at before, whether anything was to be changed. Returns whether it was.
  */
 function placeChunks(
   tx: Tx,
-  file: FilePlacement,
-  highest: Map<number, number | null>,
-  atMs: number,
+  { inode, fromSeq, limit }: FilePlacement,
+  wish: Wish,
+  { done, atMs }: { done: Map<number, boolean>; atMs: number },
 ): boolean {
-  const { inode, fromSeq, limit } = file;
   if (tx.get(IS_FILE, inode) === undefined) return false;
-  let changed = false;
-  const policy = policyNumber(tx, file.policy);
+  let isChanged = false;
   for (const { chunk: no } of tx.all<{ chunk: number }>(CHUNKS, inode, fromSeq, limit)) {
-    const chunk = getChunk(tx, no);
-    const shared = chunk.refs === 1 ? null : highestGoal(tx, no, highest);
-    const goal = shared ?? file.goal;
-    if (chunk.goal === goal && chunk.policy === policy) continue;
-    changeChunk(tx, chunk, { goal, policy }, atMs);
-    changed = true;
+    const known = done.get(no);
+    if (known === undefined) {
+      const chunk = getChunk(tx, no);
+      const placed = placeChunk(tx, chunk, wish, atMs);
+      isChanged ||= placed;
+      if (chunk.refs > 1 && chunk.refs <= WISHES_MAX) done.set(no, placed);
+    } else isChanged ||= known;
   }
-  return changed;
-}
-
-/** The highest goal that anything asks of a chunk; null when only versions in the trash do. */
-function highestGoal(tx: Tx, no: number, known: Map<number, number | null>): number | null {
-  let goal = known.get(no);
-  if (goal === undefined) {
-    goal = tx.get<{ goal: number | null }>(HIGHEST_GOAL, no, no)?.goal ?? null;
-    known.set(no, goal);
-  }
-  return goal;
+  return isChanged;
 }

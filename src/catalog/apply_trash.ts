@@ -6,7 +6,9 @@ import { nameFile, type Target } from "./commit.ts";
 import { logEvent } from "./event_log.ts";
 import type { NameEvent, Operation, RestoredFile, ResultOf } from "./operation.ts";
 import { type KnownDirectories, walk } from "./tree.ts";
+import { liveBytes } from "./pack_places.ts";
 import type { Tx } from "./transaction.ts";
+import { addWish, type Wish } from "./wish.ts";
 
 type Of<K extends Operation["kind"]> = Extract<Operation, { kind: K }>;
 
@@ -16,12 +18,22 @@ interface TrashedRow {
   owner: string;
 }
 
+interface ExtentRow {
+  chunk: number;
+  chunk_offset: number;
+  length: number;
+}
+
 /** What chunks lose, by their numbers: of the many files of a pack all at once. */
 type LostReferences = Map<number, { refs: number; bytes: number }>;
 
 const TRASHED = `SELECT i.size, i.version, i.owner FROM trash t CROSS JOIN inode i ON i.id = t.inode
   WHERE t.inode = ?`;
-const EXTENTS = "SELECT chunk, length FROM extent WHERE inode = ? ORDER BY seq";
+const EXTENTS = "SELECT chunk, chunk_offset, length FROM extent WHERE inode = ? ORDER BY seq";
+const ELSEWHERE =
+  `SELECT e.chunk, i.goal, i.policy FROM extent e CROSS JOIN inode i ON i.id = e.inode
+  CROSS JOIN chunk c ON c.no = e.chunk
+  WHERE e.inode = ? AND c.packed = 1 AND (c.goal <> i.goal OR c.policy <> i.policy)`;
 
 /** Brings versions back: `trash.restore`. The caller undoes all when one can't be. */
 export function restoreVersions(
@@ -79,6 +91,10 @@ function restoreVersion(
   nameFile(tx, target, inode, { path, owner, atMs, sequence });
   tx.count("files", 1);
   tx.count("bytes", sizeBytes);
+  // Others of its pack may have got another place meanwhile.
+  for (const { chunk, ...wish } of tx.all<Wish & { chunk: number }>(ELSEWHERE, inode)) {
+    addWish(tx, getChunk(tx, chunk), wish, atMs);
+  }
   return logEvent(tx, { kind, atMs, path, entry: "file", version, sizeBytes, owner });
 }
 
@@ -100,11 +116,13 @@ function checkPlace(tx: Tx, path: string, replace: boolean, known: KnownDirector
 
 /** Forgets a version that lies in the trash, and adds what its chunks lose to `lost`. */
 function purgeVersion(tx: Tx, inode: number, lost: LostReferences): void {
-  for (const { chunk, length } of tx.all<{ chunk: number; length: number }>(EXTENTS, inode)) {
-    const sum = lost.get(chunk) ?? { refs: 0, bytes: 0 };
-    lost.set(chunk, { refs: sum.refs + 1, bytes: sum.bytes + length });
-  }
+  const extents = tx.all<ExtentRow>(EXTENTS, inode);
   tx.run("DELETE FROM extent WHERE inode = ?", inode);
+  for (const { chunk, chunk_offset, length } of extents) {
+    const sum = lost.get(chunk) ?? { refs: 0, bytes: 0 };
+    const bytes = length - liveBytes(tx, chunk, chunk_offset, length);
+    lost.set(chunk, { refs: sum.refs + 1, bytes: sum.bytes + bytes });
+  }
   tx.run("DELETE FROM trash WHERE inode = ?", inode);
   tx.run("DELETE FROM inode WHERE id = ?", inode);
 }

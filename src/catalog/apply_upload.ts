@@ -31,13 +31,14 @@ interface StoredChunk {
   length: number;
   copies: number;
   sums: Uint8Array;
+  policy: number;
 }
 
 const INSERT_UPLOAD = `INSERT INTO upload
   (id, path, mode, mtime_ms, owner, exclusive, goal, min_copies, started_ms, touched_ms, asked,
    size)
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
-const STORED_CHUNKS = `SELECT u.seq, u.offset, u.length, c.copies, c.sums
+const STORED_CHUNKS = `SELECT u.seq, u.offset, u.length, c.copies, c.sums, c.policy
   FROM upload_chunk u JOIN chunk c ON c.no = u.chunk WHERE u.upload = ? AND u.seq < ?
   ORDER BY u.seq`;
 const TO_EXTENTS = `INSERT INTO extent (inode, seq, offset, length, chunk, chunk_offset)
@@ -113,7 +114,9 @@ export function commitUpload(
   const target = checkTarget(tx, file, "commit");
   const chunks = tx.all<StoredChunk>(STORED_CHUNKS, upload, operation.chunks);
   checkStored(chunks, operation, row);
-  const version = { sizeBytes, checksum, goal, atMs, sequence };
+  // The rules say the same of all of its chunks, but when they were changed meanwhile.
+  const policy = chunks[0]?.policy ?? 0;
+  const version = { sizeBytes, checksum, goal, policy, atMs, sequence };
   const { inode, replaced, event } = switchFile(tx, target, file, version);
   // What it took over from a longer upload.
   releaseChunksFrom(tx, upload, operation.chunks, atMs);

@@ -52,7 +52,7 @@ const SHORT = `SELECT no FROM chunk INDEXED BY chunk_short
 const OF_KEEPER = `SELECT chunk AS no FROM replica
   WHERE keeper = ? AND chunk >= ? ORDER BY chunk LIMIT ?`;
 const INODES = `SELECT inode FROM extent INDEXED BY extent_chunk
-  WHERE chunk = ? ORDER BY chunk_offset, inode LIMIT ? OFFSET ?`;
+  WHERE chunk = ? ORDER BY chunk_offset, length, inode LIMIT ? OFFSET ?`;
 const OF_FILE = `SELECT c.no, c.goal,
     (SELECT group_concat(keeper) FROM replica WHERE chunk = e.chunk) AS keepers
   FROM extent e CROSS JOIN chunk c ON c.no = e.chunk

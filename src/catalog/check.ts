@@ -102,10 +102,39 @@ const INVARIANTS: readonly Invariant[] = [
         + (SELECT count(*) FROM upload_chunk WHERE chunk = c.no)`,
   },
   {
-    name: "live counts the bytes that a pack's extents refer to",
+    name: "live counts the bytes of a pack that something refers to, each once",
     parts: "chunk",
     violations: `SELECT c.id FROM chunk c WHERE c.no BETWEEN ?1 AND ?2 AND c.live <> iif(
-      c.packed = 1, (SELECT ifnull(sum(length), 0) FROM extent WHERE chunk = c.no), 0)`,
+      c.packed = 1, (SELECT ifnull(sum(length), 0) FROM (
+        SELECT DISTINCT chunk_offset, length FROM extent WHERE chunk = c.no)), 0)`,
+  },
+  {
+    name: "a pack has as many copies as any of its files wants",
+    parts: "inode",
+    violations: `SELECT i.id FROM inode i JOIN extent e ON e.inode = i.id
+      JOIN chunk c ON c.no = e.chunk WHERE i.id BETWEEN ?1 AND ?2 AND c.packed = 1
+        AND c.goal < i.goal AND i.id NOT IN (SELECT inode FROM trash)`,
+  },
+  {
+    name: "a pack requires what any of its files requires, or no copy counts as rightly placed",
+    parts: "inode",
+    violations: `SELECT i.id FROM inode i JOIN extent e ON e.inode = i.id
+      JOIN chunk c ON c.no = e.chunk JOIN policy p ON p.no = i.policy
+      LEFT JOIN policy o ON o.no = c.policy
+      WHERE i.id BETWEEN ?1 AND ?2 AND c.packed = 1 AND i.policy <> c.policy
+        AND i.id NOT IN (SELECT inode FROM trash)
+        AND (c.parted < 2 OR c.misplaced <> c.copies)
+        AND EXISTS (SELECT 1 FROM json_each(p.require) w WHERE NOT EXISTS (
+          SELECT 1 FROM json_each(ifnull(o.require, '{}')) l
+          WHERE l.key = w.key AND l.value = w.value))`,
+  },
+  {
+    name: "a pack of files that want different things is known to be parted",
+    parts: "inode",
+    violations: `SELECT i.id FROM inode i JOIN extent e ON e.inode = i.id
+      JOIN chunk c ON c.no = e.chunk WHERE i.id BETWEEN ?1 AND ?2 AND c.packed = 1
+        AND c.parted = 0 AND (i.goal <> c.goal OR i.policy <> c.policy)
+        AND i.id NOT IN (SELECT inode FROM trash)`,
   },
   {
     name: "only packs are filled",
@@ -180,6 +209,11 @@ const INVARIANTS: readonly Invariant[] = [
       WHERE policy <> 0 AND policy NOT IN (SELECT no FROM policy)`,
   },
   {
+    name: "a file's policy is on record",
+    violations: `SELECT id FROM inode
+      WHERE policy <> 0 AND policy NOT IN (SELECT no FROM policy)`,
+  },
+  {
     // Of keepers that came back with other labels, the copies are still being looked at.
     name: "misplaced counts the replicas that a chunk's policy forbids",
     violations: `SELECT c.id FROM chunk c LEFT JOIN (
@@ -187,7 +221,7 @@ const INVARIANTS: readonly Invariant[] = [
         JOIN policy p ON p.no = o.policy JOIN keeper k ON k.number = r.keeper
         WHERE ${FORBIDDEN} GROUP BY r.chunk
       ) m ON m.chunk = c.no
-      WHERE c.misplaced <> ifnull(m.n, 0) AND NOT EXISTS (
+      WHERE c.misplaced <> iif(c.parted = 2, c.copies, ifnull(m.n, 0)) AND NOT EXISTS (
         SELECT 1 FROM replica r JOIN relabelled l ON l.keeper = r.keeper
         WHERE r.chunk = c.no AND r.chunk > l.after)`,
   },

@@ -26,6 +26,8 @@ export interface ChunkRecord {
   stray: number;
   /** 1 for a pack. */
   packed: number;
+  /** Not 0 where its files may want different goals or policies: see `wish.ts`. */
+  parted: number;
   keepers: number[];
 }
 
@@ -35,7 +37,7 @@ export type OrphanCursor = Pick<ChunkRecord, "no" | "orphanedMs">;
 type Row = Omit<ChunkRecord, "keepers"> & { keepers: string | null };
 
 const COLUMNS = `c.no, c.id, c.size AS sizeBytes, c.sums, c.goal, c.copies, c.refs,
-  c.orphaned_ms AS orphanedMs, c.policy, c.misplaced, c.stray, c.packed,
+  c.orphaned_ms AS orphanedMs, c.policy, c.misplaced, c.stray, c.packed, c.parted,
   (SELECT group_concat(keeper) FROM replica WHERE chunk = c.no) AS keepers`;
 const BY_ID = `SELECT ${COLUMNS} FROM chunk c WHERE c.id = ?`;
 const SHORT = `SELECT ${COLUMNS} FROM chunk c INDEXED BY chunk_short

@@ -7,6 +7,15 @@ import { assert, must } from "../base/assert.ts";
 import type { ChunkFacts } from "./operation.ts";
 import type { Tx } from "./transaction.ts";
 
+/** How far the files of a chunk agree about where it is to be kept. */
+export type Parted = typeof AGREED | typeof PARTED | typeof TORN;
+/** All want the goal and the policy that it has. */
+export const AGREED = 0;
+/** They may want different ones: it has the highest goal, and requires all that any requires. */
+export const PARTED = 1;
+/** They require what no keeper can have together: no copy lies right. */
+export const TORN = 2;
+
 export interface ChunkRow {
   no: number;
   id: string;
@@ -28,8 +37,10 @@ export interface ChunkRow {
   packed: number;
   /** Bytes of all files that were put in a pack, dead ones included. */
   filled: number;
-  /** Bytes of a pack that extents refer to, each extent counted. */
+  /** Bytes of a pack that extents refer to, each counted once, however many copies it is of. */
   live: number;
+  /** Whether its files agree about its goal and policy: see `wish.ts`. */
+  parted: Parted;
 }
 
 /**
@@ -45,7 +56,7 @@ export const FORBIDDEN = `EXISTS (SELECT 1 FROM json_each(p.require) w WHERE NOT
     SELECT 1 FROM json_each(k.labels) l WHERE l.key = w.key AND l.value = w.value))`;
 
 const COLUMNS = `no, id, size, sums, goal, refs, copies, orphaned_ms, committed, condemned, policy,
-  misplaced, stray, packed, filled, live`;
+  misplaced, stray, packed, filled, live, parted`;
 const BY_ID = `SELECT ${COLUMNS} FROM chunk WHERE id = ?`;
 const BY_NO = `SELECT ${COLUMNS} FROM chunk WHERE no = ?`;
 const INSERT = `INSERT INTO chunk
@@ -53,9 +64,8 @@ const INSERT = `INSERT INTO chunk
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 const UPDATE = "UPDATE chunk SET refs = ?, copies = ?, live = ?, orphaned_ms = ? WHERE no = ?";
 const UPDATE_ALL = `UPDATE chunk SET sums = ?, goal = ?, committed = ?, policy = ?, misplaced = ?,
-  stray = ?, packed = ?, filled = ?, refs = ?, copies = ?, live = ?, orphaned_ms = ? WHERE no = ?`;
-const RETAIN = `UPDATE chunk SET refs = refs + 1, live = live + packed * ?
-  WHERE no = ? AND refs > 0`;
+  stray = ?, packed = ?, filled = ?, parted = ?, refs = ?, copies = ?, live = ?, orphaned_ms = ? WHERE no = ?`;
+const RETAIN = "UPDATE chunk SET refs = refs + 1 WHERE no = ? AND refs > 0";
 const MISPLACED = `SELECT count(*) AS n FROM policy p CROSS JOIN replica r
   CROSS JOIN keeper k ON k.number = r.keeper
   WHERE p.no = ? AND r.chunk = ? AND ${FORBIDDEN}`;
@@ -99,26 +109,23 @@ export function changeChunk(tx: Tx, row: ChunkRow, change: ChunkChange, atMs: nu
   assert(next.refs === 0 || next.stray === 0, "a chunk that is needed is no stray");
   assert(next.live >= 0 && (next.live === 0 || next.packed === 1), "only packs count what lives");
   const orphanedMs = next.refs > 0 ? null : row.orphaned_ms ?? atMs;
-  const moved = "copies" in change || "policy" in change;
+  const moved = "copies" in change || "policy" in change || "parted" in change;
   if (moved) next.misplaced = countMisplaced(tx, next);
-  const { sums, goal, committed, policy, misplaced, stray, packed, filled } = next;
+  const { sums, goal, committed, policy, misplaced, stray, packed, filled, parted } = next;
   const { refs, copies, live, no } = next;
-  const facts = [sums, goal, committed, policy, misplaced, stray, packed, filled] as const;
+  const facts = [sums, goal, committed, policy, misplaced, stray, packed, filled, parted] as const;
   const counted = sums === row.sums && goal === row.goal && committed === row.committed &&
     policy === row.policy && misplaced === row.misplaced && stray === row.stray &&
-    packed === row.packed && filled === row.filled;
+    packed === row.packed && filled === row.filled && parted === row.parted;
   if (counted) tx.run(UPDATE, refs, copies, live, orphanedMs, no);
   else tx.run(UPDATE_ALL, ...facts, refs, copies, live, orphanedMs, no);
   countChunk(tx, row, -1);
   countChunk(tx, next, 1);
 }
 
-/**
- * One reference more to a chunk that is in use: its row is there. `bytes`: the length of an extent,
- * 0 for a place in an upload.
- */
-export function retainChunk(tx: Tx, no: number, bytes: number): void {
-  assert(tx.run(RETAIN, bytes, no).changes === 1, "a chunk that is shared is in use");
+/** One reference more to a chunk that is in use, by what has the same bytes of it: its row is there. */
+export function retainChunk(tx: Tx, no: number): void {
+  assert(tx.run(RETAIN, no).changes === 1, "a chunk that is shared is in use");
 }
 
 /** Counts anew which replicas of a chunk are misplaced, after rows or labels have changed. */
@@ -131,12 +138,12 @@ export function recountChunk(tx: Tx, no: number): void {
   countChunk(tx, { ...row, misplaced }, 1);
 }
 
-/** One reference less, of so many `bytes` as in `retainChunk`: its row is gone. */
-export function releaseChunk(tx: Tx, no: number, bytes: number, atMs: number): void {
-  loseReferences(tx, getChunk(tx, no), { refs: 1, bytes }, atMs);
+/** One reference of an upload less: its row is gone. */
+export function releaseChunk(tx: Tx, no: number, atMs: number): void {
+  loseReferences(tx, getChunk(tx, no), { refs: 1, bytes: 0 }, atMs);
 }
 
-/** So many references less, whose rows are gone; `bytes` of them all. */
+/** So many references less, whose rows are gone; of a pack `bytes` have no other any more. */
 export function loseReferences(
   tx: Tx,
   row: ChunkRow,
@@ -184,7 +191,11 @@ export function dropReplica(tx: Tx, row: ChunkRow, keeper: number, atMs: number)
 }
 
 /** A chunk without a policy costs nothing here. */
-function countMisplaced(tx: Tx, { no, policy }: Pick<ChunkRow, "no" | "policy">): number {
+function countMisplaced(
+  tx: Tx,
+  { no, policy, parted, copies }: Pick<ChunkRow, "no" | "policy" | "parted" | "copies">,
+): number {
+  if (parted === TORN) return copies;
   return policy === 0 ? 0 : tx.get<{ n: number }>(MISPLACED, policy, no)?.n ?? 0;
 }
 

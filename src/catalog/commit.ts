@@ -20,6 +20,8 @@ export interface VersionFacts {
   sizeBytes: number;
   checksum: string;
   goal: number;
+  /** The number of what rules want of its keepers. */
+  policy: number;
   atMs: number;
   sequence: number;
 }
@@ -28,8 +30,8 @@ export interface VersionFacts {
 export type Target = Exclude<Place, { kind: "blocked" }>;
 
 const INSERT_FILE = `INSERT INTO inode
-  (kind, size, version, mtime_ms, mode, owner, checksum, goal, replaced, asked)
-  VALUES ('file', ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+  (kind, size, version, mtime_ms, mode, owner, checksum, goal, replaced, asked, policy)
+  VALUES ('file', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 
 /**
  * Looks whether a file may be written at a path. Throws `is-directory`, `not-directory` (a parent
@@ -77,6 +79,7 @@ export function switchFile(
     version.goal,
     replaced ? 1 : 0,
     file.replicas ?? 0,
+    version.policy,
   );
   tx.count("files", 1);
   tx.count("bytes", version.sizeBytes);

@@ -48,6 +48,19 @@ export interface PackMove {
   toOffset: number;
 }
 
+/** What files want of their copies. */
+export interface WishFacts {
+  goal: number;
+  /** Undefined: anywhere. */
+  policy?: PolicyFacts;
+}
+
+/** The last extent of a place that was looked at: they are in the order of length and inode. */
+export interface PlaceCursor {
+  length: number;
+  inode: number;
+}
+
 /** A placement rule, as it was added. */
 export interface RuleFacts extends PolicyFacts {
   pattern: string;
@@ -177,13 +190,30 @@ export type Operation =
   /**
    * Moves what still lies at these places of packs into another pack that is stored already, whose
    * first use this may be: all extents that start there and are not longer, those of copies and of
-   * the trash included. Places where nothing lies any more are passed over. A pack that loses its
-   * last extent is unreferenced from `atMs`. The new pack gets the highest goal of the old ones,
-   * and at its first use the policy of the first of them. Throws `not-found`, `expired`, and
-   * `no-keepers` (fewer than `minCopies` replicas) for the new pack, and `invalid` for places
-   * outside of it. → `{moved}`: extents
+   * the trash included; with `wish` only those of files that want just this. Places where nothing
+   * lies any more are passed over. A pack that loses its last extent is unreferenced from `atMs`.
+   * The new pack is held as all of its named files want; where it has none, as the first of the old
+   * ones. With `limit` no more extents are looked at: `next` is where the rest is to begin, with
+   * the move of that index, behind `after` (its own first place if undefined). Throws `not-found`,
+   * `expired`, and `no-keepers` (fewer than `minCopies` replicas) for the new pack, and `invalid`
+   * for places outside of it. → `{moved, next?}`: extents
    */
-  | { kind: "pack.move"; to: string; minCopies: number; moves: PackMove[]; atMs: number }
+  | {
+    kind: "pack.move";
+    to: string;
+    minCopies: number;
+    moves: PackMove[];
+    wish?: WishFacts;
+    limit?: number;
+    /** Where the first of the moves goes on. */
+    after?: PlaceCursor;
+    atMs: number;
+  }
+  /**
+   * Has packs held as their named files want now: they are parted no more when these agree. Others
+   * are passed over.
+   */
+  | { kind: "pack.settle"; chunks: string[]; atMs: number }
   /**
    * Gives up a surplus replica of each of `chunks`, on record, before the keeper is told to delete
    * it: only where at least the chunk's goal of other replicas lie on the keepers `alive`.
@@ -276,9 +306,10 @@ export type Operation =
   /** Takes a placement rule away. Throws `not-found`. */
   | { kind: "rule.remove"; id: number }
   /**
-   * Gives files the goal and their chunks the policy that the rules say. A chunk of several files
-   * gets the highest goal of them. Files that are no more are passed over. → the inodes of those in
-   * which something changed
+   * Gives files, and with them their chunks, the goal and the policy that the rules say. A chunk of
+   * several files gets the highest goal of them, and requires all that any of them requires; of a
+   * pack they are parted from then on. Files that are no more are passed over. → the inodes of
+   * those in which something changed
    */
   | { kind: "rule.apply"; files: FilePlacement[]; atMs: number }
   /**
@@ -365,7 +396,7 @@ export interface OperationResults {
   "upload.commit": CommittedFile & Told;
   "chunk.stored": { committed?: CommittedFile } & Told;
   "pack.commit": { files: PackResult[]; events: NameEvent[] };
-  "pack.move": { moved: number };
+  "pack.move": { moved: number; next?: { index: number; after?: PlaceCursor } };
   "chunk.condemn": { condemned: string[] };
   "keeper.inventory": { unknown: number; missing: number; wrongSize: string[] };
   "dir.make": { made: boolean };

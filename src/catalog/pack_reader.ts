@@ -40,8 +40,8 @@ export interface LocatedMany {
   chunks: LocatedChunk[];
 }
 
-/** A pack of whose files more than half is dead, by bytes. */
-export interface SparsePack {
+/** A pack that compaction is to look at: more than half dead, or parted. */
+export interface LoosePack {
   /** Grows with each chunk: the cursor. */
   no: number;
   id: string;
@@ -49,19 +49,30 @@ export interface SparsePack {
   sums: Uint8Array;
   /** Bytes of all files that were put in it: the rest of it is its manifest. */
   filled: number;
-  /** Bytes that extents refer to, each extent counted. */
+  /** Bytes that something refers to, each counted once. */
   live: number;
+  /** Extents: files, their copies, and versions in the trash. */
+  refs: number;
   goal: number;
   /** The number of its policy; 0 for none: see `CatalogReader.policy`. */
   policy: number;
   keepers: number[];
 }
 
-/** Bytes of a pack that are a file, or were one that lies in the trash. */
-export interface PackExtent {
+/** A run of bytes of a pack that something refers to, however many copies there are of it. */
+export interface PackPlace {
   chunkOffset: number;
   length: number;
+}
+
+/** A file with a name, or a version in the trash, that lies in a pack, and what it wants. */
+export interface PackedWish extends PackPlace {
   inode: number;
+  goal: number;
+  /** The number of its policy; 0 for none. */
+  policy: number;
+  /** 1 in the trash: it wants nothing then. */
+  trashed: number;
 }
 
 type FileRow = Omit<Extract<LocatedSmall, { kind: "file" }>, "kind" | "chunk"> & {
@@ -81,12 +92,20 @@ const RANGE = `${FILE} AND d.key BETWEEN ? AND ? ORDER BY d.key LIMIT ?`;
 const KEEPERS = "(SELECT group_concat(keeper) FROM replica WHERE chunk = c.no) AS keepers";
 const CHUNK = `SELECT c.no, c.id, c.size AS sizeBytes, c.sums, ${KEEPERS}
   FROM chunk c WHERE c.no = ?`;
-const SPARSE =
-  `SELECT c.no, c.id, c.size AS sizeBytes, c.sums, c.filled, c.live, c.goal, c.policy, ${KEEPERS}
-  FROM chunk c INDEXED BY chunk_sparse
-  WHERE packed = 1 AND refs > 0 AND live < filled / 2 AND no > ? ORDER BY no LIMIT ?`;
-const EXTENTS = `SELECT chunk_offset AS chunkOffset, length, inode
-  FROM extent INDEXED BY extent_chunk WHERE chunk = ? ORDER BY chunk_offset, inode LIMIT ?`;
+const PACK = `SELECT c.no, c.id, c.size AS sizeBytes, c.sums, c.filled, c.live, c.refs, c.goal,
+  c.policy, ${KEEPERS}`;
+const SPARSE = `${PACK} FROM chunk c INDEXED BY chunk_sparse
+  WHERE packed = 1 AND refs > 0 AND live < filled / 2 AND parted = 0 AND no > ?
+  ORDER BY no LIMIT ?`;
+const PARTED = `${PACK} FROM chunk c INDEXED BY chunk_parted
+  WHERE parted > 0 AND packed = 1 AND refs > 0 AND no > ? ORDER BY no LIMIT ?`;
+const NEXT_PLACE = `SELECT chunk_offset AS chunkOffset, length
+  FROM extent INDEXED BY extent_chunk WHERE chunk = ? AND (chunk_offset, length) > (?, ?)
+  ORDER BY chunk_offset, length LIMIT 1`;
+const WISHES = `SELECT e.chunk_offset AS chunkOffset, e.length, e.inode, i.goal, i.policy,
+    EXISTS (SELECT 1 FROM trash WHERE inode = e.inode) AS trashed
+  FROM extent e INDEXED BY extent_chunk CROSS JOIN inode i ON i.id = e.inode
+  WHERE e.chunk = ? ORDER BY e.chunk_offset, e.length, e.inode LIMIT ?`;
 
 export class PackReader {
   readonly #store: Statements;
@@ -112,14 +131,31 @@ export class PackReader {
   }
 
   /** Packs in use of which more than half is dead, by number behind `afterNo` (0 at first). */
-  sparse(afterNo: number, limit: number): SparsePack[] {
-    return this.#store.all<WithKeepers<SparsePack>>(SPARSE, afterNo, limit)
-      .map((row) => ({ ...row, keepers: parseNumbers(row.keepers) }));
+  sparse(afterNo: number, limit: number): LoosePack[] {
+    return this.#store.all<WithKeepers<LoosePack>>(SPARSE, afterNo, limit).map(withKeepers);
   }
 
-  /** What lies in a chunk, by offset; of copies of a file, each. */
-  extents(chunkNo: number, limit: number): PackExtent[] {
-    return this.#store.all<PackExtent>(EXTENTS, chunkNo, limit);
+  /** Packs whose files may want different goals or policies, by number behind `afterNo`. */
+  parted(afterNo: number, limit: number): LoosePack[] {
+    return this.#store.all<WithKeepers<LoosePack>>(PARTED, afterNo, limit).map(withKeepers);
+  }
+
+  /** The places of a chunk that are in use, each once: a look-up for each, whatever has copies. */
+  places(chunkNo: number, limit: number): PackPlace[] {
+    const places: PackPlace[] = [];
+    let last: PackPlace | undefined = { chunkOffset: -1, length: 0 };
+    while (places.length < limit) {
+      const { chunkOffset, length }: PackPlace = last;
+      last = this.#store.get<PackPlace>(NEXT_PLACE, chunkNo, chunkOffset, length);
+      if (last === undefined) break;
+      places.push(last);
+    }
+    return places;
+  }
+
+  /** What lies in a chunk, by offset, with what each file wants; of copies of a file, each. */
+  wishes(chunkNo: number, limit: number): PackedWish[] {
+    return this.#store.all<PackedWish>(WISHES, chunkNo, limit);
   }
 
   /** Files of a directory: those of these names, and perhaps some between them. */
@@ -147,6 +183,10 @@ export class PackReader {
     const place = walk(this.#store, path, known);
     return place.kind === "found" && place.inodeKind === "directory" ? place.inode : undefined;
   }
+}
+
+function withKeepers(row: WithKeepers<LoosePack>): LoosePack {
+  return { ...row, keepers: parseNumbers(row.keepers) };
 }
 
 /** The names that are asked for, by their directory. */

@@ -13,7 +13,13 @@ import { listEvents } from "./event_log.ts";
 import { listDirectory, type ListOptions, type ListPage, updatingPaths } from "./listing.ts";
 import { openCatalogForReading } from "./open.ts";
 import type { KeeperFacts, PolicyFacts } from "./operation.ts";
-import { type LocatedMany, type PackExtent, PackReader, type SparsePack } from "./pack_reader.ts";
+import {
+  type LocatedMany,
+  type LoosePack,
+  type PackedWish,
+  type PackPlace,
+  PackReader,
+} from "./pack_reader.ts";
 import { type PlacedFile, RuleReader, type RuleRecord } from "./rule_reader.ts";
 import { Statements } from "./statements.ts";
 import {
@@ -353,13 +359,23 @@ export class CatalogReader {
   }
 
   /** Packs in use of which more than half is dead, by number behind `afterNo` (0 at first). */
-  sparsePacks(afterNo: number, limit: number): SparsePack[] {
+  sparsePacks(afterNo: number, limit: number): LoosePack[] {
     return this.#packs.sparse(afterNo, limit);
   }
 
+  /** Packs whose files may want different goals or policies: by pages, as `sparsePacks`. */
+  partedPacks(afterNo: number, limit: number): LoosePack[] {
+    return this.#packs.parted(afterNo, limit);
+  }
+
+  /** The runs of bytes of a chunk that something refers to, by offset, each once. */
+  packPlaces(chunkNo: number, limit: number): PackPlace[] {
+    return this.#snapshot(() => this.#packs.places(chunkNo, limit));
+  }
+
   /** What lies in a chunk, by offset: files, their copies, and versions in the trash. */
-  packExtents(chunkNo: number, limit: number): PackExtent[] {
-    return this.#packs.extents(chunkNo, limit);
+  packedWishes(chunkNo: number, limit: number): PackedWish[] {
+    return this.#packs.wishes(chunkNo, limit);
   }
 
   /** Placement rules that were added, in the order in which they are tried. */

@@ -11,9 +11,12 @@ export interface RuleRecord extends RuleFacts {
 export interface PlacedFile {
   inode: number;
   goal: number;
+  /** The number of what the rules wanted of its keepers when they decided last; 0 for nothing. */
+  policy: number;
   /** The copies that the user asked for by number; 0 where rules and cluster decide. */
   asked: number;
-  chunks: { no: number; goal: number; policy: number }[];
+  /** Of a pack (`packed` 1) goal and policy are those of all of its files. */
+  chunks: { goal: number; policy: number; packed: number }[];
   /** Extents follow behind the part. */
   more: boolean;
 }
@@ -24,8 +27,9 @@ type RuleRow = PolicyRow & { id: number; pattern: string; copies: number | null 
 // At most as many as rules may be.
 const RULES = "SELECT id, pattern, require, prefer, copies FROM rule ORDER BY id";
 const POLICY = "SELECT require, prefer FROM policy WHERE no = ?";
-const PLACED = "SELECT goal, asked FROM inode WHERE id = ?";
-const CHUNKS = `SELECT c.no, c.goal, c.policy FROM extent e CROSS JOIN chunk c ON c.no = e.chunk
+const PLACED = "SELECT goal, policy, asked FROM inode WHERE id = ?";
+const CHUNKS = `SELECT c.goal, c.policy, c.packed
+  FROM extent e CROSS JOIN chunk c ON c.no = e.chunk
   WHERE e.inode = ? AND e.seq >= ? ORDER BY e.seq LIMIT ?`;
 
 export class RuleReader {
@@ -54,7 +58,7 @@ export class RuleReader {
 
   /** The goals and policies of a file and of `limit` of its chunks, from `fromSeq` on. */
   placed(inode: number, fromSeq: number, limit: number): PlacedFile | undefined {
-    const row = this.#store.get<{ goal: number; asked: number }>(PLACED, inode);
+    const row = this.#store.get<{ goal: number; policy: number; asked: number }>(PLACED, inode);
     if (row === undefined) return undefined;
     const chunks = this.#store.all<PlacedFile["chunks"][number]>(CHUNKS, inode, fromSeq, limit + 1);
     return { inode, ...row, chunks: chunks.slice(0, limit), more: chunks.length > limit };

@@ -287,8 +287,43 @@ const FORMAT_5 = `
   CREATE INDEX chunk_sparse ON chunk (no) WHERE packed = 1 AND refs > 0 AND live < filled / 2;
 `;
 
+/**
+ * Of packs whose files rules had parted before, only the last file's policy is known: the next
+ * `rule apply` tells the others'.
+ */
+const FORMAT_6 = `
+  -- policy: what the rules wanted of the keepers of a file when they decided about it last.
+  ALTER TABLE inode ADD COLUMN policy INTEGER NOT NULL DEFAULT 0;
+  UPDATE inode SET policy = c.policy FROM extent e JOIN chunk c ON c.no = e.chunk
+    WHERE e.inode = inode.id AND e.seq = 0 AND c.policy <> 0;
+
+  -- parted: 0 where all named files of a chunk want what it has as goal and policy. 1 where they
+  -- may differ: it has the highest of their goals and requires all that any of them requires. 2
+  -- where that is not possible: every copy is misplaced then.
+  ALTER TABLE chunk ADD COLUMN parted INTEGER NOT NULL DEFAULT 0;
+  CREATE INDEX chunk_parted ON chunk (no) WHERE parted > 0 AND packed = 1 AND refs > 0;
+  UPDATE chunk SET parted = 1, goal = max(goal, (SELECT max(i.goal) FROM extent e
+      JOIN inode i ON i.id = e.inode WHERE e.chunk = chunk.no))
+    WHERE packed = 1 AND refs > 0 AND EXISTS (SELECT 1 FROM extent e
+      JOIN inode i ON i.id = e.inode WHERE e.chunk = chunk.no AND i.goal <> chunk.goal);
+  UPDATE meta SET value = (SELECT count(*) FROM chunk WHERE refs > 0 AND copies < goal)
+    WHERE key = 'chunks_short';
+
+  -- Whether something else lies at a place of a pack is one look, however many copies lie there.
+  DROP INDEX extent_chunk;
+  CREATE INDEX extent_chunk ON extent (chunk, chunk_offset, length);
+
+  -- live: bytes that something refers to, each counted once.
+  UPDATE chunk SET live = (SELECT ifnull(sum(length), 0) FROM (
+      SELECT DISTINCT chunk_offset, length FROM extent WHERE chunk = chunk.no))
+    WHERE packed = 1;
+`;
+
 /** What leads from each format version to the next; the first makes an empty catalog. */
-const MIGRATIONS: readonly string[] = [FORMAT_1, FORMAT_2, FORMAT_3, FORMAT_4, FORMAT_5];
+const MIGRATIONS: readonly string[] = [
+  ...[FORMAT_1, FORMAT_2, FORMAT_3, FORMAT_4, FORMAT_5],
+  FORMAT_6,
+];
 
 /**
  * Brings a catalog to this version's format; the root and zeroed counters are in it then. Throws

@@ -84,7 +84,7 @@ export function takeOver(
     closeUpload(tx, from.id);
   } else {
     tx.run(DOUBLE, id, from.id);
-    for (const { chunk } of chunksFrom(tx, id, 0)) retainChunk(tx, chunk, 0);
+    for (const { chunk } of chunksFrom(tx, id, 0)) retainChunk(tx, chunk);
   }
   for (const { chunk } of tx.all<{ chunk: number }>(BELOW_GOAL, id, goal)) {
     changeChunk(tx, getChunk(tx, chunk), { goal }, atMs);
@@ -129,7 +129,7 @@ export function releaseUpload(tx: Tx, upload: string, atMs: number): void {
 export function releaseChunksFrom(tx: Tx, upload: string, seq: number, atMs: number): void {
   const chunks = chunksFrom(tx, upload, seq);
   if (chunks.length === 0) return;
-  for (const { chunk } of chunks) releaseChunk(tx, chunk, 0, atMs);
+  for (const { chunk } of chunks) releaseChunk(tx, chunk, atMs);
   tx.run("DELETE FROM upload_chunk WHERE upload = ? AND seq >= ?", upload, seq);
 }
 

@@ -3,7 +3,7 @@
  * puts the new pack onto keepers as a client would.
  */
 import type { PolicyFacts } from "../catalog/operation.ts";
-import type { SparsePack } from "../catalog/pack_reader.ts";
+import type { LoosePack } from "../catalog/pack_reader.ts";
 import type { Log } from "../base/log.ts";
 import type { ChunkTransport } from "../wire/chunk_http.ts";
 import { hasCode, TydfsError } from "../wire/errors.ts";
@@ -54,14 +54,30 @@ export class PackBuilder {
 
   /**
    * Makes the pack durable, with as many copies as it is to have if there are keepers for them; all
-   * waits end by themselves. Throws what keeps it from being read, placed or stored.
+   * waits end by themselves. Where too few keepers have the labels, and it may lie `anywhere` at
+   * first, it lies on others: what is wrong about that is then repaired as of any chunk. Throws
+   * what keeps it from being read, placed or stored.
    */
   async make(
     plan: CompactionPlan,
-    taken: readonly SparsePack[],
+    taken: readonly LoosePack[],
     wish: PackWish,
+    anywhere: boolean,
   ): Promise<BuiltPack> {
     const body = await this.#gather(plan, taken);
+    try {
+      return await this.#store(plan, body, wish);
+    } catch (error) {
+      this.#options.signal.throwIfAborted();
+      const isShort = hasCode(error, "no-keepers", "no-space");
+      if (!anywhere || wish.policy === undefined || !isShort) throw error;
+      noteFailure(this.#options.log, "Cannot store a pack where it is to lie", error);
+      return await this.#store(plan, body, { ...wish, policy: undefined });
+    }
+  }
+
+  /** Stores it with as many copies as can be had, or else with as many as it must have. */
+  async #store(plan: CompactionPlan, body: Uint8Array, wish: PackWish): Promise<BuiltPack> {
     const sums = sumsOf(body);
     const { goal, policy } = wish;
     // The old copies count as enough now: so are the new ones to do, but for what can't be had.
@@ -79,7 +95,7 @@ export class PackBuilder {
   }
 
   /** The bytes of the new pack. */
-  async #gather(plan: CompactionPlan, taken: readonly SparsePack[]): Promise<Uint8Array> {
+  async #gather(plan: CompactionPlan, taken: readonly LoosePack[]): Promise<Uint8Array> {
     const body = new Uint8Array(plan.sizeBytes);
     body.set(encodeManifest(plan.files), plan.dataBytes);
     let start = 0;

@@ -133,7 +133,8 @@ export class RepairScan {
     if (source !== "short" && this.#isCounted(source, chunk)) return;
     const { judge, isStranded } = this.#options;
     const counts = this.#counts;
-    if (chunk.misplaced > 0 && isStranded(chunk)) counts.stranded++;
+    // Of a parted chunk the files that lie wrong are moved by themselves, if at all.
+    if (chunk.misplaced > 0 && chunk.parted === 0 && isStranded(chunk)) counts.stranded++;
     this.#countDrains(chunk);
     const verdict = judge(chunk);
     if (verdict.kind === "whole") return;

@@ -294,9 +294,13 @@ export class Replicator {
     });
   }
 
-  /** The keepers that have a chunk: their states, and whether it must not stay there. */
+  /**
+   * The keepers that have a chunk: their states, and whether it must not stay there. A parted pack
+   * is not moved as a whole to where only some of its files belong: compaction takes these out.
+   */
   #holdersOf(chunk: ChunkRecord): HolderState[] {
-    const require = chunk.misplaced === 0 ? {} : this.#policies.of(chunk.policy)?.require ?? {};
+    const stays = chunk.misplaced === 0 || (chunk.parted > 0 && chunk.packed === 1);
+    const require = stays ? {} : this.#policies.of(chunk.policy)?.require ?? {};
     return chunk.keepers.map((number) => {
       const { labels = {}, draining = false } = this.#roster.byNumber(number) ?? {};
       const misplaced = draining || !hasLabels(labels, require);

@@ -13,4 +13,4 @@ export const KEEPER_FORMAT_VERSION = 1;
 export const MASTER_FORMAT_VERSION = 1;
 
 /** The version of the catalog. */
-export const CATALOG_FORMAT_VERSION = 5;
+export const CATALOG_FORMAT_VERSION = 6;

@@ -118,7 +118,7 @@ describe("policies", () => {
     expect(world.reader.counts()).toMatchObject({ chunksShort: 1, chunksMisplaced: 0 });
   });
 
-  test("a chunk of several files has their highest goal, and the place of the last", () => {
+  test("a chunk of several files has their highest goal, and the places that suit all", () => {
     using world = makeWorld();
     session(world, [
       ["put /f c", "/f"],
@@ -126,6 +126,10 @@ describe("policies", () => {
       ["apply /f 4 kind=video", "changed"],
       ["chunk c", "2 refs, 2/4 copies on 0,1, 2 misplaced"],
       ["apply /g 2 _", "changed"],
+      ["chunk c", "2 refs, 2/4 copies on 0,1, 2 misplaced"],
+      ["apply /g 2 kind=other", "changed"],
+      ["chunk c", "2 refs, 2/4 copies on 0,1, 2 misplaced"],
+      ["apply /f 4 _ kind=video", "changed"],
       ["chunk c", "2 refs, 2/4 copies on 0,1"],
       ["rm /f", "1 files"],
       ["apply /g 2 _", "changed"],

@@ -1,7 +1,10 @@
 /** What lines say of packs: see `World`. */
-import type { PackedFacts, PackMove } from "../../src/catalog/operation.ts";
+import type { Operation, PackedFacts, PackMove, WishFacts } from "../../src/catalog/operation.ts";
+import { formatLabels } from "../../src/wire/labels.ts";
 import { fileChecksum } from "../../src/wire/sums.ts";
 import { fileAt, idOf, policyOf, sumsFor, type World } from "./world.ts";
+
+type Move = Extract<Operation, { kind: "pack.move" }>;
 
 /** Does what a line says of a pack; undefined: it says something else. */
 export function runPackLine(
@@ -22,22 +25,64 @@ export function runPackLine(
     case "fill":
       return fill(world, pack, readFiles(second, flags.includes("-x")), third, words[3]);
     case "squeeze": {
-      // squeeze PACK FROM@OFFSET+LENGTH>OFFSET,…
+      // squeeze PACK FROM@OFFSET+LENGTH>OFFSET,… [GOAL [REQUIRE]]: of all, or who wants this; -lN
+      // so many at a time
       const moves = second.split(",").map(readMove);
-      const facts = { to: idOf(pack), minCopies: 2, moves, atMs: world.nowMs };
-      return `${world.apply({ kind: "pack.move", ...facts }).moved} moved`;
+      const wish = third === "" ? {} : { wish: wishOf(third, words[3]) };
+      const limit = flags.find((flag) => flag.startsWith("-l"))?.slice(2);
+      const bound = limit === undefined ? {} : { limit: Number(limit) };
+      return `${moveAll(world, { to: idOf(pack), minCopies: 2, ...wish, ...bound }, moves)} moved`;
     }
+    case "settle":
+      // settle PACK
+      world.apply({ kind: "pack.settle", chunks: [idOf(pack)], atMs: world.nowMs });
+      return describeWish(world, pack);
+    case "wish":
+      // wish PACK: how it is held
+      return describeWish(world, pack);
     case "lives": {
       // lives PACK: what it counts, and what lies where
       const sql = "SELECT no, live FROM chunk WHERE id = ?";
       const [row] = world.database.prepare(sql).values(idOf(pack));
-      const places = world.reader.packExtents(Number(row?.[0]), 100)
+      const places = world.reader.packedWishes(Number(row?.[0]), 100)
         .map(({ chunkOffset, length }) => `${length}@${chunkOffset}`);
       return [`${row?.[1]} bytes`, ...places].join(" ");
     }
     default:
       return undefined;
   }
+}
+
+/** Moves all, as compaction does: one operation after the other. */
+function moveAll(
+  world: World,
+  facts: Pick<Move, "to" | "minCopies" | "wish" | "limit">,
+  moves: PackMove[],
+): number {
+  let sum = 0;
+  let rest = moves;
+  let after: Move["after"];
+  for (;;) {
+    const from = { moves: rest, ...(after === undefined ? {} : { after }) };
+    const operation: Move = { kind: "pack.move", ...facts, ...from, atMs: world.nowMs };
+    const { moved, next } = world.apply(operation);
+    sum += moved;
+    if (next === undefined) return sum;
+    rest = rest.slice(next.index);
+    after = next.after;
+  }
+}
+
+function wishOf(goal: string, require: string | undefined): WishFacts {
+  const policy = require === undefined ? {} : { policy: policyOf(require) };
+  return { goal: Number(goal), ...policy };
+}
+
+function describeWish(world: World, pack: string): string {
+  const { goal = 0, policy = 0, parted = 0 } = world.reader.chunk(idOf(pack)) ?? {};
+  const require = formatLabels(world.reader.policy(policy)?.require ?? {});
+  const words = ["", ", parted", ", torn"][parted] ?? "";
+  return `${goal} copies on ${require === "" ? "any" : require}${words}`;
 }
 
 /** fill PACK PATH=SIZE[@OFFSET],… [GOAL [REQUIRE]]: each is made, or its code is told. */

@@ -54,12 +54,23 @@ test("sparsePacks tells those of which more than half is dead, page by page", ()
   const [first] = world.reader.sparsePacks(0, 1);
   expect(first).toEqual({
     ...{ no: 1, id: idOf("p"), sizeBytes: 100, sums: sumsFor("p", 100), filled: 83 },
-    ...{ live: 40, goal: 2, policy: 1, keepers: [0, 1] },
+    ...{ live: 40, refs: 1, goal: 2, policy: 1, keepers: [0, 1] },
   });
-  expect(world.reader.packExtents(1, 9)).toEqual([{ chunkOffset: 0, length: 40, inode: 2 }]);
+  const place = { chunkOffset: 0, length: 40 };
+  const wish = { goal: 2, policy: 1, trashed: 0 };
+  expect(world.reader.packPlaces(1, 9)).toEqual([place]);
+  expect(world.reader.packedWishes(1, 9)).toEqual([{ ...place, ...wish, inode: 2 }]);
+  // Copies take no space.
   world.do("cp /p /copy");
+  expect(sparse(0, 9)).toEqual([112, 113, 114]);
+  expect(world.reader.packPlaces(1, 9)).toEqual([place]);
+  expect(world.reader.packedWishes(1, 9)).toHaveLength(2);
+  expect(world.reader.packedWishes(1, 1)).toHaveLength(1);
+  // A parted pack is another list's.
+  world.do("apply /copy 3");
   expect(sparse(0, 9)).toEqual([113, 114]);
-  expect(world.reader.packExtents(1, 1)).toHaveLength(1);
+  expect(world.reader.partedPacks(0, 9)).toMatchObject([{ no: 1, goal: 3, policy: 1, refs: 2 }]);
+  expect(world.reader.partedPacks(1, 9)).toEqual([]);
   world.do("rm /r");
   world.do("purge 9");
   expect(sparse(0, 9)).toEqual([113]);

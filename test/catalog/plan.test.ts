@@ -48,6 +48,7 @@ test("no statement of apply or of the reader scans a table", () => {
     ...["trash /", "purge 10"],
     ...["packed pk 100 k0,k1", "fill pk /pk/a=10,/pk/b=10,/a=1", "fill pk /pk/a=10,/none=1"],
     ...["cp /pk/a /pk/c", "apply /pk/a 2", "packed po 100 k0,k1", "squeeze po pk@0+10>0"],
+    ...["apply /pk/b 2 kind=text", "rm /pk/a", "apply /pk/b 3", "undelete /pk/a", "settle pk"],
     ...["drain k2", "drain k2 stop", "balance on", "join m 1", "stored mm 10 m", "remove m 5"],
     ...["join m 1", "join m 2", "drain m", "remove -f m 5 k0"],
   ];
@@ -58,7 +59,9 @@ test("no statement of apply or of the reader scans a table", () => {
   reader.locate("/g", undefined, 0, 5);
   reader.locateMany(["/g", "/pk/a", "/pk/b", "/none/a"]);
   reader.sparsePacks(0, 5);
-  reader.packExtents(1, 5);
+  reader.partedPacks(0, 5);
+  reader.packPlaces(1, 5);
+  reader.packedWishes(1, 5);
   reader.keepers();
   reader.removedKeepers();
   reader.heldByKeepers();

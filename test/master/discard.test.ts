@@ -14,7 +14,16 @@ const REPORTER = 0;
 function chunkOf(facts: Partial<ChunkRecord>): ChunkRecord {
   return {
     ...{ no: 1, id: "ab".repeat(16), sizeBytes: 10, sums: new Uint8Array(8), goal: 3, copies: 0 },
-    ...{ refs: 1, orphanedMs: null, policy: 0, misplaced: 0, stray: 0, packed: 0, keepers: [] },
+    ...{
+      refs: 1,
+      orphanedMs: null,
+      policy: 0,
+      misplaced: 0,
+      stray: 0,
+      packed: 0,
+      parted: 0,
+      keepers: [],
+    },
     ...facts,
   };
 }

@@ -93,7 +93,6 @@ function readPage(desk: Desk, from: Cursor): Page {
     ...{ files: 0, changes: [], first: undefined, last: undefined, next: undefined },
   };
   let chunksLeft = CHUNKS_MAX;
-  const pending = new Map<number, string>();
   /** Looks at a file; whether that ends the page. */
   const visit = (path: string, fromSeq: number): boolean => {
     const file = desk.reader.placedFile(path, fromSeq, chunksLeft);
@@ -101,7 +100,7 @@ function readPage(desk: Desk, from: Cursor): Page {
     if (fromSeq === 0) page.files++;
     else page.first = file.inode;
     chunksLeft -= file.chunks.length;
-    const change = changeOf(desk, path, { file, fromSeq, pending });
+    const change = changeOf(desk, path, { file, fromSeq });
     if (change !== undefined) page.changes.push(change);
     if (file.more) page.last = file.inode;
     page.next = { after: path, seq: file.more ? fromSeq + file.chunks.length : undefined };
@@ -117,34 +116,22 @@ function readPage(desk: Desk, from: Cursor): Page {
   return page;
 }
 
-/** A part of a file, as a page looks at it. */
-interface Part {
-  file: PlacedFile;
-  fromSeq: number;
-  /** What the chunks of files before are to want, by number: files may share a pack. */
-  pending: Map<number, string>;
-}
-
-/**
- * What is to be changed of a part of a file; undefined when it is as the rules say. Of the files of
- * one pack that rules want in different places the last one decides, run after run.
- */
+/** What is to be changed of a part of a file; undefined when it is as the rules say. */
 function changeOf(
   desk: Desk,
   path: string,
-  { file, fromSeq, pending }: Part,
+  { file, fromSeq }: { file: PlacedFile; fromSeq: number },
 ): FilePlacement | undefined {
   const { rulebook, policies, settings } = desk;
   const rule = rulebook.find(path);
   const policy = policyOf(rule);
   const wanted = policyText(policy);
   const goal = rule?.copies ?? (file.asked > 0 ? file.asked : settings.replicas);
-  const placed = file.chunks.every(({ no, policy: number }) =>
-    (pending.get(no) ?? policyText(policies.of(number))) === wanted
-  );
-  const enough = file.goal === goal && file.chunks.every((chunk) => chunk.goal === goal);
-  if (placed && enough) return undefined;
-  for (const { no } of file.chunks) pending.set(no, wanted);
+  const isRight = (placed: { goal: number; policy: number }) =>
+    placed.goal === goal && policyText(policies.of(placed.policy)) === wanted;
+  // A pack is held for all of its files: what this one wants of it is known.
+  const own = file.chunks.filter(({ packed }) => packed === 0);
+  if (isRight(file) && own.every(isRight)) return undefined;
   const part = { inode: file.inode, fromSeq, limit: Math.max(1, file.chunks.length) };
   return { ...part, goal, ...(policy === undefined ? {} : { policy }) };
 }
