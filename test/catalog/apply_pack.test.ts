@@ -56,7 +56,7 @@ session("the same commit again answers what it has made, and makes nothing", [
   ["ls /", "/f /h /i /j /k"],
   ["purge 9", "3 purged"],
   ["fill p /f=10,/g=5", "filled conflict conflict"],
-  ["lives p", "10 bytes 5@15 5@15 0@20 0@20"],
+  ["lives p", "5 bytes 5@15 5@15 0@20 0@20"],
 ]);
 
 const CANNOT = 'Cannot commit pack "70000000000000000000000000000000"';
@@ -184,6 +184,68 @@ session("a move takes all that starts at a place, and leaves an empty pack behin
   // The first commit is remembered though its files lie elsewhere now; no other makes files of n.
   ["fill p /a=10,/b=20", "filled made made"],
   ["fill n /e=10", "filled conflict"],
+]);
+
+session("a move of many copies goes on from where the one before has ended", [
+  ["packed p 100 k0,k1", "ok"],
+  ["fill p /e=0@0,/a=10@0,/b=20@10", "filled made made made"],
+  ["cp /a /a1", "v6"],
+  ["cp /a /a2", "v7"],
+  ["cp /a /a3", "v8"],
+  ["cp /b /b1", "v9"],
+  ["packed n 100 k0,k1", "ok"],
+  ["squeeze -l2 n p@0+10>0,none@0+5>0,p@10+20>10", "7 moved"],
+  ["lives n", "30 bytes 0@0 10@0 10@0 10@0 10@0 20@10 20@10"],
+  ["chunk p", "0 refs, 2/3 copies on 0,1 orphan since 1013"],
+]);
+
+session("rules part the files of a pack: it suits all of them until each kind has its own", [
+  ["packed p 100 k0,k1,k2", "ok"],
+  ["fill p /a=10,/b=10,/c=10,/d=10 2", "filled made made made made"],
+  ["wish p", "2 copies on any"],
+  ["apply /a 4 kind=x", "changed"],
+  ["wish p", "4 copies on kind=x, parted"],
+  ["apply /b 3 disk=y", "changed"],
+  ["wish p", "4 copies on disk=y,kind=x, parted"],
+  ["chunk p", "4 refs, 3/4 copies on 0,1,2, 3 misplaced"],
+  // No keeper can have both.
+  ["apply /c 2 kind=z", "changed"],
+  ["wish p", "4 copies on disk=y,kind=z, torn"],
+  ["join k0 2 kind=z,disk=y", "number 0"],
+  ["recount k0 9", "done"],
+  ["chunk p", "4 refs, 3/4 copies on 0,1,2, 3 misplaced"],
+  ["apply /c 2", "changed"],
+  ["wish p", "4 copies on disk=y,kind=x, parted"],
+  ["cp /b /b2", "v12"],
+  ["rm /a", "1 files, 0 directories"],
+  // Whoever wants just this goes, copies too; what lies in the trash has its own wish.
+  ["packed n 100 k0,k1", "ok"],
+  ["squeeze n p@0+10>0,p@10+10>10,p@20+10>20 3 disk=y", "2 moved"],
+  ["wish n", "3 copies on disk=y"],
+  ["lives n", "10 bytes 10@10 10@10"],
+  ["settle p", "2 copies on any"],
+  ["lives p", "30 bytes 10@0 10@20 10@30"],
+  // It comes back with what it wanted.
+  ["undelete /a", "put /a v5"],
+  ["wish p", "4 copies on kind=x, parted"],
+  ["apply /a 2", "changed"],
+  ["wish p", "2 copies on any"],
+]);
+
+session("what is moved meanwhile, or is of several kinds, leaves the new pack parted too", [
+  ["packed p 100 k0,k1", "ok"],
+  ["fill p /a=10,/b=10", "filled made made"],
+  ["apply /a 3 kind=x", "changed"],
+  ["packed n 100 k0,k1", "ok"],
+  ["squeeze n p@0+10>0,p@10+10>10", "2 moved"],
+  ["wish n", "3 copies on kind=x, parted"],
+  ["rm /a", "1 files, 0 directories"],
+  ["settle n", "3 copies on any"],
+  ["rm /b", "1 files, 0 directories"],
+  ["settle n", "3 copies on any"],
+  ["packed o 100 k0,k1", "ok"],
+  ["squeeze o n@0+10>0,n@10+10>10", "2 moved"],
+  ["wish o", "3 copies on any"],
 ]);
 
 const MOVE = 'Cannot move files into pack "6e000000000000000000000000000000"';

@@ -20,6 +20,8 @@ const near = fc.constantFrom("/a", "/a.b", "/a0");
 const upload = fc.constantFrom("u", "v");
 const keeper = fc.nat({ max: KEEPERS - 1 });
 const flag = fc.boolean();
+const goal = fc.constantFrom(3, 3, 4, 5);
+const require = fc.constantFrom("_", "kind=a", "kind=b");
 
 function step<V extends Step["verb"]>(
   weight: number,
@@ -45,10 +47,13 @@ const steps = fc.array(
     step(4, "squeeze", {
       pick: fc.nat({ max: 3 }),
       froms: fc.array(fc.nat({ max: 3 }), { minLength: 1, maxLength: 3 }),
+      some: fc.option(fc.nat({ max: 9 }), { nil: undefined }),
+      limit: fc.integer({ min: 1, max: 5 }),
     }),
+    step(2, "settle", { pick: fc.nat({ max: 3 }) }),
     step(2, "cp", { path: near, to: near, replace: fc.constant(true) }),
     step(2, "rm", { path: near, recursive: flag }),
-    step(1, "apply", { path: near, require: fc.constantFrom("_", "kind=a", "kind=b") }),
+    step(3, "apply", { path: near, goal, require }),
     step(2, "mkdir", { path: anyPath, parents: flag }),
     step(3, "rm", { path: anyPath, recursive: flag }),
     step(4, "mv", { path: anyPath, to: anyPath, replace: flag }),
@@ -82,7 +87,7 @@ const steps = fc.array(
     step(2, "gone", { keeper, pick: fc.nat({ max: 50 }) }),
     step(2, "forget", { pick: fc.nat({ max: 50 }) }),
     step(2, "relabel", { keeper, label: fc.constantFrom("kind=a", "kind=b") }),
-    step(3, "apply", { path, require: fc.constantFrom("_", "kind=a", "kind=b") }),
+    step(3, "apply", { path, goal, require }),
     step(1, "drain", { keeper, on: flag }),
     step(2, "remove", { keeper, force: flag }),
     step(1, "inventory", {
@@ -193,7 +198,13 @@ function compareMisplaced(world: World, model: Model): void {
   expect(world.reader.relabelledKeeper()).toBeUndefined();
   expect(world.check()).toEqual([]);
   for (const label of model.chunks.keys()) {
-    const misplaced = world.reader.chunk(idOf(label))?.misplaced;
-    expect([label, misplaced]).toEqual([label, model.misplaced(label)]);
+    const chunk = world.reader.chunk(idOf(label));
+    expect([label, chunk?.misplaced]).toEqual([label, model.misplaced(label)]);
+    const wishes = model.wishes.get(label);
+    if (chunk?.packed !== 1 || chunk.refs === 0 || wishes === undefined) continue;
+    // No file is held under less than it wants, and one of a kind under just that.
+    const goals = [...wishes].map((wish) => Number(wish.split(" ")[0]));
+    const parted = model.requiresOf(label).length > 1 ? 2 : wishes.size > 1 ? 1 : 0;
+    expect([label, chunk.goal, chunk.parted]).toEqual([label, Math.max(...goals), parted]);
   }
 }

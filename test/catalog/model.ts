@@ -6,6 +6,8 @@ import { type ModelPlace, PACK_BYTES, PackModel } from "./pack_model.ts";
 export interface ModelFile {
   kind: "file";
   chunks: string[];
+  /** The copies that it is to have, and the label that it requires of their keepers. */
+  wish: string;
   /** Of a file in a pack. */
   place?: ModelPlace;
 }
@@ -34,6 +36,8 @@ const CHUNK_BYTES = 10;
 /** As after a change of the setting: offsets differ. */
 const SMALL_CHUNK_BYTES = 6;
 const MIN_COPIES = 2;
+/** What files want that no rule was applied to. */
+export const PLAIN = "3 _";
 
 /** What a catalog should do, without its tables. */
 export class Model {
@@ -47,9 +51,9 @@ export class Model {
   readonly trash: Trashed[] = [];
   /** Changes of names, as `kind path` or `renamed path → path`; a directory ends in "/". */
   readonly log: string[] = [];
-  /** The label of each keeper, and what each chunk requires. */
+  /** The label of each keeper, and what the files of each chunk want together. */
   readonly labels: string[] = [];
-  readonly requires = new Map<string, string>();
+  readonly wishes = new Map<string, Set<string>>();
   readonly removed = new Set<number>();
   readonly draining = new Set<number>();
   made = 0;
@@ -65,7 +69,7 @@ export class Model {
         const verdict = this.refuseFile(step.path, step.exclusive) ?? "ok";
         if (verdict === "ok") {
           this.chunks.set(label, this.members([0, 1]));
-          this.setFile(step.path, { chunks: [label] });
+          this.setFile(step.path, { chunks: [label], wish: PLAIN });
           this.supersede(step.path);
         }
         return { line, verdict };
@@ -214,10 +218,12 @@ export class Model {
       }
       case "apply": {
         const entry = this.paths.get(step.path);
-        for (const label of entry?.kind === "file" ? entry.chunks : []) {
-          this.requires.set(label, step.require);
+        const wish = `${step.goal} ${step.require}`;
+        if (entry?.kind === "file") {
+          entry.wish = wish;
+          for (const label of entry.chunks) this.wishes.set(label, this.wishesNow(label));
         }
-        return { line: `apply ${step.path} 3 ${step.require}`, verdict: "ok" };
+        return { line: `apply ${step.path} ${wish}`, verdict: "ok" };
       }
       case "drain": {
         const line = `drain k${step.keeper} ${step.on ? "" : "stop"}`.trim();
@@ -255,9 +261,22 @@ export class Model {
 
   /** How many copies of a chunk lie where they must not. */
   misplaced(label: string): number {
-    const require = this.requires.get(label) ?? "_";
+    const requires = this.requiresOf(label);
     const keepers = [...this.chunks.get(label) ?? []];
-    return require === "_" ? 0 : keepers.filter((k) => this.labels[k] !== require).length;
+    return keepers.filter((k) => requires.some((require) => this.labels[k] !== require)).length;
+  }
+
+  /** The labels that the files of a chunk require, together. */
+  requiresOf(label: string): string[] {
+    const wishes = [...this.wishes.get(label) ?? []];
+    return [...new Set(wishes.map((wish) => wish.split(" ")[1] ?? "_"))]
+      .filter((require) => require !== "_");
+  }
+
+  /** What the named files of a chunk want now. */
+  wishesNow(label: string): Set<string> {
+    const files = [...this.paths.values()].filter((entry) => entry.kind === "file");
+    return new Set(files.filter(({ chunks }) => chunks.includes(label)).map(({ wish }) => wish));
   }
 
   refs(label: string): number {
@@ -298,7 +317,7 @@ export class Model {
     const files = [...this.paths.values(), ...this.trash];
     for (const label of labelsOf(upload)) {
       const inFile = files.some((file) => "chunks" in file && file.chunks.includes(label));
-      if (!inFile) this.requires.delete(label);
+      if (!inFile) this.wishes.delete(label);
     }
     return new Map(upload.chunks);
   }
@@ -316,6 +335,12 @@ export class Model {
     const entry = this.paths.get(path);
     if (entry?.kind === "directory") return "is-directory";
     return entry !== undefined && exclusive ? "exists" : undefined;
+  }
+
+  /** What a file wants that is committed with these chunks: as the first of them. */
+  #wishOf([label]: string[]): string {
+    const [require = "_"] = label === undefined ? [] : this.requiresOf(label);
+    return `3 ${require}`;
   }
 
   #blocked(path: string): boolean {
@@ -363,7 +388,7 @@ export class Model {
     const weak = labels.some((label) => (this.chunks.get(label)?.size ?? 0) < MIN_COPIES);
     if (weak) return "no-keepers";
     this.uploads.delete(id);
-    this.setFile(upload.path, { chunks: labels });
+    this.setFile(upload.path, { chunks: labels, wish: this.#wishOf(labels) });
     this.supersede(upload.path);
     return "ok";
   }
@@ -375,9 +400,9 @@ export class Model {
     if (from === to) return "invalid";
     const refused = this.refuseFile(to, !replace);
     if (refused !== undefined) return refused;
-    const { place } = entry;
+    const { place, wish } = entry;
     const copied = place && { offset: place.offset, size: place.size };
-    this.setFile(to, { chunks: [...entry.chunks], ...(copied && { place: copied }) });
+    this.setFile(to, { chunks: [...entry.chunks], wish, ...(copied && { place: copied }) });
     return "ok";
   }
 
@@ -426,8 +451,9 @@ export class Model {
       if (refused !== undefined) return refused;
     }
     for (const { file, place } of places) {
-      const { chunks, place: packed } = file;
-      this.setFile(place, { chunks, ...(packed && { place: packed }) });
+      const { chunks, wish, place: packed } = file;
+      this.setFile(place, { chunks, wish, ...(packed && { place: packed }) });
+      this.#packs.join(chunks, wish);
       this.trash.splice(this.trash.indexOf(file), 1);
     }
     return "ok";

@@ -35,7 +35,7 @@ export type Step =
   | { verb: "gone"; keeper: number; pick: number }
   | { verb: "forget"; pick: number }
   | { verb: "relabel"; keeper: number; label: string }
-  | { verb: "apply"; path: string; require: string }
+  | { verb: "apply"; path: string; goal: number; require: string }
   | { verb: "drain"; keeper: number; on: boolean }
   | { verb: "remove"; keeper: number; force: boolean }
   | { verb: "inventory"; keeper: number; picks: boolean[]; stray: boolean };

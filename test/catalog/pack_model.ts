@@ -1,5 +1,5 @@
 /** Packs as plain maps, for `Model`: what their lines should answer and leave behind. */
-import type { ModelFile } from "./model.ts";
+import { type ModelFile, PLAIN } from "./model.ts";
 import type { Step } from "./model_step.ts";
 
 export const PACK_BYTES = 20;
@@ -20,14 +20,17 @@ export type PackStep =
     exclusive: boolean;
     files: { path: string; size: number }[];
   }
-  | { verb: "squeeze"; pick: number; froms: number[] };
+  /** Moves what lies in `froms`; with `some` only who wants what the file of that number does. */
+  | { verb: "squeeze"; pick: number; froms: number[]; some: number | undefined; limit: number }
+  | { verb: "settle"; pick: number };
 
 /** What of the whole model is needed here. */
 export interface PackHost {
   readonly paths: Map<string, ModelFile | { kind: "directory" }>;
   readonly trash: (ModelFile & { path: string })[];
   readonly chunks: Map<string, Set<number>>;
-  readonly requires: Map<string, string>;
+  readonly wishes: Map<string, Set<string>>;
+  wishesNow(label: string): Set<string>;
   refs(label: string): number;
   newLabel(): string;
   members(keepers: number[]): Set<number>;
@@ -79,12 +82,46 @@ export class PackModel {
         froms.delete(pack);
         const moves = this.#planMoves([...froms]);
         const words = moves.map(({ from, offset, size, to }) => `${from}@${offset}+${size}>${to}`);
-        const line = `squeeze ${pack} ${words.join(",") || "none@0+1>0"}`;
-        return { line, verdict: this.#move(pack, moves) };
+        const files = this.#files();
+        const wish = step.some === undefined ? undefined : files[step.some % files.length]?.wish;
+        const list = words.join(",") || "none@0+1>0";
+        const line = `squeeze -l${step.limit} ${pack} ${list} ${wish ?? ""}`.trim();
+        return { line, verdict: this.#move(pack, moves, wish) };
+      }
+      case "settle": {
+        const pack = this.#pick(step.pick);
+        if (pack === undefined) return undefined;
+        const now = this.#host.wishesNow(pack);
+        const wishes = this.#host.wishes.get(pack);
+        if (this.#host.refs(pack) > 0 && now.size > 0) this.#host.wishes.set(pack, now);
+        else if (this.#host.refs(pack) > 0 && wishes !== undefined) this.#unite(pack, wishes);
+        return { line: `settle ${pack}`, verdict: "ok" };
       }
       default:
         return undefined;
     }
+  }
+
+  /** A file has come into packs, with what it wants. */
+  join(labels: readonly string[], wish: string): void {
+    for (const label of labels) {
+      if (this.has(label)) this.wishesOf(label).add(wish);
+    }
+  }
+
+  /** What the files of a pack want together, as it is held. */
+  wishesOf(label: string): Set<string> {
+    const wishes = this.#host.wishes.get(label) ?? new Set([PLAIN]);
+    this.#host.wishes.set(label, wishes);
+    return wishes;
+  }
+
+  /** Of a pack of trash alone one wish is left, as it is held. */
+  #unite(pack: string, wishes: Set<string>): void {
+    const goals = [...wishes].map((wish) => Number(wish.split(" ")[0]));
+    const requires = [...wishes].map((wish) => wish.split(" ")[1]);
+    const require = requires.findLast((word) => word !== "_") ?? "_";
+    this.#host.wishes.set(pack, new Set([`${Math.max(...goals)} ${require}`]));
   }
 
   /** One of the newest packs. */
@@ -107,12 +144,12 @@ export class PackModel {
       if (again) return this.#isMade(path, place) ? "made" : "conflict";
       const refused = this.#host.refuseFile(path, exclusive);
       if (refused !== undefined) return refused;
-      this.#host.setFile(path, { chunks: [pack], place });
+      this.#host.setFile(path, { chunks: [pack], wish: PLAIN, place });
       this.#host.supersede(path);
       return "made";
     });
     this.#committed.add(pack);
-    if (!again && fresh && codes.includes("made")) this.#host.requires.delete(pack);
+    if (!again && fresh && codes.includes("made")) this.#host.wishes.set(pack, new Set([PLAIN]));
     return ["filled", ...codes].join(" ");
   }
 
@@ -148,25 +185,29 @@ export class PackModel {
     });
   }
 
-  #move(pack: string, moves: Move[]): string {
+  #move(pack: string, moves: Move[], wish: string | undefined): string {
     if (this.#weak(pack)) return "no-keepers";
     const fresh = this.#host.refs(pack) === 0;
+    const wishes = fresh ? new Set<string>() : this.wishesOf(pack);
+    const named = new Set<ModelFile | { kind: "directory" }>(this.#host.paths.values());
     const moved = new Set<ModelFile>();
+    let source: string | undefined;
     for (const { from, offset, size, to } of moves) {
       for (const file of this.#files()) {
         const { place, chunks } = file;
         if (chunks[0] !== from || place?.offset !== offset || place.size > size) continue;
+        if (wish !== undefined && file.wish !== wish) continue;
+        source ??= from;
         file.chunks = [pack];
         file.place = { ...place, offset: to };
         moved.add(file);
+        if (named.has(file)) wishes.add(file.wish);
       }
     }
-    const [first] = moves;
-    if (first === undefined) return "0 moved";
+    if (source === undefined) return "0 moved";
     this.#committed.add(pack);
-    const require = this.#host.requires.get(first.from);
-    if (fresh && require !== undefined) this.#host.requires.set(pack, require);
-    else if (fresh) this.#host.requires.delete(pack);
+    const isTrash = wishes.size === 0;
+    this.#host.wishes.set(pack, isTrash ? new Set(this.wishesOf(source)) : wishes);
     return `${moved.size} moved`;
   }
 }
