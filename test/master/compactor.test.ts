@@ -169,6 +169,24 @@ test("A pack of tiny files is not compacted for its names, but for what is dead"
   expect(store.reads).toHaveLength(reads);
 });
 
+test("A file that was copied many times keeps no space for others that are gone", async () => {
+  await start();
+  const files = someFiles("/d", 6, 10_000);
+  const chunk = await put(files);
+  const [first] = files as [SmallContent];
+  for (let copy = 0; copy < 20; copy++) {
+    await world.ask(fileCopy, { from: "/d/0", to: `/copy/${copy}`, replace: false, owner: "bob" });
+  }
+  await remove(files.slice(1));
+  await tick();
+  const to = await where(first);
+  expect(to).not.toBe(chunk);
+  expect(await where({ path: "/copy/19", bytes: first.bytes })).toBe(to);
+  expect(world.reader.chunk(to)).toMatchObject({ refs: 21, copies: 3 });
+  expect(world.reader.chunk(chunk)?.refs).toBe(0);
+  expect(manifestOf(world.holders(to)[0] ?? "", to)).toHaveLength(1);
+});
+
 test("Packs of other goals or policies stay apart, and keep them", async () => {
   await start(["a", "b", "c", "d"]);
   const some = someFiles("/some", 4, 1000);
