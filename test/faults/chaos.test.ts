@@ -114,6 +114,13 @@ test("the checker names what was planted in packs, their sidecars, and the catal
   expect(await changed(`UPDATE extent SET chunk_offset = chunk_offset - 1 WHERE ${ofD}`))
     .toEqual(["I8", "I22", "I4"]);
   expect(await changed("UPDATE chunk SET packed = 0")).toContain("I8");
+  expect(await changed("UPDATE chunk SET parted = 1")).toEqual(["I21"]);
+  expect(await changed("UPDATE inode SET goal = 4 WHERE kind = 'file'")).toEqual(["I23"]);
+  const require = "INSERT INTO policy VALUES (1, '{\"kind\":\"x\"}', '{}');";
+  expect(await changed(`${require} UPDATE inode SET policy = 1 WHERE size = 5000`))
+    .toEqual(["I23", "I21"]);
+  expect(await changed(`${require} UPDATE inode SET policy = 1; UPDATE chunk SET policy = 1`))
+    .toEqual(["I23"]);
   // The trash is emptied, and nobody compacts.
   const rest = files.filter(({ path }) => path !== "/chaos/c");
   const isC = "(SELECT inode FROM extent WHERE length = 1000000)";

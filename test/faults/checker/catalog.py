@@ -1,5 +1,6 @@
 """The catalog's rows, read from a consistent copy, and what must hold among them."""
 
+import json
 import sqlite3
 
 COUNTS = {
@@ -37,7 +38,8 @@ EMPTY = {
            LEFT JOIN keeper k ON k.number = r.keeper WHERE c.no IS NULL OR k.number IS NULL""",
     "live differs from the bytes that a pack's extents refer to":
         """SELECT c.id FROM chunk c WHERE c.live <> iif(c.packed = 1,
-           (SELECT ifnull(sum(e.length), 0) FROM extent e WHERE e.chunk = c.no), 0)""",
+           (SELECT ifnull(sum(e.length), 0) FROM (SELECT DISTINCT chunk_offset, length
+            FROM extent WHERE chunk = c.no) e), 0)""",
     "of a chunk that is no pack a part is a file":
         """SELECT e.inode || '/' || e.seq FROM extent e JOIN chunk c ON c.no = e.chunk
            WHERE c.packed = 0 AND (e.chunk_offset <> 0 OR e.length <> c.size)""",
@@ -120,8 +122,45 @@ def pack_places(database, chunk):
 def sparse_packs(database):
     """Packs in use that are more than half dead, whatever the names of what lives take."""
     query = """SELECT id FROM chunk WHERE packed = 1 AND refs > 0 AND live < filled / 2
-               AND 2 * (live + ? * refs) + ? < size"""
+               AND 2 * (live + ? * (SELECT count(*) FROM (SELECT DISTINCT chunk_offset, length
+                FROM extent WHERE chunk = no))) + ? < size"""
     return [chunk for (chunk,) in database.execute(query, (ENTRY_BYTES, NAMES_BYTES))]
+
+
+def parted_packs(database):
+    """Packs of files that want different copies of them, or that are taken for such."""
+    query = """SELECT c.id FROM chunk c WHERE c.packed = 1 AND c.refs > 0 AND (c.parted <> 0 OR 1 <
+               (SELECT count(DISTINCT i.goal || ' ' || i.policy) FROM extent e
+                JOIN inode i ON i.id = e.inode JOIN dentry d ON d.inode = i.id
+                WHERE e.chunk = c.no))"""
+    return [chunk for (chunk,) in database.execute(query)]
+
+
+def weakly_held(database):
+    """Yields the inodes with names whose pack has a lower goal, or lacks what they require and
+    does not say so."""
+    policies = {0: {}}
+    for number, require in database.execute("SELECT no, require FROM policy"):
+        policies[number] = json.loads(require)
+    query = """SELECT i.id, i.goal, i.policy, c.goal, c.policy, c.misplaced = c.copies
+               FROM inode i JOIN dentry d ON d.inode = i.id JOIN extent e ON e.inode = i.id
+               JOIN chunk c ON c.no = e.chunk WHERE c.packed = 1"""
+    for inode, goal, policy, held_goal, held_policy, told in database.execute(query):
+        lacks = policies[policy].items() - policies[held_policy].items()
+        if held_goal < goal or (lacks and not told):
+            yield inode
+
+
+def wrongly_placed(database):
+    """Yields files with names of which a copy lies on a keeper without what they require."""
+    labels = {number: json.loads(text) for number, text in
+              database.execute("SELECT number, labels FROM keeper")}
+    query = """SELECT DISTINCT i.id, p.require, r.keeper FROM inode i
+               JOIN dentry d ON d.inode = i.id JOIN policy p ON p.no = i.policy
+               JOIN extent e ON e.inode = i.id JOIN replica r ON r.chunk = e.chunk"""
+    for inode, require, keeper in database.execute(query):
+        if json.loads(require).items() - labels[keeper].items():
+            yield inode, keeper
 
 
 def extents_of(database, inode):

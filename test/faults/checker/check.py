@@ -41,6 +41,7 @@ class Check:
         self.check_packs()
         self.check_strays()
         self.check_files()
+        self.check_policies()
         self.check_rest()
         self.check_ids()
         self.check_canary()
@@ -195,10 +196,19 @@ class Check:
                 for at in range(0, length, content.BLOCK_BYTES):
                     yield file.read(min(content.BLOCK_BYTES, length - at))
 
+    def check_policies(self):
+        """No file is held under less than its own policy asks for (I23)."""
+        for inode in catalog.weakly_held(self.database):
+            self.fail("I23", f"inode {inode} is held under less than it wants")
+        for inode, keeper in catalog.wrongly_placed(self.database):
+            self.fail("I23", f"inode {inode} lies on keeper {keeper}, which lacks what it requires")
+
     def check_rest(self):
-        """After the times that are set, neither trash nor uploads nor sparse packs are left."""
+        """After the times that are set, neither trash nor uploads nor loose packs are left."""
         for chunk in catalog.sparse_packs(self.database):
             self.fail("I21", f"pack {chunk} is more than half dead, and was not compacted")
+        for chunk in catalog.parted_packs(self.database):
+            self.fail("I21", f"pack {chunk} has files of several policies, and was not parted")
         for table, what in (("trash", "the trash"), ("upload", "uploads")):
             count = self.database.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
             if count > 0:
