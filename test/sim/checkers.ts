@@ -43,10 +43,15 @@ const OF_CHUNK = `${REPLICAS} WHERE c.id = ?`;
  */
 const SPARSE = `SELECT 'sparse pack ' || id AS what FROM chunk WHERE packed = 1 AND refs > 0
   AND (live + (size - filled) + 100 * refs) * 2 < size`;
+/** A chunk that several files have as a whole may be torn for ever. */
+const MISPLACED = `SELECT 'misplaced chunk ' || id AS what FROM chunk
+  WHERE refs > 0 AND misplaced > 0 AND (packed = 1 OR parted = 0)`;
 const LEFTOVERS = `SELECT 'upload ' || id AS what FROM upload
   UNION ALL SELECT 'trash ' || path FROM trash
   UNION ALL SELECT 'emptying of ' || name FROM keeper WHERE draining = 1
-  UNION ALL ${SPARSE}`;
+  UNION ALL ${SPARSE}
+  UNION ALL SELECT 'parted pack ' || id FROM chunk WHERE packed = 1 AND refs > 0 AND parted > 0
+  UNION ALL ${MISPLACED}`;
 
 export interface CheckedParts {
   cluster: Cluster;

@@ -28,6 +28,7 @@ import type { DiskFaults } from "./disk.ts";
 import { SimDisk, SOUND } from "./disk.ts";
 import { Drive } from "./drive.ts";
 import { DeadProcess, type SimProcess } from "./process.ts";
+import { labelsOf } from "./rule_giver.ts";
 import { SimTransport } from "./transport.ts";
 import { Archive } from "../../src/chunks/archive.ts";
 
@@ -185,7 +186,7 @@ export class KeeperNode {
     await this.#join(process, {
       ...{ keeper: keeperId, name: this.name, epoch, instance: identity.instance },
       ...{ protocol: PROTOCOL_VERSION, version: "0.0.0", host: this.name, ports: taken },
-      ...{ slots: settings.slots, labels: {} },
+      ...{ slots: settings.slots, labels: labelsOf(Number(this.name.split("-")[1])) },
     }, { bus, store, ports, masterEpoch, scrub });
   }
 

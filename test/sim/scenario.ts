@@ -12,6 +12,7 @@ import { explain, History } from "./history.ts";
 import { KeeperNode } from "./keeper_node.ts";
 import { MasterNode } from "./master_node.ts";
 import { probe } from "./prober.ts";
+import { RuleGiver } from "./rule_giver.ts";
 import { Contents, Worker } from "./workload.ts";
 
 export interface Verdict {
@@ -39,6 +40,10 @@ const QUIET_EVERY_MS = 1_000;
 /** In so many histories packs are frequent, and compacted while faults strike. */
 const PACKING_SHARE = 0.2;
 const SOON = { trash_ttl: "1s", grace: "3s" };
+
+/** In so many of these, and in so many others, placement rules come and go. */
+const RULES_SHARE_PACKING = 0.7;
+const RULES_SHARE = 0.05;
 
 /** So many histories see all kinds of faults at once, and so many of them. */
 const HARD_SHARE = 0.15;
@@ -85,6 +90,9 @@ export function play(seed: number, keptMax?: number): Verdict {
     if (isHard) nemesis.plan(FAULTS, HARD_FAULTS, WORK_MS);
     else nemesis.plan(chooseFaults(dice), randomInt(dice, 7), WORK_MS);
     for (const worker of workers) worker.start();
+    const hasRules = packDice.next() < (isPacking ? RULES_SHARE_PACKING : RULES_SHARE);
+    const rules = hasRules ? new RuleGiver(cluster, keeperCount) : undefined;
+    rules?.plan(WORK_MS);
     const onServed = checkers.served.bind(checkers);
     probe(cluster, cluster.random("prober"), onServed);
     const check = () => {
@@ -95,8 +103,11 @@ export function play(seed: number, keptMax?: number): Verdict {
     const isOver = () => cluster.violations.length > 0;
     time.runUntil(isOver, WORK_MS);
     nemesis.heal();
+    void rules?.finish();
     const isDone = () => isOver() || workers.every(({ idle }) => idle);
     if (!time.runUntil(isDone, FINISH_MS)) cluster.violate("an operation does not end");
+    const isRuled = () => isOver() || rules === undefined || rules.isDone;
+    if (!time.runUntil(isRuled, FINISH_MS)) cluster.violate("rules can't be applied");
     settleDown(cluster, checkers, QUIET_MS);
     const late = new Worker({ ...parts, name: "late", operations: 1 });
     if (!isOver()) {
