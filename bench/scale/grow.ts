@@ -114,11 +114,11 @@ const KEEPERS = `picked AS (SELECT chunk, n * 2654435761 % 4294967296 / 65536 % 
 const HASH = "lower(hex(randomblob(8)))";
 
 const STEPS = [
-  `${FILES} INSERT INTO inode SELECT DISTINCT parent, 'directory', 0, 1, 0, 493, '', '', 0, 0, 0
+  `${FILES} INSERT INTO inode SELECT DISTINCT parent, 'directory', 0, 1, 0, 493, '', '', 0, 0, 0, 0
     FROM file`,
   `${FILES} INSERT INTO dentry SELECT DISTINCT 1, 'd' || directory || '/', parent FROM file`,
   `${FILES} INSERT INTO inode SELECT inode, 'file', ${FILE_BYTES}, 1, 1700000000000 + n, 420,
-    'bench', ${HASH}, ${COPIES}, 0, 0 FROM file`,
+    'bench', ${HASH}, ${COPIES}, 0, 0, 0 FROM file`,
   `${FILES} INSERT INTO dentry SELECT parent, 'file-' || (n % ${DIRECTORY_FILES}) || '.bin', inode
     FROM file`,
   `${FILES} INSERT INTO extent SELECT inode, 0, 0, ${FILE_BYTES}, chunk, 0 FROM file`,

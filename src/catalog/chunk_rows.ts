@@ -64,7 +64,8 @@ const INSERT = `INSERT INTO chunk
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 const UPDATE = "UPDATE chunk SET refs = ?, copies = ?, live = ?, orphaned_ms = ? WHERE no = ?";
 const UPDATE_ALL = `UPDATE chunk SET sums = ?, goal = ?, committed = ?, policy = ?, misplaced = ?,
-  stray = ?, packed = ?, filled = ?, parted = ?, refs = ?, copies = ?, live = ?, orphaned_ms = ? WHERE no = ?`;
+  stray = ?, packed = ?, filled = ?, parted = ?, refs = ?, copies = ?, live = ?, orphaned_ms = ?
+  WHERE no = ?`;
 const RETAIN = "UPDATE chunk SET refs = refs + 1 WHERE no = ? AND refs > 0";
 const MISPLACED = `SELECT count(*) AS n FROM policy p CROSS JOIN replica r
   CROSS JOIN keeper k ON k.number = r.keeper
@@ -123,7 +124,7 @@ export function changeChunk(tx: Tx, row: ChunkRow, change: ChunkChange, atMs: nu
   countChunk(tx, next, 1);
 }
 
-/** One reference more to a chunk that is in use, by what has the same bytes of it: its row is there. */
+/** One reference more, whose row is there, to bytes of a chunk that something else refers to. */
 export function retainChunk(tx: Tx, no: number): void {
   assert(tx.run(RETAIN, no).changes === 1, "a chunk that is shared is in use");
 }

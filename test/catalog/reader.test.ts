@@ -188,11 +188,11 @@ describe("list", () => {
   test("a page of 1,000 of 100,000 files comes in a few ms, wherever it starts", () => {
     using world = new World();
     world.database.run("BEGIN");
-    world.database.run("INSERT INTO inode VALUES (2, 'directory', 0, 0, 0, 0, '', '', 0, 0, 0)");
+    world.database.run("INSERT INTO inode VALUES (2, 'directory', 0, 0, 0, 0, '', '', 0, 0, 0, 0)");
     world.database.run("INSERT INTO dentry VALUES (1, 'd/', 2)");
     world.database.run(`INSERT INTO inode WITH RECURSIVE n(i) AS (
       SELECT 10 UNION ALL SELECT i + 1 FROM n WHERE i < 100009)
-      SELECT i, 'file', 0, 0, 0, 0, '', '', 0, 0, 0 FROM n`);
+      SELECT i, 'file', 0, 0, 0, 0, '', '', 0, 0, 0, 0 FROM n`);
     world.database.run(`INSERT INTO dentry SELECT 2, printf('f%06d', id), id FROM inode
       WHERE kind = 'file'`);
     world.database.run("COMMIT");

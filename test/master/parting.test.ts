@@ -64,12 +64,13 @@ async function rule(pattern: string, facts: { zone?: string; copies?: number }):
 
 async function applyRules(): Promise<number> {
   let changed = 0;
-  for (let after: string | undefined;;) {
+  let after: string | undefined;
+  do {
     const page = await world.ask(ruleApply, after === undefined ? {} : { after });
     changed += page.changed;
-    if (page.next === undefined) return changed;
     after = page.next;
-  }
+  } while (after !== undefined);
+  return changed;
 }
 
 async function misplaced(): Promise<number> {
