@@ -1,12 +1,15 @@
 /**
  * Group commit, as databases do it with their logs: what comes while others are under way waits for
- * them, and then goes together. One who is alone never waits; the more there are, the larger the
- * groups, and the less each one costs.
+ * them, and then goes together. A few never wait; the more there are, the larger the groups, and
+ * the less each one costs.
  */
 
 export interface GathererOptions<Item, Outcome> {
-  /** Groups under way at once. */
-  atOnce: number;
+  /**
+   * Items that are done alone at once, before others have to wait. A group is the only one: two
+   * would each be half as large.
+   */
+  aloneMax: number;
   /** Items of one group. */
   itemsMax: number;
   /** Whether `item` may go with a group that begins with `first`. */
@@ -37,6 +40,8 @@ export class Gatherer<Item, Outcome> {
   readonly #options: GathererOptions<Item, Outcome>;
   #waiting: Waiter<Item, Outcome>[] = [];
   #running = 0;
+  /** A group is under way. */
+  #isGrouped = false;
 
   constructor(options: GathererOptions<Item, Outcome>) {
     this.#options = options;
@@ -63,16 +68,22 @@ export class Gatherer<Item, Outcome> {
   }
 
   #begin(): void {
-    while (this.#running < this.#options.atOnce && this.#waiting.length > 0) {
+    while (!this.#isGrouped && this.#running < this.#options.aloneMax && this.#waiting.length > 0) {
+      const group = this.#takeGroup();
+      const isGroup = group.length > 1;
       this.#running++;
+      this.#isGrouped = isGroup;
       let isHeld = true;
       const release = () => {
         if (!isHeld) return;
         isHeld = false;
         this.#running--;
+        if (isGroup) this.#isGrouped = false;
         this.#begin();
       };
-      void this.#runGroup(this.#takeGroup(), release).finally(release);
+      // Those of a group mostly come back with the next item, and are to be one again.
+      const finish = isGroup ? () => void setImmediate(release) : release;
+      void this.#runGroup(group, release).finally(finish);
     }
   }
 

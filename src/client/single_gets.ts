@@ -15,8 +15,8 @@ import { RemoteFile } from "./remote_file.ts";
 import { getSmall } from "./small_files/get_one.ts";
 import { SMALL_BYTES_MAX } from "./small_files/plan.ts";
 
-/** Groups under way at once: while one is written, the next is fetched. */
-const GROUPS_AT_ONCE = 2;
+/** So many go their own way at once; together they would be no faster. */
+const ALONE_MAX = 4;
 /** Files of one group; what came for more would be held in memory for nothing. */
 const GROUP_FILES_MAX = 256;
 
@@ -35,7 +35,7 @@ export class SingleGets {
   constructor(context: ClientContext) {
     this.#context = context;
     this.#gatherer = new Gatherer<FreshGet, Got>({
-      atOnce: GROUPS_AT_ONCE,
+      aloneMax: ALONE_MAX,
       itemsMax: GROUP_FILES_MAX,
       mayJoin: ({ options: first }, { options }) =>
         (first.sync ?? false) === (options.sync ?? false),

@@ -22,11 +22,8 @@ import { upload } from "./upload.ts";
 
 /** Larger files are sent straight from their disk, and several at once do well. */
 const GATHERED_BYTES_MAX = 128 * KIB;
-/**
- * Groups under way at once: while one is made durable, the next is sent. More would only be
- * smaller.
- */
-const GROUPS_AT_ONCE = 2;
+/** So many go their own way at once; together they would be no faster. */
+const ALONE_MAX = 4;
 
 /** A small file or bytes on their way, with what putting them alone takes. */
 interface SmallPut {
@@ -42,7 +39,7 @@ export class SinglePuts {
   constructor(context: ClientContext, packer: Packer) {
     this.#context = context;
     this.#gatherer = new Gatherer<SmallPut, PutResult>({
-      atOnce: GROUPS_AT_ONCE,
+      aloneMax: ALONE_MAX,
       itemsMax: PUT_LIMITS.files,
       mayJoin: ({ options: first }, { options }) =>
         first.replicas === options.replicas && first.minCopies === options.minCopies &&

@@ -19,7 +19,7 @@ interface Work {
 }
 
 /** A gatherer whose work ends when the test says so. */
-function world({ atOnce = 1, itemsMax = 100, groupFails = false } = {}) {
+function world({ aloneMax = 1, itemsMax = 100, groupFails = false } = {}) {
   const works: Work[] = [];
   const begin = (items: readonly Item[], release: () => void = () => {}) =>
     new Promise<void>((resolve) => {
@@ -27,7 +27,7 @@ function world({ atOnce = 1, itemsMax = 100, groupFails = false } = {}) {
     });
   const outcomeOf = ({ id, fails }: Item) => fails === true ? new Error(`no ${id}`) : `did ${id}`;
   const gatherer = new Gatherer<Item, string>({
-    ...{ atOnce, itemsMax, mayJoin: (first, item) => first.kind === item.kind },
+    ...{ aloneMax, itemsMax, mayJoin: (first, item) => first.kind === item.kind },
     alone: async (item, release) => {
       await begin([item], release);
       const outcome = outcomeOf(item);
@@ -43,7 +43,7 @@ function world({ atOnce = 1, itemsMax = 100, groupFails = false } = {}) {
   const run = (item: Item, signal = new AbortController().signal) => gatherer.run(item, signal);
   /** Lets promises that are settled go on. */
   const settle = async () => {
-    for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+    for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
   };
   const finish = async (at: number) => {
     works[at]?.finish();
@@ -60,6 +60,36 @@ test("one alone begins at once, and those that come meanwhile go together", asyn
   expect(w.works.map(({ ids }) => ids)).toEqual([[1], [2, 3, 4]]);
   await w.finish(1);
   expect(await Promise.all(results)).toEqual(["did 1", "did 2", "did 3", "did 4"]);
+});
+
+test("a few go alone at once, and then one group at a time", async () => {
+  const w = world({ aloneMax: 3 });
+  const results = [1, 2, 3, 4, 5].map((id) => w.run({ id }));
+  expect(w.works.map(({ ids }) => ids)).toEqual([[1], [2], [3]]);
+  await w.finish(1);
+  expect(w.works.map(({ ids }) => ids)).toEqual([[1], [2], [3], [4, 5]]);
+  results.push(w.run({ id: 6 }));
+  await w.finish(0);
+  await w.finish(2);
+  expect(w.works).toHaveLength(4);
+  await w.finish(3);
+  await w.finish(4);
+  expect(w.works.map(({ ids }) => ids).slice(4)).toEqual([[6]]);
+  expect(await Promise.all(results)).toHaveLength(6);
+});
+
+test("those of a group that come back at once are one again", async () => {
+  const w = world({ aloneMax: 2 });
+  const loop = async (id: number) => {
+    for (let round = 0; round < 3; round++) await w.run({ id });
+  };
+  const loops = Promise.all([1, 2, 3, 4, 5].map(loop));
+  for (let at = 0; at < 7; at++) await w.finish(at);
+  const lengths = w.works.map(({ ids }) => ids.length);
+  expect(lengths.slice(0, 2)).toEqual([1, 1]);
+  expect(Math.max(...lengths)).toBe(5);
+  for (let at = 7; at < w.works.length; at++) await w.finish(at);
+  await loops;
 });
 
 test("only those join that may, up to the bound, and nobody is passed over", async () => {
@@ -152,9 +182,9 @@ test("whatever comes and ends in whatever order, each is done once, within the b
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 60 }), fc.integer({ min: 1, max: 3 }), async (
       steps,
-      atOnce,
+      aloneMax,
     ) => {
-      const w = world({ atOnce, itemsMax: 4 });
+      const w = world({ aloneMax, itemsMax: 4 });
       const results: Promise<unknown>[] = [];
       const finished = new Set<number>();
       const end = async (at: number) => {
