@@ -166,7 +166,7 @@ export const PLANTED: readonly PlantedBug[] = [
   },
   {
     name: "commit a condemned pack",
-    file: "src/catalog/apply_pack.ts",
+    file: "src/catalog/pack_places.ts",
     edits: [{
       find: "if (row.condemned === 0) return row;",
       replace: "if (row.condemned <= 1) return row;",
