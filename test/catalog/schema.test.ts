@@ -80,3 +80,27 @@ test("a catalog of format 4 is migrated, and takes packs", () => {
   expect(lines.map(([line]) => [line, world.do(line)])).toEqual(lines);
   expect(world.check()).toEqual([]);
 });
+
+/** Packs with copies and trash, of which rules have parted some; a film that has a copy. */
+test("a catalog of format 5 is migrated, and its packs are held as their files want", () => {
+  using world = migrated(read("format_5.sql"));
+  const lines: [string, string][] = [
+    ["ls -r /", "/a /b /copy /e /film /film2 /q /q1 /q2 /s /t"],
+    // Copies were counted, each.
+    ["lives p", "60 bytes 10@0 10@0 20@10 30@30 0@60"],
+    ["lives q", "45 bytes 40@0 40@0 40@0 5@40"],
+    ["wish p", "5 copies on kind=video, parted"],
+    ["wish q", "2 copies on any"],
+    ["wish s", "3 copies on kind=other, parted"],
+    // What others than the last file wanted is learned again.
+    ["apply /s 3", "changed"],
+    ["wish s", "3 copies on kind=other, parted"],
+    ["apply /t 3", "changed"],
+    ["wish s", "3 copies on any"],
+    ["undelete /c", "put /c v6"],
+    ["purge 10", "1 purged"],
+    ["lives q", "40 bytes 40@0 40@0 40@0"],
+  ];
+  expect(lines.map(([line]) => [line, world.do(line)])).toEqual(lines);
+  expect(world.check()).toEqual([]);
+});
