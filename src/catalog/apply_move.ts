@@ -124,19 +124,21 @@ class Mover {
   /** Moves what lies at one place; returns where to go on when there may be more. */
   #moveOne(move: PackMove, loss: Loss, after: PlaceCursor): PlaceCursor | undefined {
     const { row: { no } } = loss;
-    const { fromOffset, length } = move;
+    const { fromOffset, toOffset, length } = move;
     const limit = Math.min(this.#left, Number.MAX_SAFE_INTEGER);
     const cursor = [after.length, after.inode] as const;
     const rows = this.#tx.all<ExtentRow>(AT_PLACE, no, fromOffset, ...cursor, length, limit);
     this.#left -= rows.length;
     const taken = rows.filter((row) => this.#isWanted(row));
-    const lengths = new Set(taken.map((row) => row.length));
-    const before = this.#live(move, lengths);
+    const lengths = [...new Set(taken.map((row) => row.length))];
+    const live = (chunk: number, offset: number) =>
+      lengths.reduce((sum, length) => sum + liveBytes(this.#tx, chunk, offset, length), 0);
+    const bytes = lengths.reduce((sum, length) => sum + length, 0);
+    // Some may have come here before; of those that want something else some may stay there.
+    this.gained += bytes - live(this.#to.no, toOffset);
     for (const row of taken) this.#take(row, move);
-    const live = this.#live(move, lengths);
+    loss.bytes += bytes - live(no, fromOffset);
     loss.extents += taken.length;
-    loss.bytes += before.from - live.from;
-    this.gained += live.to - before.to;
     const last = rows.at(-1);
     if (rows.length < limit || last === undefined) return undefined;
     return { length: last.length, inode: last.inode };
@@ -153,17 +155,6 @@ class Mover {
     // The trash lies as well as those that have names, and wants nothing itself.
     if (this.#tx.get(TRASHED, inode) !== undefined) return;
     this.placing = joinWish(this.#tx, placing, { goal, policy });
-  }
-
-  /** Bytes of these lengths that live at both ends of a move. */
-  #live({ from, fromOffset, toOffset }: PackMove, lengths: Set<number>) {
-    const no = this.#losses.get(from)?.row.no ?? 0;
-    const sum = { from: 0, to: 0 };
-    for (const length of lengths) {
-      sum.from += liveBytes(this.#tx, no, fromOffset, length);
-      sum.to += liveBytes(this.#tx, this.#to.no, toOffset, length);
-    }
-    return sum;
   }
 
   /** What a pack loses; undefined: there is none of this id. */

@@ -173,4 +173,16 @@ export const PLANTED: readonly PlantedBug[] = [
     }],
     caughtBy: { seeds: { from: 60, count: 240 } },
   },
+  {
+    name: "the last file decides for its pack",
+    file: "src/catalog/wish.ts",
+    edits: [{
+      find: "return { goal: Math.max(placing.goal, goal), policy: joined.policy, parted };",
+      replace: "return { goal, policy, parted };",
+    }],
+    caughtBy: {
+      test: "test/catalog/model.test.ts",
+      title: "the catalog does what a model does",
+    },
+  },
 ];
