@@ -6,6 +6,7 @@ import { blockCount, fileChecksum, sameSums, SUM_BYTES } from "../wire/sums.ts";
 import {
   addChunk,
   addReplicas,
+  AGREED,
   changeChunk,
   type ChunkRow,
   condemnChunk,
@@ -179,13 +180,16 @@ function recordChunk(
   const first = row.refs === 0 && gained === 1;
   const goal = first ? chunk.goal : row.goal;
   const policy = first ? policyNumber(tx, chunk.policy) : row.policy;
+  const parted = first ? AGREED : row.parted;
   const sums = sameSums(row.sums, chunk.sums) ? row.sums : chunk.sums;
   // A client has told of it: this catalog is not too old to know it.
   const stray = operation.stray === true ? row.stray : 0;
   // An inventory may have told of a pack first. What is in use as something else stays that.
   const unused = row.refs === 0 && row.committed === 0;
   const packed = operation.packed === true && unused ? 1 : row.packed;
-  changeChunk(tx, row, { refs, copies, goal, sums, committed, policy, stray, packed }, atMs);
+  changeChunk(tx, row, {
+    ...{ refs, copies, goal, sums, committed, policy, stray, packed, parted },
+  }, atMs);
   return row.no;
 }
 

@@ -2,7 +2,7 @@
  * The rows of uploads and of the chunks that they have stored: closed, paused, taken over by the
  * next upload to the same path. A paused upload has at least one chunk.
  */
-import { changeChunk, getChunk, releaseChunk, retainChunk } from "./chunk_rows.ts";
+import { AGREED, changeChunk, getChunk, releaseChunk, retainChunk } from "./chunk_rows.ts";
 import type { Statements } from "./statements.ts";
 import type { Tx } from "./transaction.ts";
 
@@ -39,7 +39,8 @@ const DOUBLE = `INSERT INTO upload_chunk (upload, seq, offset, length, chunk)
 const BELOW_GOAL = `SELECT u.chunk FROM upload_chunk u CROSS JOIN chunk c ON c.no = u.chunk
   WHERE u.upload = ? AND c.goal < ?`;
 const OTHER_POLICY = `SELECT u.chunk FROM upload_chunk u CROSS JOIN chunk c ON c.no = u.chunk
-  WHERE u.upload = ? AND c.policy <> ? AND NOT EXISTS (SELECT 1 FROM extent WHERE chunk = c.no)`;
+  WHERE u.upload = ? AND (c.policy <> ? OR c.parted > 0)
+    AND NOT EXISTS (SELECT 1 FROM extent WHERE chunk = c.no)`;
 
 /** The upload with this id, under way or paused. */
 export function findUpload(tx: Tx, upload: string): UploadRow | undefined {
@@ -90,7 +91,7 @@ export function takeOver(
     changeChunk(tx, getChunk(tx, chunk), { goal }, atMs);
   }
   for (const { chunk } of tx.all<{ chunk: number }>(OTHER_POLICY, id, policy)) {
-    changeChunk(tx, getChunk(tx, chunk), { policy }, atMs);
+    changeChunk(tx, getChunk(tx, chunk), { policy, parted: AGREED }, atMs);
   }
 }
 
