@@ -39,7 +39,7 @@ export class RuleGiver {
     const process = cluster.process(NAME, NAME);
     this.#cluster = cluster;
     this.#process = process;
-    this.#random = cluster.random(NAME);
+    this.#random = cluster.random(`${NAME} dice`);
     this.#isSided = keepers >= SIDED_KEEPERS_MIN;
     this.#client = new TydfsClient({
       ...{ bus: cluster.nats.connect(process), subjects: subjectsOf(CLUSTER) },

@@ -42,7 +42,7 @@ const PACKING_SHARE = 0.2;
 const SOON = { trash_ttl: "1s", grace: "3s" };
 
 /** In so many of these, and in so many others, placement rules come and go. */
-const RULES_SHARE_PACKING = 0.7;
+const RULES_SHARE_PACKING = 0.5;
 const RULES_SHARE = 0.05;
 
 /** So many histories see all kinds of faults at once, and so many of them. */
@@ -90,7 +90,8 @@ export function play(seed: number, keptMax?: number): Verdict {
     if (isHard) nemesis.plan(FAULTS, HARD_FAULTS, WORK_MS);
     else nemesis.plan(chooseFaults(dice), randomInt(dice, 7), WORK_MS);
     for (const worker of workers) worker.start();
-    const hasRules = packDice.next() < (isPacking ? RULES_SHARE_PACKING : RULES_SHARE);
+    const ruleDice = cluster.random("rules").next();
+    const hasRules = ruleDice < (isPacking ? RULES_SHARE_PACKING : RULES_SHARE);
     const rules = hasRules ? new RuleGiver(cluster, keeperCount) : undefined;
     rules?.plan(WORK_MS);
     const onServed = checkers.served.bind(checkers);
