@@ -99,8 +99,11 @@ const SPARSE = `${PACK} FROM chunk c INDEXED BY chunk_sparse
   ORDER BY no LIMIT ?`;
 const PARTED = `${PACK} FROM chunk c INDEXED BY chunk_parted
   WHERE parted > 0 AND packed = 1 AND refs > 0 AND no > ? ORDER BY no LIMIT ?`;
-const NEXT_PLACE = `SELECT chunk_offset AS chunkOffset, length
-  FROM extent INDEXED BY extent_chunk WHERE chunk = ? AND (chunk_offset, length) > (?, ?)
+const PLACE = "SELECT chunk_offset AS chunkOffset, length FROM extent INDEXED BY extent_chunk";
+// One comparison of both columns would look at each copy of the place before.
+const LONGER = `${PLACE} WHERE chunk = ? AND chunk_offset = ? AND length > ?
+  ORDER BY length LIMIT 1`;
+const FURTHER = `${PLACE} WHERE chunk = ? AND chunk_offset > ?
   ORDER BY chunk_offset, length LIMIT 1`;
 const WISHES = `SELECT e.chunk_offset AS chunkOffset, e.length, e.inode, i.goal, i.policy,
     EXISTS (SELECT 1 FROM trash WHERE inode = e.inode) AS trashed
@@ -140,13 +143,14 @@ export class PackReader {
     return this.#store.all<WithKeepers<LoosePack>>(PARTED, afterNo, limit).map(withKeepers);
   }
 
-  /** The places of a chunk that are in use, each once: a look-up for each, whatever has copies. */
+  /** The places of a chunk that are in use, each once: two look-ups for each, whatever has copies. */
   places(chunkNo: number, limit: number): PackPlace[] {
     const places: PackPlace[] = [];
     let last: PackPlace | undefined = { chunkOffset: -1, length: 0 };
     while (places.length < limit) {
       const { chunkOffset, length }: PackPlace = last;
-      last = this.#store.get<PackPlace>(NEXT_PLACE, chunkNo, chunkOffset, length);
+      last = this.#store.get<PackPlace>(LONGER, chunkNo, chunkOffset, length) ??
+        this.#store.get<PackPlace>(FURTHER, chunkNo, chunkOffset);
       if (last === undefined) break;
       places.push(last);
     }
