@@ -143,7 +143,7 @@ export class PackReader {
     return this.#store.all<WithKeepers<LoosePack>>(PARTED, afterNo, limit).map(withKeepers);
   }
 
-  /** The places of a chunk that are in use, each once: two look-ups for each, whatever has copies. */
+  /** The places of a chunk that are in use, each once, by two look-ups, whatever has copies. */
   places(chunkNo: number, limit: number): PackPlace[] {
     const places: PackPlace[] = [];
     let last: PackPlace | undefined = { chunkOffset: -1, length: 0 };
