@@ -21,6 +21,12 @@ const PART_ROWS = 200_000;
 /** Violations of one invariant that are told, at most. */
 const TOLD_MAX = 10;
 
+/** The files with names that lie in packs `c`, as `i`. */
+const NAMED_IN_PACKS = `FROM chunk c CROSS JOIN extent e ON e.chunk = c.no
+      CROSS JOIN inode i ON i.id = e.inode
+      WHERE c.no BETWEEN ?1 AND ?2 AND c.packed = 1
+        AND NOT EXISTS (SELECT 1 FROM trash WHERE inode = i.id)`;
+
 const INVARIANTS: readonly Invariant[] = [
   {
     name: "a name is used once in a directory",
@@ -110,31 +116,23 @@ const INVARIANTS: readonly Invariant[] = [
   },
   {
     name: "a pack has as many copies as any of its files wants",
-    parts: "inode",
-    violations: `SELECT i.id FROM inode i JOIN extent e ON e.inode = i.id
-      JOIN chunk c ON c.no = e.chunk WHERE i.id BETWEEN ?1 AND ?2 AND c.packed = 1
-        AND c.goal < i.goal AND i.id NOT IN (SELECT inode FROM trash)`,
+    parts: "chunk",
+    violations: `SELECT i.id ${NAMED_IN_PACKS} AND c.goal < i.goal`,
   },
   {
     name: "a pack requires what any of its files requires, or no copy counts as rightly placed",
-    parts: "inode",
-    violations: `SELECT i.id FROM inode i JOIN extent e ON e.inode = i.id
-      JOIN chunk c ON c.no = e.chunk JOIN policy p ON p.no = i.policy
-      LEFT JOIN policy o ON o.no = c.policy
-      WHERE i.id BETWEEN ?1 AND ?2 AND c.packed = 1 AND i.policy <> c.policy
-        AND i.id NOT IN (SELECT inode FROM trash)
+    parts: "chunk",
+    violations: `SELECT i.id ${NAMED_IN_PACKS} AND i.policy <> c.policy
         AND (c.parted < 2 OR c.misplaced <> c.copies)
-        AND EXISTS (SELECT 1 FROM json_each(p.require) w WHERE NOT EXISTS (
-          SELECT 1 FROM json_each(ifnull(o.require, '{}')) l
-          WHERE l.key = w.key AND l.value = w.value))`,
+        AND EXISTS (SELECT 1 FROM policy p, json_each(p.require) w WHERE p.no = i.policy
+          AND NOT EXISTS (SELECT 1 FROM policy o, json_each(o.require) l
+            WHERE o.no = c.policy AND l.key = w.key AND l.value = w.value))`,
   },
   {
     name: "a pack of files that want different things is known to be parted",
-    parts: "inode",
-    violations: `SELECT i.id FROM inode i JOIN extent e ON e.inode = i.id
-      JOIN chunk c ON c.no = e.chunk WHERE i.id BETWEEN ?1 AND ?2 AND c.packed = 1
-        AND c.parted = 0 AND (i.goal <> c.goal OR i.policy <> c.policy)
-        AND i.id NOT IN (SELECT inode FROM trash)`,
+    parts: "chunk",
+    violations: `SELECT i.id ${NAMED_IN_PACKS}
+        AND c.parted = 0 AND (i.goal <> c.goal OR i.policy <> c.policy)`,
   },
   {
     name: "only packs are filled",
