@@ -5,6 +5,7 @@
  * kept on this side: each chunk is offered with its sums, and the master says which are there.
  */
 import { must } from "../base/assert.ts";
+import { KIB } from "../base/bytes.ts";
 import { failpoint } from "../base/failpoint.ts";
 import type { ErrorCode } from "../wire/errors.ts";
 import type { Limiter } from "../base/limit.ts";
@@ -22,6 +23,8 @@ import { unansweredCommit } from "./unanswered.ts";
 import { UploadTally } from "./upload_tally.ts";
 
 const ABORT_MS = 2_000;
+/** The master gives slots for larger chunks only. */
+const SHORT_BYTES = 256 * KIB;
 
 /**
  * After these the same bytes will never be put at this path, or the upload itself is at fault: it
@@ -77,6 +80,23 @@ export async function upload(
   const whole = chunk === undefined ? undefined : { chunk, sums: await chunk.sums() };
   // The sums are those of one moment only if nothing changed while they were made.
   if (whole !== undefined) await source.check();
+  const send = () => uploadSummed(context, source, request, whole);
+  return await (needsSlot(whole) ? context.wholes.run(send) : send());
+}
+
+/** Whether the keepers need a slot for a file of one chunk; a short one goes without. */
+function needsSlot(whole: WholeChunk | undefined): boolean {
+  return whole !== undefined && whole.chunk.sizeBytes > SHORT_BYTES;
+}
+
+async function uploadSummed(
+  context: ClientContext,
+  source: Source,
+  request: UploadRequest,
+  whole: WholeChunk | undefined,
+): Promise<Uploaded> {
+  const { signal } = request;
+  signal.throwIfAborted();
   const begun = await begin(context, source, request, whole, context.failures.all());
   // A file of one chunk that no keeper takes is begun anew: `begun` is then the latest.
   const latest = { begun };
