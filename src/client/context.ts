@@ -25,7 +25,7 @@ export interface ClientContext {
   parallel: number;
   /** Bounds those of all files together that have more than one. */
   streams: Limiter;
-  /** Bounds the files of one chunk that are being sent, each of which takes a slot at its keepers. */
+  /** Bounds the files of one chunk that are being sent: each takes a slot at its keepers. */
   wholes: Limiter;
   blocks: BlockPool;
   /** The keepers that could not be reached lately, whatever was wanted of them. */
