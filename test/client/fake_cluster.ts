@@ -337,6 +337,9 @@ export class FakeCluster {
   #serveUploads(subject: (name: string) => string): void {
     const { chunkBytes } = this.#options;
     this.#serve(subject, uploadBegin, (request) => {
+      if (request.exclusive && this.files.has(request.path)) {
+        throw new TydfsError("exists", "There is such a file");
+      }
       const upload = makeId(this.#random);
       const single = request.only !== undefined && request.only.sizeBytes <= chunkBytes;
       const kept = { ...request, only: single ? request.only : undefined };
