@@ -37,7 +37,7 @@ export interface SeatedJob {
 /** Files and ranges of fewer bytes come the ordinary way. */
 export const RECEIVER_BYTES_MIN = MIB;
 /** Bytes that a client must want before it makes threads for them. */
-const WORTH_BYTES = 32 * MIB;
+const WORTH_BYTES = 4 * MIB;
 
 const THREADS_MAX = 2;
 /** Jobs that one thread has: one that it works on, and those that wait there. */
