@@ -318,6 +318,7 @@ async function settleDisk(pass: Pass): Promise<void> {
 }
 
 async function beforeGets(system: PeerSystem, pass: Pass): Promise<void> {
+  await system.settle?.();
   await settleDisk(pass);
   if (pass.cold) await Bun.write("/proc/sys/vm/drop_caches", "3");
   await system.forget?.();

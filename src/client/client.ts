@@ -53,6 +53,7 @@ import { spanOf } from "./plan.ts";
 import { RemoteFile } from "./remote_file.ts";
 import { SingleGets } from "./single_gets.ts";
 import { SinglePuts } from "./single_puts.ts";
+import { SingleStats } from "./single_stats.ts";
 import { StreamSource } from "./source.ts";
 
 export type * from "./api.ts";
@@ -66,6 +67,7 @@ export class TydfsClient {
   readonly #packer: Packer;
   readonly #puts: SinglePuts;
   readonly #gets: SingleGets;
+  readonly #stats: SingleStats;
 
   constructor(effects: ClientEffects, settings: ClientSettings = {}) {
     this.#bus = effects.bus;
@@ -74,6 +76,7 @@ export class TydfsClient {
     this.#packer = new Packer(this.#context);
     this.#puts = new SinglePuts(this.#context, this.#packer);
     this.#gets = new SingleGets(this.#context);
+    this.#stats = new SingleStats(this.#context);
   }
 
   /**
@@ -243,9 +246,12 @@ export class TydfsClient {
     options: OperationOptions & { locations?: boolean } = {},
   ): Promise<StatResult> {
     const path = parsePath(remote);
+    if (options.locations !== true) {
+      const { entry, checksum, replicas } = await this.#stats.stat(path, options);
+      return { entry, checksum, replicas, chunks: [] };
+    }
     const ask = { signal: signalOf(options), repeatable: true };
     const { trackers } = this.#context;
-    if (options.locations !== true) return await trackers.ask(fileStat, { path }, ask);
     let page = await trackers.ask(fileStat, { path, fromSeq: 0 }, ask);
     const { entry, checksum, replicas, inode } = page;
     const chunks = [...page.chunks];

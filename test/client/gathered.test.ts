@@ -3,9 +3,10 @@ import { expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { KIB, MIB } from "../../src/base/bytes.ts";
 import { TydfsError } from "../../src/wire/errors.ts";
-import { fileLocate } from "../../src/wire/file.ts";
+import { fileLocate, fileStat } from "../../src/wire/file.ts";
 import { fileLocateMany } from "../../src/wire/locate_many.ts";
 import { packBegin, packCommit } from "../../src/wire/pack.ts";
+import { fileStatMany } from "../../src/wire/stat_many.ts";
 import { uploadBegin } from "../../src/wire/upload.ts";
 import type { FakeClusterOptions } from "./fake_cluster.ts";
 import { FakeCluster } from "./fake_cluster.ts";
@@ -106,6 +107,19 @@ test("where packs can't be put, those that waited are put one by one", async () 
   await Promise.all(TWENTY.map((n) => w.cluster.client.putMemory(someBytes(n + 1), `/f${n}`)));
   expect(w.count(uploadBegin.name)).toBe(20);
   for (const n of TWENTY) expect(w.cluster.content(`/f${n}`)).toEqual(someBytes(n + 1));
+});
+
+test("stats that come while others are under way are asked for at once", async () => {
+  using w = world({ pageMax: 10 });
+  const { client } = w.cluster;
+  for (const n of TWENTY) w.cluster.store(`/f${n}`, someBytes(n));
+  const stats = TWENTY.map((n) => client.stat(`/f${n}`));
+  const none = client.stat("/none");
+  const words = await Promise.all([...stats, none.catch(({ code }) => code)]);
+  for (const n of TWENTY) expect(words[n]).toMatchObject({ entry: { path: `/f${n}`, size: n } });
+  expect(words[20]).toBe("not-found");
+  // Four begin at once; behind where the answer stops each is asked for by itself.
+  expect([w.count(fileStat.name), w.count(fileStatMany.name)]).toEqual([4 + 7, 1]);
 });
 
 test("gets that come while others are under way are asked for at once", async () => {
