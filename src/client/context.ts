@@ -25,6 +25,8 @@ export interface ClientContext {
   parallel: number;
   /** Bounds those of all files together that have more than one. */
   streams: Limiter;
+  /** Bounds the large chunks that are being summed: the first one is to be on its way soon. */
+  sums: Limiter;
   /** Bounds the files of one chunk that are being sent: each takes a slot at its keepers. */
   wholes: Limiter;
   blocks: BlockPool;

@@ -16,6 +16,8 @@ import { BlockPool } from "./transfer.ts";
 
 const WAIT_MS_DEFAULT = 30_000;
 const PARALLEL_DEFAULT = 4;
+/** Chunks that are summed at once: one is read while the other is hashed. */
+const SUMS_MAX = 2;
 /**
  * Files of one chunk in transfer at once: as many as a small cluster has slots for. More would not
  * come sooner, and ask again and again.
@@ -49,6 +51,7 @@ export function makeContext(effects: ClientEffects, settings: ClientSettings): C
     waitMs: settings.waitMs ?? WAIT_MS_DEFAULT,
     parallel: settings.parallel ?? PARALLEL_DEFAULT,
     streams: new Limiter(settings.parallel ?? PARALLEL_DEFAULT),
+    sums: new Limiter(SUMS_MAX),
     wholes: new Limiter(WHOLES_MAX),
     blocks: new BlockPool(),
     failures: new RecentFailures(clock),
