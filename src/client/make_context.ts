@@ -16,8 +16,8 @@ import { BlockPool } from "./transfer.ts";
 
 const WAIT_MS_DEFAULT = 30_000;
 const PARALLEL_DEFAULT = 4;
-/** Chunks that are summed at once: one is read while the other is hashed. */
-const SUMS_MAX = 2;
+/** Large chunks that are summed at once: hashing is faster than any disk or wire. */
+const SUMS_MAX = 1;
 /**
  * Files of one chunk in transfer at once: as many as a small cluster has slots for. More would not
  * come sooner, and ask again and again.
