@@ -110,7 +110,7 @@ export class FileSource implements Source {
     if (read < bytes.length) throw changedError(this.#file.path);
   }
 
-  /** The sums of a part of the file; of two blocks of memory one fills while the other is hashed. */
+  /** The sums of a part of the file; one block of memory fills while another one is hashed. */
   async #sums(offset: number, sizeBytes: number): Promise<Uint8Array> {
     const sums = emptySums(sizeBytes);
     const count = blockCount(sizeBytes);
