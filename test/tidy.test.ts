@@ -55,6 +55,7 @@ const filesDoor = {
     "src/client/watch/hints.ts",
     "src/client/local_names.ts",
     "src/client/local_target.ts",
+    "src/client/partial_file.ts",
     "src/client/receiver/receive_range.ts",
     "src/client/small_files/small_writer.ts",
     "src/client/trees/local_tree.ts",

@@ -47,13 +47,18 @@ export function takeFileLock(path: string): FileLock | undefined {
   };
 }
 
+const FUNCTIONS = {
+  fopen: { args: ["ptr", "ptr"], returns: "ptr" },
+  fileno: { args: ["ptr"], returns: "i32" },
+  flock: { args: ["i32", "i32"], returns: "i32" },
+  fclose: { args: ["ptr"], returns: "i32" },
+} as const;
+
+/** Opened once: each opening makes its functions anew, and each file that is got is locked. */
+let opened: ReturnType<typeof openLibc<typeof FUNCTIONS>>;
+
 function openLibrary() {
-  const libc = openLibc({
-    fopen: { args: ["ptr", "ptr"], returns: "ptr" },
-    fileno: { args: ["ptr"], returns: "i32" },
-    flock: { args: ["i32", "i32"], returns: "i32" },
-    fclose: { args: ["ptr"], returns: "i32" },
-  });
+  const libc = opened ??= openLibc(FUNCTIONS);
   if (libc !== undefined) return libc;
   throw new Error(`Cannot lock files on ${process.platform}: no C library with flock was found`);
 }

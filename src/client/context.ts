@@ -25,6 +25,10 @@ export interface ClientContext {
   parallel: number;
   /** Bounds those of all files together that have more than one. */
   streams: Limiter;
+  /** Bounds the large chunks that are being summed: the first one is to be on its way soon. */
+  sums: Limiter;
+  /** Bounds the files of one chunk that are being sent: each takes a slot at its keepers. */
+  wholes: Limiter;
   blocks: BlockPool;
   /** The keepers that could not be reached lately, whatever was wanted of them. */
   failures: RecentFailures;

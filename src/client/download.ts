@@ -81,9 +81,7 @@ export async function downloadInto(
       const { range, open } = next.value;
       const read = async () => {
         signal.throwIfAborted();
-        // Taken only now: who waits for a turn needs none.
-        const blocks = context.blocks.take();
-        const good = await goodBlocks(target, range, blocks[0]);
+        const good = await goodBlocks(context, target, range);
         for (const goodBytes of good.values()) {
           done.doneBytes += goodBytes;
           done.resumedBytes += goodBytes;
@@ -92,9 +90,8 @@ export async function downloadInto(
         const ranges = isBlocks(range) ? planMissing(range, (start) => good.has(start)) : [range];
         for (const missing of ranges) {
           signal.throwIfAborted();
-          await reader.read(missing, open, { signal, blocks, take, into });
+          await reader.read(missing, open, { signal, take, into });
         }
-        context.blocks.giveBack(blocks);
       };
       await (size === 1 ? read() : context.streams.run(read));
     }
@@ -106,12 +103,14 @@ export async function downloadInto(
  * chunk, and how many bytes it has. A block of which the file has only a part can't be checked.
  */
 async function goodBlocks(
+  { blocks }: ClientContext,
   target: DownloadTarget,
   range: PlannedRange,
-  buffer: Uint8Array,
 ): Promise<Map<number, number>> {
   const good = new Map<number, number>();
-  if (!isBlocks(range)) return good;
+  if (!isBlocks(range) || target.foundBytes === 0) return good;
+  const pair = blocks.take();
+  const [buffer] = pair;
   const { extent, fetchStart, fetchEnd, wantStart, wantEnd } = range;
   for (let start = fetchStart; start < fetchEnd; start += BLOCK_BYTES) {
     const position = filePosition(extent, start);
@@ -122,6 +121,7 @@ async function goodBlocks(
     if (!isWhole || !await target.readBack(bytes, position)) continue;
     if (hashBlock(bytes) === getSum(extent.sums, block)) good.set(start, bytes.length);
   }
+  blocks.giveBack(pair);
   return good;
 }
 

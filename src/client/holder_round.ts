@@ -33,7 +33,8 @@ export interface ChunkRun {
 
 export interface RoundOptions {
   signal: AbortSignal;
-  blocks: BlockPair;
+  /** Memory of the caller's; else it is the client's, as far as any is needed. */
+  blocks?: BlockPair | undefined;
   take: BlockTaker;
   /** Where the bytes go in an open file: receivers may write them there, in place of `take`. */
   part?: FilePart | undefined;
@@ -103,23 +104,12 @@ export class HolderRounds {
   }
 
   async #receive(holder: HolderPort, run: ChunkRun, options: RoundOptions): Promise<void> {
-    const { signal, blocks, take } = options;
-    const { clock, transport, failures } = this.#context;
-    const { chunk, ticket, chunkBytes, sums } = run.source;
+    const { failures } = this.#context;
     this.#book.begin(holder);
     let outcome: "good" | "bad" | "refused" = "bad";
     try {
       if (!await this.#receiveIntoFile(holder, run, options)) {
-        await receiveBlocks(transport, holder, {
-          ...{ clock, signal, chunk, ticket, chunkBytes, sums, blocks },
-          start: run.next,
-          end: run.end,
-          ...(run.isRight && { isRight: run.isRight }),
-          take: async (block, chunkOffset) => {
-            await take(block, chunkOffset);
-            run.next = chunkOffset + block.length;
-          },
-        });
+        await this.#receiveInBlocks(holder, run, options);
       }
       outcome = "good";
       failures.forgive(holder.keeper);
@@ -129,6 +119,28 @@ export class HolderRounds {
     } finally {
       this.#book.end(holder, outcome);
     }
+  }
+
+  async #receiveInBlocks(
+    holder: HolderPort,
+    run: ChunkRun,
+    { signal, blocks, take }: RoundOptions,
+  ): Promise<void> {
+    const { clock, transport, blocks: pool } = this.#context;
+    const { chunk, ticket, chunkBytes, sums } = run.source;
+    const pair = blocks ?? pool.take();
+    await receiveBlocks(transport, holder, {
+      ...{ clock, signal, chunk, ticket, chunkBytes, sums, blocks: pair },
+      start: run.next,
+      end: run.end,
+      ...(run.isRight && { isRight: run.isRight }),
+      take: async (block, chunkOffset) => {
+        await take(block, chunkOffset);
+        run.next = chunkOffset + block.length;
+      },
+    });
+    // Not after a failure: then a late stream might still write to it.
+    if (blocks === undefined) pool.giveBack(pair);
   }
 
   /** Has a receiver bring a large run into its file; false when there is none for it. */

@@ -3,26 +3,40 @@
  * renames it. The partial's name is fixed, so that a get that was cut off goes on where it was; a
  * lock lets one get at a time work on it, and dies with its holder. What a partial holds is never
  * trusted: who goes on checks its blocks.
+ *
+ * Names and facts are dealt with by calls that do not return before the system has: of a tree of
+ * middle-sized files, a dozen turns of the pool for each would take longer than its bytes. What
+ * moves bytes, or waits for a disk, goes to the pool.
  */
-import { constants, lstatSync } from "node:fs";
-import type { FileHandle } from "node:fs/promises";
-import { lstat, mkdir, open, rename, unlink } from "node:fs/promises";
+import {
+  close,
+  fchmodSync,
+  fstatSync,
+  fsync,
+  ftruncate,
+  futimesSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  read,
+  renameSync,
+  write,
+} from "node:fs";
+import { open } from "node:fs/promises";
 import { basename, dirname } from "node:path";
+import { promisify } from "node:util";
 import { failpoint } from "../base/failpoint.ts";
-import { lockOpenFile } from "../base/file_lock.ts";
 import { Limiter } from "../base/limit.ts";
 import type { Random } from "../base/random.ts";
 import { randomHex } from "../base/random.ts";
 import { TydfsError } from "../wire/errors.ts";
 import { quotePath } from "../wire/names.ts";
 import { joinLocal, localError } from "./local_files.ts";
+import type { OpenPartial } from "./partial_file.ts";
+import { openKept, PARTIAL_MODE, tryClose, tryUnlink } from "./partial_file.ts";
 
-/** Only its owner reads a file that is not whole. */
-const PARTIAL_MODE = 0o600;
 /** A name of up to 255 bytes is allowed, and the partial's must fit too. */
 const STEM_BYTES_MAX = 200;
-/** Tries to open a partial that others rename, remove or plant meanwhile. */
-const OPEN_TRIES = 4;
 const PARTIAL_NAME = /^\..+\.tydfs-(?:part|[0-9a-f]{12})$/;
 
 /** Whether a file name is that of a download that is not whole: nothing to be put. */
@@ -69,13 +83,11 @@ export interface TargetFacts {
   sync: boolean;
 }
 
-interface OpenPartial {
-  path: string;
-  handle: FileHandle;
-  /** Holds the lock; undefined where nobody else knows the name. */
-  lock: FileHandle | undefined;
-  foundBytes: number;
-}
+const closeLater = promisify(close);
+const readLater = promisify(read);
+const syncLater = promisify(fsync);
+const truncateLater = promisify(ftruncate);
+const writeLater = promisify(write);
 
 export class LocalTarget {
   readonly path: string;
@@ -85,21 +97,23 @@ export class LocalTarget {
   readonly isKept: boolean;
   /** Bytes that an earlier try left, right or wrong. */
   readonly foundBytes: number;
-  readonly #handle: FileHandle;
-  readonly #lock: FileHandle | undefined;
+  readonly #fd: number;
+  readonly #lock: number | undefined;
   /**
    * Writers of one file wait for its lock in the kernel, and burn a core by that: one at a time is
    * faster.
    */
   readonly #turns = new Limiter(1);
   #written = false;
+  #closed = false;
+  #unlocked = false;
 
   private constructor(path: string, opened: OpenPartial) {
     this.path = path;
     this.partial = opened.path;
     this.isKept = opened.lock !== undefined;
     this.foundBytes = opened.foundBytes;
-    this.#handle = opened.handle;
+    this.#fd = opened.fd;
     this.#lock = opened.lock;
   }
 
@@ -108,28 +122,18 @@ export class LocalTarget {
    * there stays until `finish`. While another get works on the same file, this one begins apart
    * from it.
    */
-  static async create(path: string, random: Random): Promise<LocalTarget> {
-    const directory = dirname(path);
-    const name = basename(path);
+  static create(path: string, random: Random): Promise<LocalTarget> {
     try {
-      refusePartialName(path);
-      await refuseSpecial(path);
-      await mkdir(directory, { recursive: true });
-      const kept = await openKept(joinLocal(directory, partialName(name)));
-      if (kept !== undefined) return new LocalTarget(path, kept);
-      const stem = Buffer.byteLength(name) <= STEM_BYTES_MAX ? name : "download";
-      const own = joinLocal(directory, `.${stem}.tydfs-${randomHex(random, 6)}`);
-      const handle = await open(own, "wx", PARTIAL_MODE);
-      return new LocalTarget(path, { path: own, handle, lock: undefined, foundBytes: 0 });
+      return Promise.resolve(new LocalTarget(path, openPartial(path, random)));
     } catch (cause) {
-      throw localError("write", path, cause);
+      return Promise.reject(localError("write", path, cause));
     }
   }
 
   /** Cuts off what lies beyond the file's length: an earlier try may have been at a longer one. */
   async fit(sizeBytes: number): Promise<void> {
     if (this.foundBytes <= sizeBytes) return;
-    await this.#handle.truncate(sizeBytes).catch((cause) => {
+    await truncateLater(this.#fd, sizeBytes).catch((cause) => {
       throw localError("write", this.path, cause);
     });
   }
@@ -143,7 +147,7 @@ export class LocalTarget {
       for (let filled = 0; filled < buffer.length;) {
         const length = buffer.length - filled;
         const at = position + filled;
-        const { bytesRead } = await this.#handle.read(buffer, filled, length, at);
+        const { bytesRead } = await readLater(this.#fd, buffer, filled, length, at);
         if (bytesRead === 0) return false;
         filled += bytesRead;
       }
@@ -155,7 +159,7 @@ export class LocalTarget {
 
   /** The open file, for who writes to it besides `write`, and tells that by `noteWritten`. */
   get fd(): number {
-    return this.#handle.fd;
+    return this.#fd;
   }
 
   noteWritten(): void {
@@ -166,11 +170,12 @@ export class LocalTarget {
   write(bytes: Uint8Array, position: number): Promise<void> {
     return this.#turns.run(async () => {
       try {
+        if (this.#closed) throw new Error("the file is closed");
         this.#written = true;
         for (let done = 0; done < bytes.length;) {
           const length = bytes.length - done;
           const at = position + done;
-          const { bytesWritten } = await this.#handle.write(bytes, done, length, at);
+          const { bytesWritten } = await writeLater(this.#fd, bytes, done, length, at);
           done += bytesWritten;
         }
         await failpoint("client.get.written");
@@ -185,32 +190,41 @@ export class LocalTarget {
     // As a date, since seconds with a fraction lose a millisecond now and then.
     const modified = new Date(facts.mtimeMs);
     try {
-      await this.#handle.chmod(facts.mode & 0o777);
-      await this.#handle.utimes(modified, modified);
-      if (facts.sync) await this.#handle.sync();
-      await this.#mustBeAtPartial();
+      fchmodSync(this.#fd, facts.mode & 0o777);
+      futimesSync(this.#fd, modified, modified);
+      if (facts.sync) await syncLater(this.#fd);
+      this.#mustBeAtPartial();
       // Some file systems tell of a failed write only now: before the file is in its place.
-      await this.#handle.close();
-      await rename(this.partial, this.path).catch((cause) => {
-        throw vanished(this.path, cause);
-      });
+      await this.#close();
+      this.#putInPlace();
       if (facts.sync) await syncDirectory(dirname(this.path));
     } catch (cause) {
       throw localError("write", this.path, cause);
     }
     // Not before the rename: who takes the lock next must not find the partial's name.
-    await this.#lock?.close().catch(() => {});
+    this.#unlock();
   }
 
   /** Throws when something else has the partial's name by now: that must not become the file. */
-  async #mustBeAtPartial(): Promise<void> {
-    const own = await this.#handle.stat({ bigint: true });
-    const there = await lstat(this.partial, { bigint: true }).catch((cause) => {
+  #mustBeAtPartial(): void {
+    const own = fstatSync(this.#fd, { bigint: true });
+    let there: { ino: bigint; dev: bigint };
+    try {
+      there = lstatSync(this.partial, { bigint: true });
+    } catch (cause) {
       throw vanished(this.path, cause);
-    });
+    }
     if (there.ino === own.ino && there.dev === own.dev) return;
     const state = `its partial file ${quotePath(this.partial)} was replaced meanwhile`;
     throw new TydfsError("local", `Cannot write ${quotePath(this.path)}: ${state}`);
+  }
+
+  #putInPlace(): void {
+    try {
+      renameSync(this.partial, this.path);
+    } catch (cause) {
+      throw vanished(this.path, cause);
+    }
   }
 
   /**
@@ -219,70 +233,60 @@ export class LocalTarget {
    */
   async leave(): Promise<boolean> {
     const keeps = this.isKept && (this.#written || this.foundBytes > 0);
-    await this.#handle.close().catch(() => {});
-    if (!keeps) await unlink(this.partial).catch(() => {});
-    await this.#lock?.close().catch(() => {});
+    await this.#close().catch(() => {});
+    if (!keeps) tryUnlink(this.partial);
+    this.#unlock();
     return keeps;
   }
+
+  /** Closes the file, once, when nothing writes: its number may be another's after that. */
+  #close(): Promise<void> {
+    return this.#turns.run(async () => {
+      if (this.#closed) return;
+      this.#closed = true;
+      await closeLater(this.#fd);
+    });
+  }
+
+  #unlock(): void {
+    if (this.#lock === undefined || this.#unlocked) return;
+    this.#unlocked = true;
+    tryClose(this.#lock);
+  }
 }
 
-/**
- * Opens and locks a partial file by its fixed name. Undefined when someone else is at it, or when
- * it can't be used; what is no plain file of this user's own (a planted link, above all) is removed
- * first.
- */
-async function openKept(path: string): Promise<OpenPartial | undefined> {
-  for (let tries = 0; tries < OPEN_TRIES; tries++) {
-    const opened = await tryOpen(path);
-    if (opened === "planted") {
-      if (!await unlink(path).then(() => true, () => false)) return undefined;
-    } else if (opened !== "gone") {
-      return opened;
-    }
-  }
-  return undefined;
-}
-
-async function tryOpen(path: string): Promise<OpenPartial | "planted" | "gone" | undefined> {
-  const { O_RDWR, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants;
-  const handles: FileHandle[] = [];
-  try {
-    const lock = await open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, PARTIAL_MODE);
-    handles.push(lock);
-    const before = await lock.stat();
-    // Removed by the one who had it since it was opened: the name is free, or another's already.
-    if (before.nlink === 0) return "gone";
-    if (!before.isFile() || before.nlink > 1 || before.uid !== process.geteuid?.()) {
-      return "planted";
-    }
-    if (!lockOpenFile(lock.fd)) return undefined;
-    // The lock is kept apart from the writing, so that it outlives the handle's close.
-    const handle = await open(path, O_RDWR | O_NOFOLLOW);
-    handles.push(handle);
-    const facts = await handle.stat();
-    if (facts.ino !== before.ino || facts.dev !== before.dev) return "gone";
-    await handle.chmod(PARTIAL_MODE);
-    handles.length = 0;
-    return { path, handle, lock, foundBytes: facts.size };
-  } catch (cause) {
-    const { code } = cause as { code?: unknown };
-    if (code === "ELOOP") return "planted";
-    // Its holder has renamed it into place between the two openings.
-    if (code === "ENOENT" && handles.length > 0) return "gone";
-    return undefined;
-  } finally {
-    for (const handle of handles) await handle.close().catch(() => {});
-  }
+/** Opens the partial file for `path`, with the directories above it. */
+function openPartial(path: string, random: Random): OpenPartial {
+  const directory = dirname(path);
+  const name = basename(path);
+  refusePartialName(path);
+  refuseSpecial(path);
+  mkdirSync(directory, { recursive: true });
+  const kept = openKept(joinLocal(directory, partialName(name)));
+  if (kept !== undefined) return kept;
+  const stem = Buffer.byteLength(name) <= STEM_BYTES_MAX ? name : "download";
+  const own = joinLocal(directory, `.${stem}.tydfs-${randomHex(random, 6)}`);
+  const fd = openSync(own, "wx", PARTIAL_MODE);
+  return { path: own, fd, lock: undefined, foundBytes: 0 };
 }
 
 /** A device or pipe must not be replaced by a file: `get` to `/dev/null` would do that. */
-async function refuseSpecial(path: string): Promise<void> {
-  const found = await lstat(path).catch(() => undefined);
+function refuseSpecial(path: string): void {
+  const found = look(path);
   if (found === undefined || found.isFile() || found.isSymbolicLink() || found.isDirectory()) {
     return;
   }
   const state = "it is no regular file; to write to a pipe, get to - (standard output)";
   throw new TydfsError("local", `Cannot write ${quotePath(path)}: ${state}`);
+}
+
+/** What is at a path, as far as that can be told. */
+function look(path: string) {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch {
+    return undefined;
+  }
 }
 
 function vanished(path: string, cause: unknown): unknown {

@@ -16,6 +16,13 @@ import { BlockPool } from "./transfer.ts";
 
 const WAIT_MS_DEFAULT = 30_000;
 const PARALLEL_DEFAULT = 4;
+/** Large chunks that are summed at once: hashing is faster than any disk or wire. */
+const SUMS_MAX = 1;
+/**
+ * Files of one chunk in transfer at once: as many as a small cluster has slots for. More would not
+ * come sooner, and ask again and again.
+ */
+const WHOLES_MAX = 16;
 
 /** What the client of a real cluster stands on: NATS, HTTP, and the machine's clock and dice. */
 export function realEffects(bus: Bus, cluster: string): ClientEffects {
@@ -44,6 +51,8 @@ export function makeContext(effects: ClientEffects, settings: ClientSettings): C
     waitMs: settings.waitMs ?? WAIT_MS_DEFAULT,
     parallel: settings.parallel ?? PARALLEL_DEFAULT,
     streams: new Limiter(settings.parallel ?? PARALLEL_DEFAULT),
+    sums: new Limiter(SUMS_MAX),
+    wholes: new Limiter(WHOLES_MAX),
     blocks: new BlockPool(),
     failures: new RecentFailures(clock),
     onWait,

@@ -30,7 +30,8 @@ export type BytesTaker = (bytes: Uint8Array, position: number) => Promise<void>;
 
 export interface ReadRangeOptions {
   signal: AbortSignal;
-  blocks: BlockPair;
+  /** As in `RoundOptions`. */
+  blocks?: BlockPair | undefined;
   take: BytesTaker;
   /** The open file that `take` writes to, where receivers may write to it, too. */
   into?: { fd: number; path: string; onWritten: (bytes: number) => void } | undefined;

@@ -2,6 +2,7 @@
  * What an upload reads: a local file, chunk by chunk without holding it, or a stream, held a few
  * chunks at a time.
  */
+import { must } from "../base/assert.ts";
 import { KIB, MIB } from "../base/bytes.ts";
 import {
   BLOCK_BYTES,
@@ -109,12 +110,22 @@ export class FileSource implements Source {
     if (read < bytes.length) throw changedError(this.#file.path);
   }
 
+  /** The sums of a part of the file; one block of memory fills while another one is hashed. */
   async #sums(offset: number, sizeBytes: number): Promise<Uint8Array> {
     const sums = emptySums(sizeBytes);
-    const buffer = new Uint8Array(Math.min(BLOCK_BYTES, sizeBytes));
-    for (let block = 0; block < blockCount(sizeBytes); block++) {
-      const bytes = buffer.subarray(0, blockLength(sizeBytes, block));
+    const count = blockCount(sizeBytes);
+    const buffers = Array.from({ length: Math.min(2, count) }, () => {
+      return new Uint8Array(Math.min(BLOCK_BYTES, sizeBytes));
+    });
+    const read = async (block: number) => {
+      const bytes = must(buffers[block % 2], "a buffer").subarray(0, blockLength(sizeBytes, block));
       await this.#read(bytes, offset + block * BLOCK_BYTES);
+      return bytes;
+    };
+    let reading = read(0);
+    for (let block = 0; block < count; block++) {
+      const bytes = await reading;
+      if (block + 1 < count) reading = read(block + 1);
       setSum(sums, block, hashBlock(bytes));
     }
     return sums;

@@ -5,9 +5,9 @@
  * kept on this side: each chunk is offered with its sums, and the master says which are there.
  */
 import { must } from "../base/assert.ts";
+import { KIB, MIB } from "../base/bytes.ts";
 import { failpoint } from "../base/failpoint.ts";
 import type { ErrorCode } from "../wire/errors.ts";
-import type { Limiter } from "../base/limit.ts";
 import { hasCode, TydfsError } from "../wire/errors.ts";
 import { quotePath } from "../wire/names.ts";
 import { fileChecksum } from "../wire/sums.ts";
@@ -22,6 +22,10 @@ import { unansweredCommit } from "./unanswered.ts";
 import { UploadTally } from "./upload_tally.ts";
 
 const ABORT_MS = 2_000;
+/** The master gives slots for larger chunks only. */
+const SHORT_BYTES = 256 * KIB;
+/** Chunks from this size on take turns at being summed. */
+const TURN_BYTES = MIB;
 
 /**
  * After these the same bytes will never be put at this path, or the upload itself is at fault: it
@@ -74,9 +78,34 @@ export async function upload(
 ): Promise<Uploaded> {
   const { signal } = request;
   const chunk = await source.whole(signal);
-  const whole = chunk === undefined ? undefined : { chunk, sums: await chunk.sums() };
+  const whole = chunk && { chunk, sums: await sumsOf(context, chunk) };
   // The sums are those of one moment only if nothing changed while they were made.
   if (whole !== undefined) await source.check();
+  const send = () => uploadSummed(context, source, request, whole);
+  return await (needsSlot(whole) ? context.wholes.run(send) : send());
+}
+
+/**
+ * The sums of a chunk. Large ones take turns: if all that go at once were summed together, nothing
+ * would be sent until the last bytes of nearly all of them are read.
+ */
+function sumsOf({ sums }: ClientContext, chunk: SourceChunk): Promise<Uint8Array> {
+  return chunk.sizeBytes < TURN_BYTES ? chunk.sums() : sums.run(() => chunk.sums());
+}
+
+/** Whether the keepers need a slot for a file of one chunk; a short one goes without. */
+function needsSlot(whole: WholeChunk | undefined): boolean {
+  return whole !== undefined && whole.chunk.sizeBytes > SHORT_BYTES;
+}
+
+async function uploadSummed(
+  context: ClientContext,
+  source: Source,
+  request: UploadRequest,
+  whole: WholeChunk | undefined,
+): Promise<Uploaded> {
+  const { signal } = request;
+  signal.throwIfAborted();
   const begun = await begin(context, source, request, whole, context.failures.all());
   // A file of one chunk that no keeper takes is begun anew: `begun` is then the latest.
   const latest = { begun };
@@ -186,9 +215,8 @@ async function uploadChunks(
     return mustPlace(placement);
   });
   const chunks = (signal: AbortSignal) => source.chunks(begun.chunkBytes, signal);
-  const sums = await sendChunks(chunks, sender, {
+  const sums = await sendChunks(context, chunks, sender, {
     crewSize: Math.min(context.parallel, source.chunksMax),
-    streams: context.streams,
     signal: request.signal,
     tally,
   });
@@ -203,19 +231,18 @@ interface SentChunk {
 
 interface SendOptions {
   crewSize: number;
-  /** Bounds what all transfers of the client have under way. */
-  streams: Limiter;
   signal: AbortSignal;
   tally: UploadTally;
 }
 
 /** Sends all chunks, several at once; returns them in order. */
 async function sendChunks(
+  context: ClientContext,
   open: (signal: AbortSignal) => AsyncGenerator<SourceChunk>,
   sender: ChunkSender,
   options: SendOptions,
 ): Promise<SentChunk[]> {
-  const { crewSize, streams, tally } = options;
+  const { crewSize, tally } = options;
   const sent: SentChunk[] = [];
   const home = new AbortController();
   const chunks = open(AbortSignal.any([options.signal, home.signal]));
@@ -226,8 +253,9 @@ async function sendChunks(
         const next = await orAbort(chunks.next(), signal);
         if (next.done === true) return;
         const chunk = next.value;
-        const { sums, wasThere } = await streams.run(async () => {
-          const sums = await chunk.sums();
+        // What all transfers of the client have under way is bounded.
+        const { sums, wasThere } = await context.streams.run(async () => {
+          const sums = await sumsOf(context, chunk);
           const onPart = (bytes: number) => tally.part(chunk, bytes);
           return await sender.send({ chunk, sums, placement: undefined, onPart }, signal);
         });

@@ -139,6 +139,34 @@ test("an abort ends a range that waits, and a file that can't be written is told
   expect(Buffer.from(file).toString()).toBe("old");
 });
 
+test("more ranges than there are threads come at once, each to its place", async () => {
+  using scratch = scratchDirectory();
+  mood = "well";
+  const names = Array.from({ length: 9 }, (_, at) => `many-${at}`);
+  const all = await Promise.all(names.map((name) => receive(scratch.path(name))));
+  for (const { received, next, error, file } of all) {
+    expect({ received, next, error }).toEqual({
+      received: true,
+      next: bytes.length,
+      error: undefined,
+    });
+    expect(Buffer.from(file).equals(bytes.subarray(MIB))).toBe(true);
+  }
+});
+
+test("an abort ends ranges that wait behind silent ones, too, and the threads go on", async () => {
+  using scratch = scratchDirectory();
+  mood = "silent";
+  const stop = new AbortController();
+  const names = Array.from({ length: 9 }, (_, at) => `many-${at}`);
+  const all = names.map((name) => receive(scratch.path(name), { signal: stop.signal }));
+  stop.abort(new TydfsError("interrupted", "Interrupted"));
+  const codes = (await Promise.all(all)).map(({ error }) => (error as TydfsError).code);
+  expect(codes).toEqual(names.map(() => "interrupted"));
+  mood = "well";
+  expect(await receive(scratch.path("after"))).toMatchObject({ received: true, error: undefined });
+});
+
 test("nobody is there, or has no address of the kind", async () => {
   using scratch = scratchDirectory();
   const wanted = { fd: 0, path: scratch.path("a"), wantStart: 0, wantEnd: MIB, shift: 0 };

@@ -4,7 +4,7 @@
  */
 import { expect, test } from "bun:test";
 import { appendFileSync, rmSync, writeFileSync } from "node:fs";
-import { MIB } from "../../src/base/bytes.ts";
+import { KIB, MIB } from "../../src/base/bytes.ts";
 import { TydfsError } from "../../src/wire/errors.ts";
 import { uploadCommit } from "../../src/wire/upload.ts";
 import { FakeCluster } from "./fake_cluster.ts";
@@ -199,6 +199,25 @@ test("put fails with busy at once when it may not wait", async () => {
   const put = cluster.client.put(scratch.path("a"), "/a");
   await expect(put).rejects.toMatchObject({ code: "busy" });
   expect(cluster.calls).toEqual(["upload.begin"]);
+});
+
+test("puts of many files have no more chunks under way than a small cluster has slots for", async () => {
+  using scratch = scratchDirectory();
+  const cluster = new FakeCluster();
+  let most = 0;
+  let [begun, stored] = [0, 0];
+  cluster.before = (name) => {
+    if (name === "upload.begin") most = Math.max(most, ++begun - stored);
+  };
+  cluster.onPut = async () => {
+    while (begun < 16) await Bun.sleep(1);
+    stored++;
+  };
+  const names = Array.from({ length: 40 }, (_, at) => `a${at}`);
+  for (const name of names) writeFileSync(scratch.path(name), someBytes(300 * KIB));
+  await Promise.all(names.map((name) => cluster.client.put(scratch.path(name), `/${name}`)));
+  expect(cluster.files.size).toBe(names.length);
+  expect(most).toBe(16);
 });
 
 test("put stops when its signal aborts, and drops the upload", async () => {

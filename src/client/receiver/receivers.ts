@@ -1,10 +1,12 @@
 /**
- * The threads that receive large files: made when the first one is wanted, a few at most, each with
- * one range at a time. Where the platform has no such sockets, or a host no IPv4 address, there are
+ * The threads that receive large files: made when the first one is wanted, a few at most. Each
+ * works on one range at a time, and has the next one waiting, so that it need not wait for this
+ * thread in between. Where the platform has no such sockets, or a host no IPv4 address, there are
  * none, and files come the ordinary way.
  */
 import { lookup } from "node:dns/promises";
 import { isIPv4 } from "node:net";
+import { must } from "../../base/assert.ts";
 import { MIB } from "../../base/bytes.ts";
 import type { Clock } from "../../base/clock.ts";
 import { Limiter } from "../../base/limit.ts";
@@ -22,15 +24,24 @@ import { RangeState } from "./receive_range.ts";
 /** Start message of a receiver's thread. */
 export interface ReceiverStart {
   port: MessagePort;
-  state: SharedArrayBuffer;
+  /** The state of the job in each seat. */
+  states: SharedArrayBuffer[];
+}
+
+/** What a receiver's thread is asked: a job, and the seat that it has. */
+export interface SeatedJob {
+  seat: number;
+  job: RangeJob;
 }
 
 /** Files and ranges of fewer bytes come the ordinary way. */
 export const RECEIVER_BYTES_MIN = MIB;
 /** Bytes that a client must want before it makes threads for them. */
-const WORTH_BYTES = 32 * MIB;
+const WORTH_BYTES = 4 * MIB;
 
 const THREADS_MAX = 2;
+/** Jobs that one thread has: one that it works on, and those that wait there. */
+const SEATS = 2;
 const STALL_MS = 4_500;
 const TELL_MS = 50;
 const STOP_MS = 2_000;
@@ -63,17 +74,26 @@ export interface WantedPart {
 interface Receiver {
   thread: Thread<Record<string, never>>;
   port: MessagePort;
-  caller: PortCaller<RangeJob, RangeOutcome>;
-  state: RangeState;
+  caller: PortCaller<SeatedJob, RangeOutcome>;
+  states: RangeState[];
+  /** Seats that no job has. */
+  free: number[];
   /** Rejects when the thread dies. */
   death: Promise<never>;
+}
+
+/** A thread, made when it has its first job, and how many jobs it has. */
+interface Place {
+  jobs: number;
+  /** Undefined where no thread can be made. */
+  receiver?: Promise<Receiver | undefined>;
 }
 
 export class Receivers {
   readonly #clock: Clock;
   readonly #stallMs: number;
-  readonly #turns = new Limiter(THREADS_MAX);
-  readonly #idle: Receiver[] = [];
+  readonly #turns = new Limiter(THREADS_MAX * SEATS);
+  readonly #places: Place[] = Array.from({ length: THREADS_MAX }, () => ({ jobs: 0 }));
   readonly #all = new Set<Receiver>();
   #broken = !hasPollSockets;
   #askedBytes = 0;
@@ -98,17 +118,20 @@ export class Receivers {
    * ordinary way. Throws as `receiveBlocks` does, and `local` when the file can't be written.
    */
   async receive(address: PortAddress, request: ReceiveRequest): Promise<boolean> {
-    const found = await lookup(address.host, { family: 4 }).catch(() => undefined);
-    if (found === undefined || !isIPv4(found.address)) return false;
+    const host = await addressOf(address.host);
+    if (host === undefined) return false;
     return await this.#turns.run(async () => {
-      const receiver = this.#idle.pop() ?? await this.#spawn();
-      if (receiver === undefined) return false;
+      const place = this.#leastBusy();
+      place.jobs++;
       try {
+        place.receiver ??= this.#spawn();
+        const receiver = await place.receiver;
         request.signal.throwIfAborted();
-        await this.#run(receiver, this.#job(found.address, address, request), address, request);
+        if (receiver === undefined || this.#broken) return false;
+        await this.#seat(receiver, this.#job(host, address, request), address, request);
         return true;
       } finally {
-        if (!this.#broken) this.#idle.push(receiver);
+        place.jobs--;
       }
     });
   }
@@ -116,7 +139,7 @@ export class Receivers {
   /** Ends the threads. */
   async close(): Promise<void> {
     this.#broken = true;
-    for (const { state } of this.#all) state.stop();
+    for (const state of [...this.#all].flatMap(({ states }) => states)) state.stop();
     await Promise.all([...this.#all].map(async ({ thread, port }) => {
       await thread.stop(STOP_MS).catch(() => {});
       port.close();
@@ -124,12 +147,19 @@ export class Receivers {
     this.#all.clear();
   }
 
-  async #run(
-    { caller, state, death }: Receiver,
+  /** The one with the fewest jobs: a client that gets one range at a time needs one thread. */
+  #leastBusy(): Place {
+    return this.#places.reduce((best, place) => place.jobs < best.jobs ? place : best);
+  }
+
+  async #seat(
+    { caller, states, free, death }: Receiver,
     job: RangeJob,
     address: PortAddress,
     { signal, onNext, file }: ReceiveRequest,
   ): Promise<void> {
+    const seat = must(free.pop(), "a seat");
+    const state = must(states[seat], "a seat's state");
     state.begin(job.start);
     // The thread writes to the file: nobody may close that before it has ended.
     const onAbort = () => state.stop();
@@ -137,7 +167,7 @@ export class Receivers {
     const timer = this.#clock.every(TELL_MS, () => onNext(state.next));
     try {
       if (signal.aborted) state.stop();
-      const outcome = await Promise.race([caller.call(job), death]);
+      const outcome = await Promise.race([caller.call({ seat, job }), death]);
       if (outcome.kind === "done") return;
       if (outcome.kind === "refused") {
         const { status, text } = outcome;
@@ -149,13 +179,14 @@ export class Receivers {
       timer.stop();
       signal.removeEventListener("abort", onAbort);
       onNext(state.next);
+      free.push(seat);
     }
   }
 
   async #spawn(): Promise<Receiver | undefined> {
     const { port1, port2 } = new MessageChannel();
-    const state = new RangeState();
-    const start: ReceiverStart = { port: port2, state: state.buffer };
+    const states = Array.from({ length: SEATS }, () => new RangeState());
+    const start: ReceiverStart = { port: port2, states: states.map(({ buffer }) => buffer) };
     const death = Promise.withResolvers<never>();
     // Heard by whoever waits for it just then.
     death.promise.catch(() => {});
@@ -167,13 +198,14 @@ export class Receivers {
           death.reject(error);
         },
       });
-      const caller = new PortCaller<RangeJob, RangeOutcome>(
+      const caller = new PortCaller<SeatedJob, RangeOutcome>(
         port1,
         this.#clock,
         ANSWER_MS,
         "a receiver",
       );
-      const receiver = { thread, port: port1, caller, state, death: death.promise };
+      const free = states.map((_, seat) => seat);
+      const receiver = { thread, port: port1, caller, states, free, death: death.promise };
       this.#all.add(receiver);
       return receiver;
     } catch {
@@ -200,4 +232,11 @@ export class Receivers {
       ...{ shift, stallMs: this.#stallMs, deadlineMs: transferDeadlineMs(end - start) },
     };
   }
+}
+
+/** A host's IPv4 address; undefined when it has none. */
+async function addressOf(host: string): Promise<string | undefined> {
+  if (isIPv4(host)) return host;
+  const found = await lookup(host, { family: 4 }).catch(() => undefined);
+  return found !== undefined && isIPv4(found.address) ? found.address : undefined;
 }
