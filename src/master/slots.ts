@@ -148,7 +148,8 @@ export class Slots {
    */
   #takeHop(number: number, place: number | undefined): Hop | undefined {
     const { tables, roster, clock } = this.#options;
-    const keeper = roster.byNumber(number);
+    // The candidates have just been read: each look costs a read of the catalog.
+    const keeper = roster.known(number);
     if (keeper === undefined) return undefined;
     const nowMs = clock.monotonicMs();
     const online = keeper.ports
