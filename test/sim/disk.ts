@@ -58,7 +58,7 @@ export class SimDisk implements Disk {
     const { drive } = this.#options;
     this.#checkWritable(path);
     const inode = drive.create(path, true);
-    drive.grow(inode, bytes);
+    drive.grow(inode, Uint8Array.from(bytes));
     return { datasync: () => this.#sync(inode), close: () => {} };
   }
 

@@ -19,7 +19,8 @@ export function makeRequest({ method, url, headers, signal, body }: RequestFacts
   const parts: Pick<Request, "method" | "url" | "headers" | "signal" | "bytes"> = {
     ...{ method, url, signal },
     headers: new Headers(headers),
-    bytes: async () => Buffer.concat(await Array.fromAsync(body ?? nothing())),
+    // Not a Buffer: a slice of one is no copy.
+    bytes: async () => new Uint8Array(Buffer.concat(await Array.fromAsync(body ?? nothing()))),
   };
   const request = parts as Request;
   if (body !== undefined) bodies.set(request, body);
