@@ -35,6 +35,16 @@ export async function findBadBlockNow(
   return undefined;
 }
 
+/** Checks a chunk that is in memory as a whole, of its right length. The first wrong block. */
+export function findBadBlockIn(bytes: Uint8Array, facts: ChunkFacts): number | undefined {
+  for (let block = 0; block < blockCount(bytes.length); block++) {
+    const start = block * BLOCK_BYTES;
+    const sum = hashBlock(bytes.subarray(start, start + BLOCK_BYTES));
+    if (sum !== getSum(facts.sums, block)) return block;
+  }
+  return undefined;
+}
+
 /** Told of so many bytes that were read and are right; what it waits, the reading waits. */
 export type Pace = (bytes: number) => Promise<void>;
 

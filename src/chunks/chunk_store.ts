@@ -18,8 +18,9 @@ import { findBadBlock, nextTurn } from "./block_check.ts";
 import { DirectorySyncs } from "./directory_syncs.ts";
 import type { Disk, DiskFault, DiskSpace } from "./disk.ts";
 import { isUnreadable } from "./disk.ts";
-import type { DraftHost, DraftRequest, Kept } from "./draft.ts";
+import type { DraftHost, Kept } from "./draft.ts";
 import { Draft, refuseOther } from "./draft.ts";
+import type { DraftRequest } from "./draft_files.ts";
 import { Health } from "./health.ts";
 import type { InventoryPage } from "./inventory.ts";
 import { readInventory, walkIds, walkShelves } from "./inventory.ts";
@@ -85,6 +86,7 @@ export class ChunkStore {
       health: new Health(options),
       directories: new DirectorySyncs(disk),
       shelves: new Set(),
+      isMissing: (id) => this.#sizeOf(id) === undefined,
       findFacts: (id) => this.facts(id),
     };
   }
@@ -152,11 +154,14 @@ export class ChunkStore {
     fill: DraftRequest["fill"],
     onBadManifest?: DraftRequest["onBadManifest"],
   ): Promise<Draft> {
-    await this.#options.checkPremises?.();
-    const present = await this.facts(facts.chunk);
-    if (present !== undefined) refuseOther(present, facts);
-    const mark = randomHex(this.#options.random, 8);
+    const mark = await this.#expect(facts);
     return await Draft.make(this.#host, { facts, mark, fill, onBadManifest });
+  }
+
+  /** The same for a chunk of few bytes that is no pack: `read` brings all of them. */
+  async receiveShort(facts: ChunkFacts, read: () => Promise<Uint8Array>): Promise<Draft> {
+    const mark = await this.#expect(facts);
+    return await Draft.makeShort(this.#host, { facts, mark, read });
   }
 
   /** Receives, checks and keeps a chunk, as `receive` does: resolves when it is durable. */
@@ -365,6 +370,14 @@ export class ChunkStore {
     } catch (error) {
       throw unavailable("Cannot list the chunks now", error);
     }
+  }
+
+  /** Looks whether a chunk may come here. Returns a mark for its draft that no other has. */
+  async #expect(facts: ChunkFacts): Promise<string> {
+    await this.#options.checkPremises?.();
+    const present = await this.facts(facts.chunk);
+    if (present !== undefined) refuseOther(present, facts);
+    return randomHex(this.#options.random, 8);
   }
 
   /** A chunk's size; undefined when it is not there. Throws `unavailable`. */

@@ -43,6 +43,13 @@ export interface DiskFile {
   close(): Promise<void>;
 }
 
+/** A short file that has just been written, and is open. To be closed once its sync is over. */
+export interface NewFile {
+  /** Makes the file's bytes durable. */
+  datasync(): Promise<void>;
+  close(): void;
+}
+
 export interface DiskSpace {
   totalBytes: number;
   freeBytes: number;
@@ -53,6 +60,8 @@ export interface Disk {
   makeDirectory(path: string, options?: { private: boolean }): boolean;
   /** Writes a request's body to `path` as it comes in; rejects when the sender goes away. */
   receive(path: string, request: Request): Promise<void>;
+  /** Writes a new short file at once, which is not durable yet; fails when there is one. */
+  create(path: string, bytes: Uint8Array): NewFile;
   /** Writes a new file; fails when there is one. With `sync` its bytes are durable at the end. */
   write(
     path: string,
@@ -155,6 +164,18 @@ export function systemDisk(root: string): Disk {
       } finally {
         closeSync(handle);
       }
+    },
+    create(path, bytes) {
+      const handle = openSync(at(path), "wx");
+      try {
+        for (let done = 0; done < bytes.length;) {
+          done += writeSync(handle, bytes, done, bytes.length - done, done);
+        }
+      } catch (error) {
+        closeSync(handle);
+        throw error;
+      }
+      return { datasync: () => datasyncLater(handle), close: () => closeSync(handle) };
     },
     async write(path, pieces, options) {
       const handle = openSync(at(path), "wx");

@@ -1,18 +1,16 @@
 /**
  * Drafts: chunks that have come in under a temporary name and whose bytes are checked, on the way
- * to being kept. The sync of the bytes begins while they are still being hashed. A draft ends kept
- * or dropped, and leaves nothing behind.
+ * to being kept. A draft ends kept or dropped, and leaves nothing behind.
  */
 import type { Clock } from "../base/clock.ts";
 import { failpoint } from "../base/failpoint.ts";
-import { hasCode, TydfsError } from "../wire/errors.ts";
-import type { PackedFile } from "../wire/pack.ts";
+import { TydfsError } from "../wire/errors.ts";
 import { sameSums } from "../wire/sums.ts";
-import { findBadBlockNow, nextTurn } from "./block_check.ts";
 import type { DirectorySyncs } from "./directory_syncs.ts";
-import type { Disk, DiskFile } from "./disk.ts";
+import type { Disk } from "./disk.ts";
+import type { DraftRequest } from "./draft_files.ts";
+import { checkAndSync, checkShort, writeShort } from "./draft_files.ts";
 import type { Health } from "./health.ts";
-import { readManifestNow } from "./manifest.ts";
 import {
   aisleOf,
   chunkPath,
@@ -23,7 +21,6 @@ import {
   sidecarPath,
 } from "./places.ts";
 import type { ChunkFacts } from "./sidecar.ts";
-import { formatSidecar } from "./sidecar.ts";
 import type { StoreShare } from "./store_share.ts";
 
 /** What a draft needs of its store. */
@@ -35,22 +32,18 @@ export interface DraftHost {
   directories: DirectorySyncs;
   /** Shelves and aisles that are known to be durable. */
   shelves: Set<string>;
+  /** Whether a chunk has no file at all. */
+  isMissing(id: string): boolean;
   /** The facts of a chunk that is there already. */
   findFacts(id: string): Promise<ChunkFacts | undefined>;
 }
 
-/** What is to become a draft. */
-export interface DraftRequest {
+/** A short chunk that is to become a draft: it is held in memory as a whole. */
+export interface ShortDraftRequest {
   facts: ChunkFacts;
-  /** A part of the temporary file's name that no other request has. */
   mark: string;
-  /** Writes the bytes to the path that it is given. */
-  fill: (path: string) => Promise<void>;
-  /**
-   * Told when the chunk is a pack without a right manifest, which is kept all the same then;
-   * without this, such a pack is refused.
-   */
-  onBadManifest?: ((error: unknown) => void) | undefined;
+  /** Brings the bytes. */
+  read: () => Promise<Uint8Array>;
 }
 
 /** How a draft was kept: as a new chunk, or it was there already. */
@@ -64,20 +57,22 @@ export class Draft {
   #place: string;
   readonly #synced: Promise<void>;
   readonly #release: (stored: boolean) => void;
+  /** The bytes of a short chunk. */
+  readonly #bytes: Uint8Array | undefined;
   #kept: Promise<Kept> | undefined;
 
   private constructor(
     host: DraftHost,
     facts: ChunkFacts,
-    path: string,
-    synced: Promise<void>,
+    files: { path: string; synced: Promise<void>; bytes?: Uint8Array },
     release: (stored: boolean) => void,
   ) {
     this.#host = host;
     this.facts = facts;
-    this.#path = path;
-    this.#place = path;
-    this.#synced = synced;
+    this.#path = files.path;
+    this.#place = files.path;
+    this.#synced = files.synced;
+    this.#bytes = files.bytes;
     this.#release = release;
   }
 
@@ -94,7 +89,7 @@ export class Draft {
       await fill(path);
       await failpoint("keeper.put.written");
       const { synced } = await checkAndSync(host, request, path);
-      return new Draft(host, facts, path, synced, release);
+      return new Draft(host, facts, { path, synced }, release);
     } catch (error) {
       await discard(host, path);
       release(false);
@@ -103,10 +98,32 @@ export class Draft {
   }
 
   /**
-   * The bytes where they lie now. A file is opened when a request with it begins: begin it at once.
+   * The same for a short chunk that is no pack: its bytes are checked before they are written, and
+   * go on from memory, so that its files are opened once each.
    */
-  body(): Blob {
-    return this.#host.disk.body(this.#place);
+  static async makeShort(host: DraftHost, request: ShortDraftRequest): Promise<Draft> {
+    const { facts, mark, read } = request;
+    const release = await host.health.admit(facts.sizeBytes);
+    const path = `${INCOMING}/${facts.chunk}.${mark}`;
+    try {
+      const bytes = await read();
+      await failpoint("keeper.put.written");
+      checkShort(facts, bytes);
+      const synced = writeShort(host, facts, path, bytes);
+      return new Draft(host, facts, { path, synced, bytes }, release);
+    } catch (error) {
+      await discard(host, path);
+      release(false);
+      throw host.health.note(error, "write");
+    }
+  }
+
+  /**
+   * The bytes of a short chunk, or the file where they lie now. That is opened when a request with
+   * it begins: begin it at once.
+   */
+  body(): Blob | Uint8Array {
+    return this.#bytes ?? this.#host.disk.body(this.#place);
   }
 
   /**
@@ -156,9 +173,10 @@ export class Draft {
     // that fails was never acknowledged to anyone.
     const unlock = await share.lock(chunk, clock);
     try {
-      const present = await this.#host.findFacts(chunk);
+      const isNew = this.#host.isMissing(chunk);
+      const present = isNew ? undefined : await this.#host.findFacts(chunk);
       if (present === undefined) {
-        await this.#shelve();
+        await this.#shelve(isNew);
         return "new";
       }
       refuseOther(present, this.facts);
@@ -174,11 +192,10 @@ export class Draft {
   }
 
   /** Under the chunk's lock. The sidecar goes first, so that a chunk is never seen without one. */
-  async #shelve(): Promise<void> {
+  async #shelve(isNew: boolean): Promise<void> {
     const { disk, share } = this.#host;
     const { chunk } = this.facts;
     if (!this.#host.shelves.has(shelfOf(chunk))) disk.makeDirectory(shelfOf(chunk));
-    const isNew = disk.sizeOf(chunkPath(chunk)) === undefined;
     disk.rename(this.#path + SIDECAR_ENDING, sidecarPath(chunk));
     disk.rename(this.#path, chunkPath(chunk));
     this.#place = chunkPath(chunk);
@@ -219,98 +236,6 @@ export class Draft {
 export function refuseOther(present: ChunkFacts, wanted: ChunkFacts): void {
   if (present.sizeBytes === wanted.sizeBytes && sameSums(present.sums, wanted.sums)) return;
   throw new TydfsError("conflict", `Chunk "${wanted.chunk}" is here already with other bytes`);
-}
-
-/**
- * Checks length and blocks; the sync, which runs in the pool meanwhile, is returned still running.
- */
-async function checkAndSync(
-  host: DraftHost,
-  request: DraftRequest,
-  path: string,
-): Promise<{ synced: Promise<void> }> {
-  const { disk } = host;
-  const { facts } = request;
-  const sizeBytes = disk.sizeOf(path) ?? 0;
-  if (sizeBytes !== facts.sizeBytes) {
-    const message = `Cannot store chunk "${facts.chunk}": ` +
-      `${sizeBytes} bytes came where ${facts.sizeBytes} are due`;
-    throw new TydfsError("invalid", message);
-  }
-  const file = disk.open(path);
-  const checked = findBadBlockNow(file, facts);
-  // The file is closed by whoever ends last: on a fast disk the sync ends before the hashing.
-  const synced = allDone([
-    file.datasync(),
-    writeSidecar(host, request, { path, file, checked }),
-    checked.then(() => {}),
-  ]).finally(() => file.close());
-  synced.catch(() => {});
-  try {
-    const bad = await checked;
-    if (bad === undefined) return { synced };
-    const message = `Cannot store chunk "${facts.chunk}": block ${bad} does not match its sum`;
-    throw new TydfsError("corrupt", message);
-  } catch (error) {
-    await synced.catch(() => {});
-    throw error;
-  }
-}
-
-/** A draft whose bytes are being checked. */
-interface CheckedFile {
-  path: string;
-  file: DiskFile;
-  /** The first wrong block. */
-  checked: Promise<number | undefined>;
-}
-
-/** Writes a draft's sidecar, durably: at once, but for a pack's, whose files it must know. */
-async function writeSidecar(
-  { disk, clock }: DraftHost,
-  { facts, onBadManifest }: DraftRequest,
-  { path, file, checked }: CheckedFile,
-): Promise<void> {
-  let files: PackedFile[] | undefined;
-  if (facts.origin?.packed === true) {
-    // What is wrong as a whole is told by those who wait for the same.
-    if (await checked !== undefined) return;
-    // First of all the next keeper is sent its copy: it takes some ms to read thousands of names.
-    await nextTurn();
-    files = await listFiles(file, facts, onBadManifest);
-    await failpoint("keeper.pack.listed");
-  }
-  const sidecar = formatSidecar(facts, clock.wallMs(), files);
-  await disk.write(path + SIDECAR_ENDING, [sidecar], { sync: true });
-}
-
-/**
- * The files of a pack that has just been written, so that its bytes are in the page cache. Throws
- * `invalid` when it has no right manifest, unless somebody bears that; then undefined.
- */
-async function listFiles(
-  file: DiskFile,
-  { chunk, sizeBytes }: ChunkFacts,
-  onBadManifest: DraftRequest["onBadManifest"],
-): Promise<PackedFile[] | undefined> {
-  try {
-    return await readManifestNow(file, sizeBytes);
-  } catch (cause) {
-    if (!hasCode(cause, "corrupt")) throw cause;
-    if (onBadManifest === undefined) {
-      const message = `Cannot store chunk "${chunk}": it is a pack without a right manifest`;
-      throw new TydfsError("invalid", message, { cause });
-    }
-    onBadManifest(cause);
-    return undefined;
-  }
-}
-
-/** Waits for all, also after a failure; then throws the first failure. */
-async function allDone(tasks: Promise<void>[]): Promise<void> {
-  for (const result of await Promise.allSettled(tasks)) {
-    if (result.status === "rejected") throw result.reason;
-  }
 }
 
 async function discard({ disk }: DraftHost, path: string): Promise<void> {

@@ -38,8 +38,8 @@ export interface Forward {
   ticket: string;
   /** Copies that the next keeper needs, its own included, before it answers. */
   need: number;
-  /** The bytes where they lie now; asked for anew when the sending to a hop begins. */
-  body: () => Blob;
+  /** The bytes, or where they lie now; asked for anew when the sending to a hop begins. */
+  body: () => Blob | Uint8Array;
 }
 
 export class Chain {

@@ -4,6 +4,7 @@
  * Each durable copy is reported exactly by one: by the head of the chain when it is part of the
  * answer, else by its own keeper.
  */
+import { KIB } from "../base/bytes.ts";
 import type { Clock } from "../base/clock.ts";
 import { failpoint } from "../base/failpoint.ts";
 import type { Log } from "../base/log.ts";
@@ -52,6 +53,9 @@ interface Arrival {
 
 /** Chains that go on after their answer, at most; with more, answers wait for their chains. */
 const BACKGROUND_MAX = 32;
+
+/** Chunks up to this size are taken into memory as a whole before they are written. */
+const SHORT_BYTES = 64 * KIB;
 
 export class Landing {
   readonly #options: LandingOptions;
@@ -116,31 +120,48 @@ export class Landing {
   }
 
   async #receive(incoming: IncomingPut, arrival: Arrival): Promise<Draft> {
-    const { request, control, ticket } = incoming;
-    const { store, disk, clock, limits, ports, row, log } = this.#options;
+    const { request, ticket } = incoming;
+    const { store, disk, ports, row } = this.#options;
     const { chunk, sizeBytes, sums, goal, origin } = ticket;
-    let cut: string | undefined;
-    const draft = await store.receive({ chunk, sizeBytes, sums, goal, origin }, async (path) => {
-      const received = () => disk.sizeOf(path) ?? 0;
-      const upload = { request, control, sizeBytes, received };
-      arrival.receivedBytes = received;
-      const unwatch = watchUpload(clock, limits, upload, (reason) => cut = reason);
-      try {
-        await disk.receive(path, request);
+    const facts = { chunk, sizeBytes, sums, goal, origin };
+    // The list of a pack's files is made from its file.
+    const isShort = sizeBytes <= SHORT_BYTES && origin.packed !== true;
+    const draft = isShort
+      ? await store.receiveShort(facts, () => {
+        return this.#watch(incoming, arrival.receivedBytes, () => request.bytes());
+      })
+      : await store.receive(facts, async (path) => {
+        arrival.receivedBytes = () => disk.sizeOf(path) ?? 0;
+        await this.#watch(incoming, arrival.receivedBytes, () => disk.receive(path, request));
         // From here on the draft changes its name.
         arrival.receivedBytes = () => sizeBytes;
-      } catch (error) {
-        if (!request.signal.aborted && cut === undefined) throw error;
-        const reason = cut ?? "the sender has gone";
-        log.info("An upload broke off", { chunk, reason });
-        const message = `Cannot store chunk "${chunk}": ${reason}`;
-        throw new TydfsError(cut === undefined ? "interrupted" : "timeout", message);
-      } finally {
-        unwatch();
-      }
-    });
+      });
     ports.countBytes(row, sizeBytes, 0);
     return draft;
+  }
+
+  /** Takes in a body by `take`, unless it stalls, or its sender goes. */
+  async #watch<T>(
+    { request, control, ticket }: IncomingPut,
+    received: () => number,
+    take: () => Promise<T>,
+  ): Promise<T> {
+    const { clock, limits, log } = this.#options;
+    const { chunk, sizeBytes } = ticket;
+    let cut: string | undefined;
+    const upload = { request, control, sizeBytes, received };
+    const unwatch = watchUpload(clock, limits, upload, (reason) => cut = reason);
+    try {
+      return await take();
+    } catch (error) {
+      if (!request.signal.aborted && cut === undefined) throw error;
+      const reason = cut ?? "the sender has gone";
+      log.info("An upload broke off", { chunk, reason });
+      const message = `Cannot store chunk "${chunk}": ${reason}`;
+      throw new TydfsError(cut === undefined ? "interrupted" : "timeout", message);
+    } finally {
+      unwatch();
+    }
   }
 
   async #forward(

@@ -12,11 +12,18 @@ import type { Bus } from "../wire/bus.ts";
 import { call } from "../wire/bus.ts";
 import { mayPass } from "../wire/errors.ts";
 import type { StoredRequest } from "../wire/report.ts";
-import { reportAside, reportInventory, reportLost, reportStored } from "../wire/report.ts";
+import {
+  reportAside,
+  reportInventory,
+  reportLost,
+  reportStored,
+  reportStoredMany,
+} from "../wire/report.ts";
 import type { AsideChunk, InventoryRequest } from "../wire/report.ts";
 import type { Rpc } from "../wire/rpc.ts";
 import type { Subjects } from "../wire/subjects.ts";
 import type { Committed } from "../wire/upload.ts";
+import { LateReports } from "./late_reports.ts";
 
 /** The facts of a copy that lies in its place, durably; undefined when none does. */
 export type FindCopy = () => Promise<ChunkFacts | undefined>;
@@ -43,9 +50,13 @@ export class Reporter {
   readonly #options: ReporterOptions;
   readonly #later = new Set<Promise<void>>();
   readonly #told = new Map<string, number>();
+  readonly #late: LateReports;
 
   constructor(options: ReporterOptions) {
     this.#options = options;
+    this.#late = new LateReports(options.clock, (reports) => {
+      this.#start("stored", () => this.#reportMany(reports));
+    });
   }
 
   /**
@@ -56,9 +67,9 @@ export class Reporter {
     return (await this.#report(reportStored, report, FOR_MS, signal)).committed;
   }
 
-  /** The same in the background. */
+  /** The same in the background; it may wait a moment, to be told together with others. */
   storedLater(report: StoredRequest): void {
-    this.#start("stored", () => this.#report(reportStored, report, LATER_FOR_MS));
+    this.#late.add(report);
   }
 
   /**
@@ -92,7 +103,24 @@ export class Reporter {
 
   /** Waits for the reports in the background. */
   async idle(): Promise<void> {
+    this.#late.flush();
     while (this.#later.size > 0) await Promise.all(this.#later);
+  }
+
+  /** Each that is not recorded with the others is reported by itself. */
+  async #reportMany(reports: readonly StoredRequest[]): Promise<void> {
+    const { bus, subjects, keeperId } = this.#options;
+    let rest = reports;
+    if (reports.length > 1) {
+      const subject = subjects.report(keeperId, reportStoredMany.name);
+      const request = { reports: [...reports] };
+      const answer = await call(bus, subject, reportStoredMany, request, { timeoutMs: TRY_MS })
+        .catch(() => undefined);
+      rest = reports.filter(({ chunk }) => answer?.failed.includes(chunk) ?? true);
+    }
+    const told = rest.map((report) => this.#report(reportStored, report, LATER_FOR_MS));
+    const failed = (await Promise.allSettled(told)).find(({ status }) => status === "rejected");
+    if (failed?.status === "rejected") throw failed.reason;
   }
 
   /** A report that comes late must not take a copy off the record that has landed meanwhile. */

@@ -66,7 +66,7 @@ const TICK_MS = 100;
 const IDLE_SECONDS = 30;
 const DRAIN_POLL_MS = 20;
 /** Short chunks that came without a slot, under way at once, for each slot of the port. */
-const SHORT_PER_SLOT = 8;
+const SHORT_PER_SLOT = 16;
 const CHUNK_PREFIX = "/chunk/";
 const ORIGIN_PREFIX = "/origin/";
 const PROGRESS_PREFIX = "/progress/";

@@ -74,6 +74,8 @@ export class JournalShipper {
   readonly #base: number;
   #epoch = 0;
   #lookedMs = -Infinity;
+  /** Keepers of the cluster at that time: more of them get nothing before the next look. */
+  #keepers = 0;
   #sequence: number;
   #shipped: number;
   #bytes = 0;
@@ -156,7 +158,9 @@ export class JournalShipper {
     }
     // An old copy of the catalog must not hide the newer history behind its own.
     const isOld = table.readSnapshot().newer > 0;
-    const candidates = (isOld ? [] : archiveKeepers(roster.all(), keepers))
+    const all = roster.all();
+    this.#keepers = all.length;
+    const candidates = (isOld ? [] : archiveKeepers(all, keepers))
       .filter(({ id }) => !this.#passedOver.has(id))
       .map(({ id, labels }) => ({ id, zone: labels["zone"] ?? "" }));
     const chosen = chooseArchiveKeepers(candidates, new Set(this.#lanes.keys()), copies);
@@ -256,8 +260,8 @@ export class JournalShipper {
 
   /** Lets go of what as many keepers have as ever will, and of what a snapshot has. */
   #dropDone(): void {
-    const { copies, roster, table, tail } = this.#options;
-    const goal = Math.min(copies, Math.max(1, roster.all().length));
+    const { copies, table, tail } = this.#options;
+    const goal = Math.min(copies, Math.max(1, this.#keepers));
     const snapshot = table.readSnapshot().sequence;
     this.#queue.drop((entry) => {
       const isDone = entry.acks.size >= goal || entry.to <= snapshot;

@@ -4,6 +4,7 @@
  * a new chunk's sums come from the client, in the ticket; a copy's are compared with those on
  * record.
  */
+import { AssertionError } from "../base/assert.ts";
 import type { Clock } from "../base/clock.ts";
 import { failpoint } from "../base/failpoint.ts";
 import type { Log } from "../base/log.ts";
@@ -26,6 +27,7 @@ import {
   reportJoined,
   reportLost,
   reportStored,
+  reportStoredMany,
 } from "../wire/report.ts";
 import type { Rpc } from "../wire/rpc.ts";
 import type { Subjects } from "../wire/subjects.ts";
@@ -90,6 +92,7 @@ export class Reports {
   start(): void {
     this.#serve(reportJoined, (request, keeper) => this.joined(request, keeper));
     this.#serve(reportStored, (request, keeper) => this.stored(request, keeper));
+    this.#serve(reportStoredMany, (request, keeper) => this.storedMany(request, keeper));
     this.#serve(reportLost, (request, keeper) => this.lost(request, keeper));
     this.#serve(reportInventory, (request, keeper) => this.inventory(request, keeper));
     this.#serve(reportAside, (request, keeper) => this.aside(request, keeper));
@@ -149,6 +152,25 @@ export class Reports {
     if (committed === undefined) return {};
     const { replaced: _replaced, ...file } = committed;
     return { committed: file };
+  }
+
+  /** Several reports in one message: they share a transaction. Answers those that failed. */
+  async storedMany(
+    request: { reports: StoredRequest[] },
+    keeper: string,
+  ): Promise<{ failed: string[] }> {
+    const { log } = this.#options;
+    const failed: string[] = [];
+    await Promise.all(request.reports.map(async (report) => {
+      try {
+        await this.stored(report, keeper);
+      } catch (error) {
+        if (error instanceof AssertionError) throw error;
+        noteFailure(log, "Refused a report", error, { name: reportStored.name });
+        failed.push(report.chunk);
+      }
+    }));
+    return { failed };
   }
 
   /** Replicas that a keeper does not have any more. */

@@ -38,6 +38,11 @@ export class Roster {
     return this.#byNumber.get(number);
   }
 
+  /** The keeper with this number as the last look at the catalog has found it. */
+  known(number: number): KeeperRecord | undefined {
+    return this.#byNumber.get(number);
+  }
+
   /** Keepers that were removed, and have not joined again. */
   removed(): readonly RemovedKeeper[] {
     this.#refresh();

@@ -6,13 +6,13 @@
 import { KIB } from "../base/bytes.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
-import { randomInt } from "../base/random.ts";
 import type { KeeperRecord } from "../catalog/reader.ts";
-import { portRow } from "../tables/port_table.ts";
+import { portRow, PORTS_MAX } from "../tables/port_table.ts";
 import type { Hop } from "../wire/ticket.ts";
 import type { Candidate, Placement, PlacementRequest } from "./placement.ts";
 import { choosePlacement, retryMs } from "./placement.ts";
 import type { Roster } from "./roster.ts";
+import { ShortPorts } from "./short_ports.ts";
 import type { Tables } from "./wiring.ts";
 
 /**
@@ -49,6 +49,8 @@ export type Chain =
 export class Slots {
   readonly #options: SlotsOptions;
   #look: { candidates: readonly Candidate[]; untilMs: number } = { candidates: [], untilMs: 0 };
+
+  readonly #shortPorts = new ShortPorts();
 
   constructor(options: SlotsOptions) {
     this.#options = options;
@@ -98,6 +100,9 @@ export class Slots {
     // Someone was quicker: they stay known as alive, but have no slot.
     const full: Candidate[] = [];
     const isShort = request.sizeBytes <= SHORT_BYTES;
+    const place = isShort
+      ? this.#shortPorts.next(PORTS_MAX, this.#options.clock.monotonicMs())
+      : undefined;
     const all = isShort ? withoutSlots(request.candidates) : request.candidates;
     let candidates = all;
     while (held.length < request.goal) {
@@ -109,7 +114,7 @@ export class Slots {
       }
       if (placement.keepers.length === 0) break;
       for (const candidate of placement.keepers) {
-        const hop = this.#takeHop(candidate.number, isShort);
+        const hop = this.#takeHop(candidate.number, place);
         if (hop === undefined) full.push({ ...candidate, freeSlots: 0 });
         else {
           hops.push(hop);
@@ -138,27 +143,34 @@ export class Slots {
   }
 
   /**
-   * Takes a slot on the least used port of a keeper. When all are full: undefined, or for a short
-   * chunk any port without a slot.
+   * Takes a slot on the least used port of a keeper; undefined when all are full. A short chunk,
+   * which has a `place`, goes to that port, and without a slot where none is free.
    */
-  #takeHop(number: number, isShort: boolean): Hop | undefined {
-    const { tables, roster, clock, random } = this.#options;
-    const keeper = roster.byNumber(number);
+  #takeHop(number: number, place: number | undefined): Hop | undefined {
+    const { tables, roster, clock } = this.#options;
+    // The candidates have just been read: each look costs a read of the catalog.
+    const keeper = roster.known(number);
     if (keeper === undefined) return undefined;
     const nowMs = clock.monotonicMs();
-    const rows = keeper.ports
+    const online = keeper.ports
       .map((port, index) => ({ port, row: portRow(number, index) }))
-      .map((entry) => ({ ...entry, inUse: tables.ports.inUse(entry.row, nowMs) }))
-      .filter(({ row }) => tables.ports.online(row))
-      .sort((left, right) => left.inUse - right.inUse);
+      .filter(({ row }) => tables.ports.online(row));
     const at = { keeper: keeper.id, host: keeper.host };
+    if (place !== undefined) {
+      const any = online[place % online.length];
+      if (any === undefined) return undefined;
+      const { port, row } = any;
+      return { ...at, port, grant: tables.ports.take(row, nowMs, SLOT_LEASE_MS) ?? NO_GRANT };
+    }
+    const rows = online
+      .map((entry) => ({ ...entry, inUse: tables.ports.inUse(entry.row, nowMs) }))
+      .sort((left, right) => left.inUse - right.inUse);
     for (const { port, row, inUse } of rows) {
       if (inUse >= tables.ports.slots(row)) continue;
       const grant = tables.ports.take(row, nowMs, SLOT_LEASE_MS);
       if (grant !== undefined) return { ...at, port, grant };
     }
-    const any = isShort ? rows[randomInt(random, rows.length)] : undefined;
-    return any === undefined ? undefined : { ...at, port: any.port, grant: NO_GRANT };
+    return undefined;
   }
 }
 

@@ -58,6 +58,21 @@ export const reportStored = rpc(
 );
 export type StoredRequest = v.InferOutput<typeof reportStored.request>;
 
+/** Reports in one `stored-many`, at most. */
+export const STORED_MANY_MAX = 64;
+
+/**
+ * `report.<keeper>.stored-many`: several reports that nobody waits for. Answers the chunks whose
+ * reports were not recorded, and are to be made by themselves: their answers tell why.
+ */
+export const reportStoredMany = rpc(
+  "stored-many",
+  v.object({
+    reports: v.pipe(v.array(reportStored.request), v.maxLength(STORED_MANY_MAX)),
+  }),
+  v.object({ failed: v.array(Id) }),
+);
+
 /**
  * `report.<keeper>.lost`: replicas that this keeper does not have, or has found corrupt and put
  * aside.

@@ -6,7 +6,8 @@ import type { ChunkFacts } from "../../src/chunks/sidecar.ts";
 import { Reporter } from "../../src/keeper/reporter.ts";
 import { serve } from "../../src/wire/bus.ts";
 import { TydfsError } from "../../src/wire/errors.ts";
-import { reportLost, reportStored } from "../../src/wire/report.ts";
+import type { StoredRequest } from "../../src/wire/report.ts";
+import { reportLost, reportStored, reportStoredMany } from "../../src/wire/report.ts";
 import { makeChunk } from "../chunks/fixture.ts";
 import { ManualClock } from "../manual_clock.ts";
 import { MemoryBus } from "./memory_bus.ts";
@@ -81,4 +82,71 @@ test("Reporter tells a loss once a minute while nothing has landed", async () =>
   world.tell();
   await world.pass(5_000);
   expect(world.heard).toEqual(["lost"]);
+});
+
+/** A reporter with small chunks to tell of, and what a master hears of them. */
+function lateWorld() {
+  const clock = new ManualClock();
+  const bus = new MemoryBus();
+  const parts = { bus, subjects, keeperId: KEEPER, clock, random, log: silentLog };
+  const world = {
+    clock,
+    heard: [] as string[],
+    /** Chunks whose reports fail among others; undefined: the master knows no such message. */
+    failing: [] as string[] | undefined,
+    reporter: new Reporter(parts),
+    tell(name: string, sizeBytes = 10, ticket = "ticket") {
+      const chunk = name.repeat(32);
+      const sums = new Uint8Array(8);
+      const report = { chunk, sizeBytes, sums, keepers: [KEEPER], ticket, head: false };
+      world.reporter.storedLater(report);
+    },
+  };
+  const on = { onFailure: () => {} };
+  const nameOf = ({ chunk }: StoredRequest) => chunk.slice(0, 1);
+  serve(bus, subjects.report(KEEPER, "stored"), reportStored, on, (report) => {
+    world.heard.push(nameOf(report));
+    return {};
+  });
+  serve(bus, subjects.report(KEEPER, "stored-many"), reportStoredMany, on, ({ reports }) => {
+    if (world.failing === undefined) throw new TydfsError("unavailable", "Nobody answers");
+    world.heard.push(reports.map(nameOf).join(""));
+    return { failed: world.failing };
+  });
+  return world;
+}
+
+test("Reporter tells of several short chunks at once, of a single one by itself", async () => {
+  const world = lateWorld();
+  for (const name of ["a", "b", "c"]) world.tell(name);
+  expect(world.heard).toEqual([]);
+  await world.clock.advance(100);
+  world.tell("d");
+  await world.clock.advance(100);
+  expect(world.heard).toEqual(["abc", "d"]);
+});
+
+test("Reporter keeps nobody waiting who has a slot, or a long ticket, or waits for the end", async () => {
+  const world = lateWorld();
+  world.tell("a", 1_000_000);
+  world.tell("b", 10, "t".repeat(5_000));
+  world.tell("c");
+  world.tell("d");
+  await world.reporter.idle();
+  expect(world.heard.toSorted()).toEqual(["a", "b", "cd"]);
+  for (let count = 0; count < 65; count++) world.tell("e");
+  await world.clock.advance(0);
+  expect(world.heard.at(-1)).toBe("e".repeat(64));
+});
+
+test("Reporter tells by itself of each chunk that was not recorded with the others", async () => {
+  const world = lateWorld();
+  world.failing = ["b".repeat(32)];
+  for (const name of ["a", "b"]) world.tell(name);
+  await world.reporter.idle();
+  expect(world.heard).toEqual(["ab", "b"]);
+  world.failing = undefined;
+  for (const name of ["c", "d"]) world.tell(name);
+  await world.reporter.idle();
+  expect(world.heard.slice(2)).toEqual(["c", "d"]);
 });

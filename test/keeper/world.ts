@@ -23,7 +23,12 @@ import { serve } from "../../src/wire/bus.ts";
 import type { ChunkTransport } from "../../src/wire/chunk_http.ts";
 import { httpTransport, TICKET_HEADER } from "../../src/wire/chunk_http.ts";
 import type { InventoryRequest, StoredRequest } from "../../src/wire/report.ts";
-import { reportInventory, reportLost, reportStored } from "../../src/wire/report.ts";
+import {
+  reportInventory,
+  reportLost,
+  reportStored,
+  reportStoredMany,
+} from "../../src/wire/report.ts";
 import { subjectsOf } from "../../src/wire/subjects.ts";
 import { sumsOf } from "../../src/wire/sums.ts";
 import type { Hop, PutTicket } from "../../src/wire/ticket.ts";
@@ -129,9 +134,16 @@ export class World {
 
   #listen(id: string): void {
     const on = { onFailure: () => {} };
-    serve(this.bus, subjects.report(id, "stored"), reportStored, on, async (report) => {
+    const record = async (report: StoredRequest) => {
       await this.onStored(report);
       this.stored.push(report);
+    };
+    serve(this.bus, subjects.report(id, "stored-many"), reportStoredMany, on, async (request) => {
+      await Promise.all(request.reports.map(record));
+      return { failed: [] };
+    });
+    serve(this.bus, subjects.report(id, "stored"), reportStored, on, async (report) => {
+      await record(report);
       if (!report.head) return {};
       const { sizeBytes, keepers } = report;
       const file = { path: "/x", version: 1, sizeBytes, checksum: "" };

@@ -18,7 +18,13 @@ import {
 import { TydfsError } from "../../src/wire/errors.ts";
 import type { Heartbeat } from "../../src/wire/heartbeat.ts";
 import type { JoinedReply, JoinedRequest, StoredRequest } from "../../src/wire/report.ts";
-import { reportInventory, reportJoined, reportLost, reportStored } from "../../src/wire/report.ts";
+import {
+  reportInventory,
+  reportJoined,
+  reportLost,
+  reportStored,
+  reportStoredMany,
+} from "../../src/wire/report.ts";
 import type { Rpc } from "../../src/wire/rpc.ts";
 import { subjectsOf } from "../../src/wire/subjects.ts";
 import type { Committed } from "../../src/wire/upload.ts";
@@ -137,6 +143,12 @@ export class FakeKeeper {
   async stored(report: StoredRequest): Promise<{ committed?: Committed | undefined }> {
     this.chunks.set(report.chunk, report.sizeBytes);
     return await call(this.#bus, subjects.report(this.id, "stored"), reportStored, report, within);
+  }
+
+  /** Reports chunks as stored, in one message. */
+  async storedMany(reports: StoredRequest[]): Promise<{ failed: string[] }> {
+    const subject = subjects.report(this.id, reportStoredMany.name);
+    return await call(this.#bus, subject, reportStoredMany, { reports }, within);
   }
 
   /** Reports chunks as lost. */

@@ -170,6 +170,27 @@ test("A short chunk goes without slots where none are free, with all its copies"
   await world.put("/fourth");
 });
 
+test("Reports that come together are recorded, but for those that are refused", async () => {
+  world = await World.start();
+  const [keeper] = await world.addKeepers(["a", "b", "c"]);
+  if (keeper === undefined) throw new Error("No keeper");
+  const reports = [];
+  for (const path of ["/one", "/two", "/bad"]) {
+    const placement = await world.beginOnly(path, small);
+    const { chunk, sizeBytes, sums } = world.open(placement);
+    await world.store(placement, 2);
+    const ticket = placement.ticket;
+    reports.push({ chunk, sizeBytes, sums, keepers: [keeper.id], ticket, head: false });
+  }
+  const [one, two, bad] = reports;
+  if (one === undefined || two === undefined || bad === undefined) throw new Error("No report");
+  const wrong = { ...bad, sums: sumsOf(new Uint8Array(100).fill(9)) };
+  expect(await keeper.storedMany([one, wrong, two])).toEqual({ failed: [bad.chunk] });
+  for (const { chunk } of [one, two]) {
+    expect(world.reader.chunk(chunk)?.keepers).toContain(keeper.number);
+  }
+});
+
 test("A report with other sums than the client's is refused as corrupt", async () => {
   world = await World.start();
   const [keeper] = await world.addKeepers(["a", "b", "c"]);

@@ -15,10 +15,13 @@ export interface PlantedBug {
 export const PLANTED: readonly PlantedBug[] = [
   {
     name: "skip fsync",
-    file: "src/chunks/draft.ts",
+    file: "src/chunks/draft_files.ts",
     edits: [{
-      find: "    file.datasync(),\n",
-      replace: "    Promise.resolve(),\n",
+      find: "    file.datasync(),\n    sidecar.datasync(),\n",
+      replace: "    Promise.resolve(),\n    sidecar.datasync(),\n",
+    }, {
+      find: "    file.datasync(),\n    writeSidecar",
+      replace: "    Promise.resolve(),\n    writeSidecar",
     }],
     caughtBy: { seeds: { from: 1, count: 20 } },
   },

@@ -4,7 +4,7 @@
  * done.
  */
 import type { Random } from "../../src/base/random.ts";
-import type { Disk, DiskFile, DiskSpace } from "../../src/chunks/disk.ts";
+import type { Disk, DiskFile, DiskSpace, NewFile } from "../../src/chunks/disk.ts";
 import type { Drive, Inode } from "./drive.ts";
 import { diskError } from "./drive.ts";
 import type { SimProcess } from "./process.ts";
@@ -52,6 +52,14 @@ export class SimDisk implements Disk {
     this.#checkWritable(path);
     const inode = drive.create(path, false);
     for await (const piece of bodyOf(request)) await this.#append(path, inode, piece);
+  }
+
+  create(path: string, bytes: Uint8Array): NewFile {
+    const { drive } = this.#options;
+    this.#checkWritable(path);
+    const inode = drive.create(path, true);
+    drive.grow(inode, Uint8Array.from(bytes));
+    return { datasync: () => this.#sync(inode), close: () => {} };
   }
 
   async write(

@@ -16,9 +16,11 @@ export interface RequestFacts {
 
 /** Makes a request. */
 export function makeRequest({ method, url, headers, signal, body }: RequestFacts): Request {
-  const parts: Pick<Request, "method" | "url" | "headers" | "signal"> = {
+  const parts: Pick<Request, "method" | "url" | "headers" | "signal" | "bytes"> = {
     ...{ method, url, signal },
     headers: new Headers(headers),
+    // Not a Buffer: a slice of one is no copy.
+    bytes: async () => new Uint8Array(Buffer.concat(await Array.fromAsync(body ?? nothing()))),
   };
   const request = parts as Request;
   if (body !== undefined) bodies.set(request, body);

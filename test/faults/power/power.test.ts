@@ -40,7 +40,11 @@ const NO_ARCHIVE: Mutation = {
 const CONTROLS: readonly { sync: string; mutations: Mutation[] }[] = [
   {
     sync: "the sync of a chunk's bytes",
-    mutations: [{ file: "src/chunks/draft.ts", from: "    file.datasync(),\n", to: "" }],
+    mutations: ["    sidecar", "    writeSidecar"].map((next) => ({
+      file: "src/chunks/draft_files.ts",
+      from: `    file.datasync(),\n${next}`,
+      to: next,
+    })),
   },
   {
     sync: "the sync of the directory",
