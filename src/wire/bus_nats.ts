@@ -91,7 +91,7 @@ export async function connectNats(options: NatsBusOptions): Promise<Bus> {
   }
 }
 
-/** The library has one kind of transport for all connections of a thread, also when they reconnect. */
+/** The library has one kind of transport for all connections of a thread, reconnecting too. */
 let needsTls = false;
 
 /** Connects over a plain socket, or by the library's own transport where the server wants TLS. */
