@@ -78,7 +78,8 @@ export async function runMaster(options: MasterOptions): Promise<number> {
     if (isDying) return;
     isDying = true;
     log.error("The master must stop", { error });
-    end.resolve(ERROR_CODES[error.code].exit);
+    // Damage is told by its status, as when it is found before the start.
+    end.resolve(error.code === "corrupt" ? ERROR_CODES.corrupt.exit : 1);
   };
   const onSignal = (signal: NodeJS.Signals) => {
     log.info("Stopping", { signal });
