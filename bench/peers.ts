@@ -7,6 +7,7 @@ import { mkdirSync, mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { Aside } from "./peers/aside.ts";
 import { Limits } from "./peers/limits.ts";
 import { machineFacts } from "./peers/machine.ts";
 import { minio } from "./peers/minio.ts";
@@ -116,6 +117,7 @@ try {
   mkdirSync(values.dir, { recursive: true });
   const directory = mkdtempSync(join(resolve(values.dir), "tydfs-peers-"));
   undo.add("remove the data", () => removeAll(directory));
+  const aside = new Aside(directory);
   const facts = await machineFacts(directory);
   const { chosen, versions } = await prepareAll();
   const sources = new Sources(join(directory, "source"), scale);
@@ -128,6 +130,7 @@ try {
       sources,
       groups: new Set(own),
       directory,
+      aside,
       boundMs,
       cold: values.cold,
       signal: given.signal,
@@ -147,16 +150,19 @@ try {
         progress(`    failed: ${line}`);
       },
     });
+    for (const candidate of chosen) {
+      await measure(candidate, passOf(candidate.setting.title), round);
+    }
+    // They remove more files than all others.
     for (const { title, synced } of LIMITS) {
       if (given.signal.aborted) break;
       progress(`round ${round}: ${title}`);
+      await aside.pause(given.signal);
       const limits = new Limits(join(directory, "limits"));
       const stop = undo.add("stop the limits", () => limits.stop());
       await passLimits(limits, synced, passOf(title));
       await stop();
-    }
-    for (const candidate of chosen) {
-      await measure(candidate, passOf(candidate.setting.title), round);
+      await aside.remove(join(directory, "limits"));
     }
   }
 
@@ -224,6 +230,7 @@ async function measure(candidate: Candidate, pass: Pass, round: number): Promise
     if (groups.has("repair") && !withRepair || groups.size === 0) continue;
     if (given.signal.aborted) return;
     progress(`round ${round}: ${title}${groups.has("repair") ? ", repair" : ""}`);
+    if (!groups.has("repair")) await pass.aside.pause(given.signal);
     const directory = join(pass.directory, "system");
     mkdirSync(directory);
     let stop = () => Promise.resolve();
@@ -238,6 +245,6 @@ async function measure(candidate: Candidate, pass: Pass, round: number): Promise
     }
     await stop();
     // Given up: what is stopping it still removes its data, too.
-    if (!given.signal.aborted) await removeAll(directory);
+    if (!given.signal.aborted) await pass.aside.remove(directory);
   }
 }

@@ -1,9 +1,10 @@
 /** Trees of small files: whole commands, from the start of the process to its end. */
-import { mkdirSync, rmSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { TestCluster } from "../test/cluster/harness.ts";
 import type { Figure } from "./figure.ts";
 import { median, timed } from "./figure.ts";
+import { Aside } from "./peers/aside.ts";
 
 const DIRECTORIES = 100;
 const FILES = 10_000;
@@ -13,6 +14,7 @@ const SETTLED_MS = 100;
 
 /** Files a second of `put -r`, `get -r` and `rm -r` of 10,000 × 4 KiB, put with three copies. */
 export async function benchTrees(cluster: TestCluster, rounds: number): Promise<Figure[]> {
+  const aside = new Aside(cluster.dir);
   const source = await makeTree(join(cluster.dir, "trees"));
   const times = { put: [] as number[], get: [] as number[], remove: [] as number[] };
   const limits = { put: [] as number[], get: [] as number[] };
@@ -23,7 +25,7 @@ export async function benchTrees(cluster: TestCluster, rounds: number): Promise<
     times.put.push(await timed(() => cluster.ok("put", "-r", ...copies, source, remote)));
     times.get.push(await timed(() => cluster.ok("get", "-r", remote, local)));
     times.remove.push(await timed(() => cluster.ok("rm", "-r", remote)));
-    rmSync(local, { recursive: true });
+    aside.put(local);
     const triple = [1, 2, 3].map((copy) => join(cluster.dir, `copy-${round}-${copy}`));
     limits.get.push(await timed(() => copyTree(source, `${local}-limit`)));
     limits.put.push(
@@ -32,9 +34,9 @@ export async function benchTrees(cluster: TestCluster, rounds: number): Promise<
         await run("sync", "--file-system", source);
       }),
     );
-    for (const copy of [...triple, `${local}-limit`]) rmSync(copy, { recursive: true });
+    for (const copy of [...triple, `${local}-limit`]) aside.put(copy);
   }
-  rmSync(source, { recursive: true });
+  aside.put(source);
   const perSecond = (ms: number[]) => FILES / median(ms) * 1000;
   const row = (what: string, ms: number[], least: number): Figure => ({
     what: `${what}, ${FILES} files of 4 KiB, whole command`,

@@ -61,6 +61,10 @@ export function formatReport(report: Report): string {
           ? "cold: the page cache was dropped before"
           : "warm: what they read is in the servers' page cache; mounts are made anew before, so that nothing comes from the client's own cache"
       }.`,
+      "Gets begin when all copies are made: tydfs makes the third one behind the answer to a put.",
+      "Small files that are done with are removed at the end, and a minute goes by between " +
+      "systems: for so long ext4 passes over the inodes of removed files whenever one is made, " +
+      "which would tell more of what was removed before than of what is measured.",
       "The disk is synced before each row. Large files come back to the same disk, not fsynced.",
       `Rows of many small files end after ${run.boundMs / 1000} s; what was done until then ` +
       "counts.",

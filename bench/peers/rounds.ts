@@ -2,10 +2,11 @@
  * One pass of a system, or of the limits, over the rows: each figure goes to `report`. What can't
  * be measured is told with its reason, and does not stop the others.
  */
-import { existsSync, mkdirSync, rmSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { GIB, MIB } from "../../src/base/bytes.ts";
 import { median, timed } from "../figure.ts";
+import type { Aside } from "./aside.ts";
 import type { Limits } from "./limits.ts";
 import { taken } from "./limits.ts";
 import { runTool } from "./processes.ts";
@@ -33,6 +34,8 @@ export interface Pass {
   directory: string;
   /** How long a row of many small pieces may take. */
   boundMs: number;
+  /** Where what is done with goes. */
+  aside: Aside;
   /** Gets read from the disk, not from the page cache. */
   cold: boolean;
   /** The run is being given up. */
@@ -58,8 +61,9 @@ export async function passSystem(create: () => PeerSystem, pass: Pass): Promise<
       ["large", () => large(system, pass)],
       ["parallel", () => parallel(system, pass)],
       ["medium", () => medium(system, pass)],
-      ["tree", () => tree(system, pass)],
+      // Before the row that removes a tree: some systems go on with that behind the answer.
       ["single", () => single(system, pass)],
+      ["tree", () => tree(system, pass)],
       ["memory", () => peakMemory(system, pass)],
       // It starts a master anew, which would forget the peak.
       ["names", () => names(system, pass)],
@@ -119,28 +123,14 @@ export async function passLimits(limits: Limits, synced: boolean, pass: Pass): P
     const through = await timed(() => limits.loopback(sources.large));
     progress(`loopback: ${rate(sources.largeBytes, through).toFixed(0)} MiB/s`);
   });
-  limits.removeAll();
+  limits.clear(removeNow);
   await guarded("parallel", pass, async () => {
     await settleDisk(pass);
     const bytes = some.length * sources.parallelBytes;
     pass.report("put-parallel", rate(bytes, await timed(() => limits.putLarge(some, synced))));
     if (synced) pass.report("get-parallel", rate(bytes, await timed(() => limits.getLarge(some))));
   });
-  limits.removeAll();
-  for (const name of ["medium", "tree"] as const) {
-    if (!synced || !groups.has(name) || pass.signal.aborted) continue;
-    const source = sources.tree(name);
-    const back = { ...source, local: join(pass.directory, "back") };
-    await settleDisk(pass);
-    const put = await limits.putTree(source);
-    const get = await limits.getTree(back);
-    rmSync(back.local, { recursive: true });
-    const removed = await limits.removeTree(source);
-    const factor = name === "tree" ? 1 : sources.mediumBytes / MIB;
-    pass.report(`put-${name}`, rateOf(put) * factor);
-    pass.report(`get-${name}`, rateOf(get) * factor);
-    if (name === "tree") pass.report("delete-tree", rateOf(removed));
-  }
+  limits.clear(removeNow);
   await guarded("single", pass, async () => {
     const source = sources.tree("single");
     const pace = { clients: SINGLE_CLIENTS, boundMs: pass.boundMs };
@@ -150,9 +140,27 @@ export async function passLimits(limits: Limits, synced: boolean, pass: Pass): P
     const back = { ...source, local: join(pass.directory, "back") };
     makeDirectories(back.local, back.names);
     reportRate(pass, "get-single", await limits.getSingles(pairsOf(back), pace));
-    rmSync(back.local, { recursive: true });
+    pass.aside.put(back.local);
   });
-  limits.removeAll();
+  limits.clear((path) => pass.aside.put(path));
+  for (const name of ["medium", "tree"] as const) {
+    if (!synced || !groups.has(name) || pass.signal.aborted) continue;
+    const source = sources.tree(name);
+    const back = { ...source, local: join(pass.directory, "back") };
+    await settleDisk(pass);
+    const put = await limits.putTree(source);
+    const get = await limits.getTree(back);
+    pass.aside.put(back.local);
+    const removed = await limits.removeTree(source);
+    const factor = name === "tree" ? 1 : sources.mediumBytes / MIB;
+    pass.report(`put-${name}`, rateOf(put) * factor);
+    pass.report(`get-${name}`, rateOf(get) * factor);
+    if (name === "tree") pass.report("delete-tree", rateOf(removed));
+  }
+}
+
+function removeNow(path: string): void {
+  rmSync(path, { recursive: true, force: true });
 }
 
 async function large(system: PeerSystem, pass: Pass): Promise<void> {
@@ -229,7 +237,7 @@ async function throughTree(
   const get = await system.getTree(back, pace);
   const isAll = get.done === get.wanted && put.done === put.wanted;
   if (isAll) mustHold(local, source.names.length, source.names.length * bytesEach);
-  rmSync(local, { recursive: true });
+  pass.aside.put(local);
   reportRate(pass, `get-${name}`, get, factor);
   return { source, put };
 }
@@ -249,7 +257,7 @@ async function single(system: PeerSystem, pass: Pass): Promise<void> {
   back.names = source.names.slice(0, got);
   makeDirectories(back.local, back.names);
   reportRate(pass, "get-single", await system.getSingles(pairsOf(back), pace));
-  rmSync(back.local, { recursive: true });
+  pass.aside.put(back.local);
 }
 
 async function peakMemory(system: PeerSystem, pass: Pass): Promise<void> {
@@ -318,6 +326,7 @@ async function settleDisk(pass: Pass): Promise<void> {
 }
 
 async function beforeGets(system: PeerSystem, pass: Pass): Promise<void> {
+  await system.settle?.();
   await settleDisk(pass);
   if (pass.cold) await Bun.write("/proc/sys/vm/drop_caches", "3");
   await system.forget?.();
@@ -335,8 +344,7 @@ async function guarded(
     await run();
   } catch (error) {
     pass.fail(group, error);
-    const left = join(pass.directory, "back");
-    if (existsSync(left)) rmSync(left, { recursive: true });
+    pass.aside.put(join(pass.directory, "back"));
   }
   mkdirSync(pass.directory, { recursive: true });
 }

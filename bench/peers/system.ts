@@ -47,6 +47,8 @@ export interface PeerSystem {
   list(remote: string): Promise<number>;
   /** Removes a tree of `files`; returns how many went. */
   removeTree(remote: string, files: string[], pace: Pace): Promise<Work>;
+  /** Before gets: waits until all copies are made, where some are made behind the answer. */
+  settle?(): Promise<void>;
   /** Before gets: forgets what the client's side has in its own caches. */
   forget?(): Promise<void>;
   /** One server dies with its disk, and an empty one takes its place. */

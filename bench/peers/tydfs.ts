@@ -153,6 +153,14 @@ class Tydfs implements PeerSystem {
     this.#startKeeper(this.#last);
   }
 
+  /** The third copy of what was put last is made behind the answer. */
+  async settle(): Promise<void> {
+    await this.processes.until("all copies are made", async () => {
+      const { chunks } = await this.#client.status();
+      return chunks.atGoal === chunks.total;
+    });
+  }
+
   /** The lost keeper is known to be dead, none of its chunks lacks a copy, and the bytes are there. */
   async isWhole(bytes: number): Promise<boolean> {
     const status = JSON.parse(await this.#run("status", "--json")) as ClusterStatus;

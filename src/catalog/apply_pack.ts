@@ -189,10 +189,15 @@ function moveExtents(tx: Tx, moves: Of<"pack.move">["moves"], to: number): Map<s
 }
 
 /** The pack of this id. Throws `not-found`, and `expired` for one that was condemned. */
+/**
+ * Throws `not-found`; of a pack that is on its way out `expired` when it was never committed, and
+ * `conflict` when what it had is gone: only then may a commit have been done that was not answered.
+ */
 function findPack(tx: Tx, id: string, cannot: string): ChunkRow {
   const row = findChunk(tx, id);
   if (row?.packed !== 1) throw new TydfsError("not-found", `${cannot}: there is no such pack`);
   if (row.condemned === 0) return row;
+  if (row.committed > 0) throw new TydfsError("conflict", `${cannot}: its files are gone again`);
   throw new TydfsError("expired", `${cannot}: it waited too long for its use and was removed`);
 }
 

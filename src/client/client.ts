@@ -14,7 +14,7 @@ import type { Entry } from "../wire/file.ts";
 import { ClusterEvent as ClusterEventSchema, eventList } from "../wire/event.ts";
 import { fileCopy, fileRemove, fileRename, fileSet, fileStat, LINK_MODE } from "../wire/file.ts";
 import { ruleAdd, ruleApply, ruleList, ruleRemove } from "../wire/rule.ts";
-import { baseName, joinPath, parsePath, quotePath } from "../wire/names.ts";
+import { baseName, joinPath, parsePath } from "../wire/names.ts";
 import type { Rpc } from "../wire/rpc.ts";
 import type { Subjects } from "../wire/subjects.ts";
 import { parseClusterUrl } from "../wire/url.ts";
@@ -41,24 +41,20 @@ import type {
 import { BytesSource } from "./bytes_source.ts";
 import type { ClientContext } from "./context.ts";
 import { signalOf } from "./context.ts";
-import { downloadInOrder, downloadInto } from "./download.ts";
-import { tellKept } from "./kept.ts";
+import { downloadInOrder } from "./download.ts";
 import { readTarget } from "./link_target.ts";
 import { makeContext, realEffects } from "./make_context.ts";
-import { LocalSource, resolveTarget } from "./local_files.ts";
-import { LocalTarget } from "./local_target.ts";
 import type { MemoryBytes } from "./memory_source.ts";
-import { memoryBytes, MemorySource } from "./memory_source.ts";
 import { Operator } from "./operator.ts";
 import { putMany } from "./packs/many.ts";
 import { Packer } from "./packs/packer.ts";
 import type { PackedOptions, PackedOutcome, SmallFile } from "./packs/small_file.ts";
 import { spanOf } from "./plan.ts";
 import { RemoteFile } from "./remote_file.ts";
-import { getSmall } from "./small_files/get_one.ts";
-import type { Source } from "./source.ts";
-import { FileSource, StreamSource } from "./source.ts";
-import { upload } from "./upload.ts";
+import { SingleGets } from "./single_gets.ts";
+import { SinglePuts } from "./single_puts.ts";
+import { SingleStats } from "./single_stats.ts";
+import { StreamSource } from "./source.ts";
 
 export type * from "./api.ts";
 
@@ -69,12 +65,18 @@ export class TydfsClient {
   readonly #bus: Bus;
   readonly #subjects: Subjects;
   readonly #packer: Packer;
+  readonly #puts: SinglePuts;
+  readonly #gets: SingleGets;
+  readonly #stats: SingleStats;
 
   constructor(effects: ClientEffects, settings: ClientSettings = {}) {
     this.#bus = effects.bus;
     this.#subjects = effects.subjects;
     this.#context = makeContext(effects, settings);
     this.#packer = new Packer(this.#context);
+    this.#puts = new SinglePuts(this.#context, this.#packer);
+    this.#gets = new SingleGets(this.#context);
+    this.#stats = new SingleStats(this.#context);
   }
 
   /**
@@ -97,18 +99,12 @@ export class TydfsClient {
     return new TydfsClient({ ...shared, clock, random }, settings);
   }
 
-  /** Puts a local file (or a named pipe) at a remote path, in one atomic step. */
+  /**
+   * Puts a local file (or a named pipe) at a remote path, in one atomic step. Small files that are
+   * put while others are under way go together, which costs far less each.
+   */
   async put(local: string, remote: string, options: PutOptions = {}): Promise<PutResult> {
-    const path = parsePath(remote);
-    const file = await LocalSource.open(local);
-    try {
-      const source = file.kind === "file"
-        ? new FileSource(file)
-        : new StreamSource(file.stream(), this.#context.clock.wallMs());
-      return await this.#upload(source, path, options);
-    } finally {
-      await file.close();
-    }
+    return await this.#puts.put(local, parsePath(remote), options);
   }
 
   /** Puts a stream of unknown length at a remote path; a few chunks of it are held in memory. */
@@ -118,7 +114,7 @@ export class TydfsClient {
     options: PutOptions = {},
   ): Promise<PutResult> {
     const source = new StreamSource(stream, this.#context.clock.wallMs());
-    return this.#upload(source, parsePath(remote), options);
+    return this.#puts.upload(source, parsePath(remote), options);
   }
 
   /** Puts bytes from memory at a remote path; they must not change until it is done. */
@@ -127,9 +123,7 @@ export class TydfsClient {
     remote: string,
     options: PutOptions = {},
   ): Promise<PutResult> {
-    const memory = bytes instanceof Uint8Array ? memoryBytes(bytes) : bytes;
-    const source = new MemorySource(memory, this.#context.clock.wallMs());
-    return this.#upload(source, parsePath(remote), options);
+    return this.#puts.putMemory(bytes, parsePath(remote), options);
   }
 
   /** Puts a symbolic link: a file whose bytes are the link's target, and whose mode says so. */
@@ -140,7 +134,7 @@ export class TydfsClient {
   ): Promise<PutResult> {
     const mtimeMs = options.mtimeMs ?? this.#context.clock.wallMs();
     const source = new BytesSource(Buffer.from(target), { mode: LINK_MODE, mtimeMs });
-    return await this.#upload(source, parsePath(remote), options);
+    return await this.#puts.upload(source, parsePath(remote), options);
   }
 
   /**
@@ -178,31 +172,7 @@ export class TydfsClient {
    * is gone on with, also for another version of the file.
    */
   async get(remote: string, local: string, options: GetOptions = {}): Promise<GetResult> {
-    const { clock, random } = this.#context;
-    const path = parsePath(remote);
-    const signal = signalOf(options);
-    const startMs = clock.monotonicMs();
-    const file = await RemoteFile.open(this.#context, path, signal);
-    const place = options.exact === true ? local : await resolveTarget(local, baseName(path));
-    const elapsed = () => Math.round(clock.monotonicMs() - startMs);
-    const { onProgress = ignore, sync = false } = options;
-    if (await getSmall(this.#context, file, place, { signal, onProgress, sync })) {
-      return { ...file.facts, local: place, resumedBytes: 0, elapsedMs: elapsed() };
-    }
-    const target = await LocalTarget.create(place, random);
-    const done = { doneBytes: 0, resumedBytes: 0 };
-    try {
-      await downloadInto(this.#context, file, target, { signal, onProgress, done });
-      const { mtimeMs, mode } = file.facts;
-      signal.throwIfAborted();
-      await target.finish({ mtimeMs, mode, sync });
-    } catch (error) {
-      if (!await target.leave()) throw error;
-      const place = `in ${quotePath(target.partial)}`;
-      throw tellKept(error, { path, bytes: done.doneBytes, place });
-    }
-    const { resumedBytes } = done;
-    return { ...file.facts, local: target.path, resumedBytes, elapsedMs: elapsed() };
+    return await this.#gets.get(parsePath(remote), local, options);
   }
 
   /**
@@ -276,9 +246,12 @@ export class TydfsClient {
     options: OperationOptions & { locations?: boolean } = {},
   ): Promise<StatResult> {
     const path = parsePath(remote);
+    if (options.locations !== true) {
+      const { entry, checksum, replicas } = await this.#stats.stat(path, options);
+      return { entry, checksum, replicas, chunks: [] };
+    }
     const ask = { signal: signalOf(options), repeatable: true };
     const { trackers } = this.#context;
-    if (options.locations !== true) return await trackers.ask(fileStat, { path }, ask);
     let page = await trackers.ask(fileStat, { path, fromSeq: 0 }, ask);
     const { entry, checksum, replicas, inode } = page;
     const chunks = [...page.chunks];
@@ -457,23 +430,6 @@ export class TydfsClient {
   async close(): Promise<void> {
     await this.#context.receivers?.close();
     await this.#bus.close();
-  }
-
-  async #upload(source: Source, path: string, options: PutOptions): Promise<PutResult> {
-    const { clock } = this.#context;
-    if (path === "/") {
-      throw new TydfsError("usage", `Cannot put a file at ${quotePath(path)}: name the file too`);
-    }
-    const startMs = clock.monotonicMs();
-    const { committed, resumedBytes } = await upload(this.#context, source, {
-      path,
-      replicas: options.replicas,
-      minCopies: options.minCopies,
-      exclusive: options.exclusive ?? false,
-      signal: signalOf(options),
-      onProgress: options.onProgress ?? ignore,
-    });
-    return { ...committed, resumedBytes, elapsedMs: Math.round(clock.monotonicMs() - startMs) };
   }
 
   #target(source: string, to: string, options: MoveOptions): Promise<string> {

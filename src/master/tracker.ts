@@ -25,6 +25,7 @@ import {
 } from "../wire/file.ts";
 import { eventList } from "../wire/event.ts";
 import { fileLocateMany } from "../wire/locate_many.ts";
+import { fileStatMany } from "../wire/stat_many.ts";
 import { clusterRebalance, keeperDrain, keeperRemove } from "../wire/operator.ts";
 import { packBegin, packCommit } from "../wire/pack.ts";
 import type { Rpc } from "../wire/rpc.ts";
@@ -47,6 +48,7 @@ import { list, make } from "./rpc/dir.ts";
 import { list as listEvents } from "./rpc/event.ts";
 import { copy, doubt, locate, remove, rename, set, stat } from "./rpc/file.ts";
 import { locateMany } from "./rpc/locate_many.ts";
+import { statMany } from "./rpc/stat_many.ts";
 import { drain, rebalance, removeKeeper } from "./rpc/operator.ts";
 import * as packs from "./rpc/pack.ts";
 import * as rules from "./rpc/rule.ts";
@@ -83,7 +85,7 @@ const DOUBTS_MAX = 10_000;
 
 const PROCEDURES = [
   ...[uploadBegin, uploadExtend, uploadCommit, uploadAbort],
-  ...[packBegin, packCommit, fileLocateMany],
+  ...[packBegin, packCommit, fileLocateMany, fileStatMany],
   ...[fileLocate, fileStat, fileRemove, fileRename, fileCopy, fileSet, fileDoubt],
   ...[dirList, dirMake, eventList, clusterStatus],
   ...[ruleAdd, ruleRemove, ruleList, ruleApply],
@@ -138,6 +140,7 @@ export class Tracker {
     this.#serve(packBegin, (request) => packs.begin(desk, request));
     this.#serve(packCommit, (request) => packs.commit(desk, request));
     this.#serve(fileLocateMany, (request) => locateMany(desk, request));
+    this.#serve(fileStatMany, (request) => statMany(desk, request));
     this.#serve(fileLocate, (request) => locate(desk, request));
     this.#serve(fileStat, (request) => stat(desk, request));
     this.#serve(fileRemove, (request) => remove(desk, request));

@@ -74,6 +74,13 @@ session("a pack must be there, whole, and hold what it is said to hold", [
   ["ls /", ""],
   ["condemn p 9999", "p"],
   ["fill p /f=10", `expired: ${CANNOT}: it waited too long for its use and was removed`],
+  // One whose files are all gone may have answered a commit that was not heard of.
+  ["packed z 100 k0,k1", "ok"],
+  ["fill z /once=10", "filled made"],
+  ["rm /once", "1 files, 0 directories"],
+  ["purge 9999", "1 purged"],
+  ["condemn z 9999", "z"],
+  ["fill z /once=10", `conflict: ${CANNOT.replace("70", "7a")}: its files are gone again`],
   ["packed q 100 k0,k1", "ok"],
   [
     "put /f q",
@@ -85,7 +92,7 @@ session("a pack must be there, whole, and hold what it is said to hold", [
     'invalid: Cannot record chunk "72000000000000000000000000000000": it is a pack, and no file as a whole',
   ],
   // What is a file as a whole does not become a pack.
-  ["put /f s", "/f v11, 10 bytes, 2/3"],
+  ["put /f s", "/f v16, 10 bytes, 2/3"],
   ["packed s 10 k2", "ok"],
   [
     "fill s /g=10",

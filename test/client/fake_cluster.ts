@@ -44,6 +44,7 @@ import { parentPath } from "../../src/wire/names.ts";
 import type { PackBeginRequest, PackOutcome } from "../../src/wire/pack.ts";
 import { packBegin, packCommit } from "../../src/wire/pack.ts";
 import type { Rpc } from "../../src/wire/rpc.ts";
+import { fileStatMany } from "../../src/wire/stat_many.ts";
 import { subjectsOf } from "../../src/wire/subjects.ts";
 import { fileChecksum, sameSums, sumsOf } from "../../src/wire/sums.ts";
 import type {
@@ -337,6 +338,9 @@ export class FakeCluster {
   #serveUploads(subject: (name: string) => string): void {
     const { chunkBytes } = this.#options;
     this.#serve(subject, uploadBegin, (request) => {
+      if (request.exclusive && this.files.has(request.path)) {
+        throw new TydfsError("exists", "There is such a file");
+      }
       const upload = makeId(this.#random);
       const single = request.only !== undefined && request.only.sizeBytes <= chunkBytes;
       const kept = { ...request, only: single ? request.only : undefined };
@@ -491,6 +495,12 @@ export class FakeCluster {
       const reply = statReply(this.#entry(path));
       return fromSeq === undefined ? reply : { ...reply, chunks: this.#chunks(path, fromSeq) };
     });
+    this.#serve(subject, fileStatMany, ({ paths }) => ({
+      stats: paths.slice(0, this.#options.pageMax).map((path) => {
+        const there = this.files.has(path) || this.#isDirectory(path);
+        return there ? statReply(this.#entry(path)) : null;
+      }),
+    }));
     this.#serve(subject, fileRemove, ({ path, recursive }) => {
       if (this.#isDirectory(path)) return this.#removeDirectory(path, recursive);
       this.#find(path);

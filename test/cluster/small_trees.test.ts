@@ -14,6 +14,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { seededRandom } from "../../src/base/random.ts";
+import { TydfsClient } from "../../src/client/client.ts";
 import { TestCluster } from "./harness.ts";
 
 let cluster: TestCluster;
@@ -108,4 +109,35 @@ test("nothing of thousands of small files is written through a link below the ta
   expect(stderr).toContain("it is a symbolic link");
   expect(readdirSync(trap)).toEqual([]);
   expect(readdirSync(back).length).toBe(51);
+}, 60_000);
+
+test("single puts and gets of many callers at once come back bit by bit", async () => {
+  const from = join(cluster.dir, "single");
+  const back = join(cluster.dir, "single-back");
+  for (const directory of [from, back]) mkdirSync(directory);
+  const names = Array.from({ length: 300 }, (_, n) => `f${n}`);
+  const random = seededRandom(7);
+  for (const [n, name] of names.entries()) {
+    writeFileSync(join(from, name), random.bytes(n % 50 === 0 ? 200_000 : n * 20));
+    chmodSync(join(from, name), 0o640);
+  }
+  const { total: before } = (await cluster.status()).chunks;
+  const client = await TydfsClient.connect({ url: cluster.clientUrl });
+  try {
+    const put = (name: string, exclusive: boolean) =>
+      client.put(join(from, name), `/single/${name}`, { exclusive });
+    for (const { path, sizeBytes } of await Promise.all(names.map((name) => put(name, true)))) {
+      expect(sizeBytes).toBe(lstatSync(join(from, path.slice("/single/".length))).size);
+    }
+    const again = await Promise.allSettled(names.slice(0, 20).map((name) => put(name, true)));
+    for (const result of again) {
+      expect(result).toMatchObject({ status: "rejected", reason: { code: "exists" } });
+    }
+    await Promise.all(names.map((name) => client.get(`/single/${name}`, back)));
+  } finally {
+    await client.close();
+  }
+  expect(listed(back).slice(1)).toEqual(listed(from).slice(1));
+  // All but a few share packs.
+  expect((await cluster.status()).chunks.total - before).toBeLessThan(100);
 }, 60_000);

@@ -134,7 +134,8 @@ export class Choice {
   /** Several operations as one order. */
   orderOfMany(id: number, group: Place, kind: Together, operations: readonly PutOrGet[]): Order {
     const { random } = this.#options;
-    const how = random.next() < COMMAND_SHARE_TOGETHER ? "command" : "file";
+    const apart = random.next() < 0.5 ? "singles" : "file";
+    const how = random.next() < COMMAND_SHARE_TOGETHER ? "command" : apart;
     const files = operations.map((operation) => ({
       path: operation.path,
       ...(operation.kind === "put" ? this.contents.get(operation.content) : {}),

@@ -48,6 +48,12 @@ async function putMany(
     const error = await complaintOf(runCommand(args, signal));
     return files.map(() => error ?? { ok: true });
   }
+  if (how === "singles") {
+    return await eachOf(pairs, signal, async ({ local, remote }) => {
+      await client.put(local, remote, { signal });
+      return { ok: true };
+    });
+  }
   const outcomes = await client.putMany(pairs, { signal });
   return outcomes.map((outcome) => {
     return outcome instanceof TydfsError ? failure(0, outcome) : { ok: true };
@@ -66,6 +72,11 @@ async function getMany(
     const args = ["get", "-r", "--wait", "8s", directory, target];
     const error = await complaintOf(runCommand(args, signal));
     if (error !== undefined) return files.map(() => error);
+  } else if (how === "singles") {
+    return await eachOf(pairs, signal, async ({ remote, local }) => {
+      await client.get(remote, local, { signal, exact: true });
+      return await sumFile(local);
+    });
   } else {
     mkdirSync(target);
     const results = await client.getMany(pairs, { signal });
@@ -83,6 +94,22 @@ async function getMany(
     return await Promise.all(pairs.map(({ local }, index) => errors[index] ?? sumFile(local)));
   }
   return await Promise.all(pairs.map(({ local }) => sumFile(local)));
+}
+
+/** Does each by itself, all at once: the client may still gather them. */
+function eachOf<T>(
+  items: readonly T[],
+  signal: AbortSignal,
+  perform: (item: T) => Promise<FileOutcome>,
+): Promise<FileOutcome[]> {
+  return Promise.all(items.map(async (item) => {
+    try {
+      return await perform(item);
+    } catch (error) {
+      signal.throwIfAborted();
+      return failure(0, error);
+    }
+  }));
 }
 
 /** What came, or that the listing of the directory has not had it. */

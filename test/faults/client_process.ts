@@ -25,7 +25,7 @@ export interface Order {
   /** What is put together, or got. */
   files?: { path: string; name?: string; sizeBytes?: number }[];
   /** How it is put or got: from and to memory, a stream, a local file, or by a command. */
-  how?: "memory" | "stream" | "file" | "command";
+  how?: "memory" | "stream" | "file" | "command" | "singles";
   timeoutMs: number;
 }
 

@@ -4,7 +4,7 @@
  */
 import { AssertionError } from "../../base/assert.ts";
 import { failpoint } from "../../base/failpoint.ts";
-import { TydfsError } from "../../wire/errors.ts";
+import { hasCode, TydfsError } from "../../wire/errors.ts";
 import type { PackBeginReply, PackOutcome } from "../../wire/pack.ts";
 import { encodeManifest, packBegin, packCommit } from "../../wire/pack.ts";
 import { sumsOf } from "../../wire/sums.ts";
@@ -96,12 +96,30 @@ async function sendPlaced(
   const onPart = tellParts(pack, options.onSent);
   await sender.send({ chunk, sums, placement, onPart }, signal);
   await failpoint("client.pack.stored");
-  return await commit(context, pack, latest.placement.chunk, options);
+  return await commitWanted(context, pack, latest.placement.chunk, options);
+}
+
+/** Commits those files of a pack that are still wanted. */
+async function commitWanted(
+  context: ClientContext,
+  pack: BuiltPack,
+  chunk: string,
+  options: PackedOptions & { signal: AbortSignal },
+): Promise<Outcomes> {
+  const { isWanted } = options;
+  if (isWanted === undefined) return await commit(context, pack.files, chunk, options);
+  const wanted = [...pack.indexes.keys()].filter((at) => isWanted(pack.indexes[at] ?? 0));
+  const outcomes: Outcomes = pack.files.map(() => undefined);
+  if (wanted.length === 0) return outcomes;
+  const files = wanted.flatMap((at) => pack.files[at] ?? []);
+  const committed = await commit(context, files, chunk, options);
+  for (const [n, at] of wanted.entries()) outcomes[at] = committed[n];
+  return outcomes;
 }
 
 async function commit(
   context: ClientContext,
-  { files }: BuiltPack,
+  files: BuiltPack["files"],
   chunk: string,
   { signal, replicas, minCopies, exclusive = false }: PackedOptions & { signal: AbortSignal },
 ): Promise<Outcomes> {
@@ -112,8 +130,9 @@ async function commit(
     const { outcomes } = await context.trackers.ask(packCommit, request, ask);
     return files.map(({ path }, at) => outcomeOf(path, outcomes[at], isRepeated));
   } catch (cause) {
-    // Without an answer it may have been done: put again, these might replace newer files.
-    if (!isRepeated) throw cause;
+    // Without an answer it may have been done: put again, these might replace newer files. But
+    // what expired never was, and never will be.
+    if (!isRepeated || hasCode(cause, "expired")) throw cause;
     signal.throwIfAborted();
     return files.map(({ path }) => unansweredCommit(path, cause));
   }

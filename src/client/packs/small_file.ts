@@ -22,6 +22,8 @@ export interface PackedOptions extends OperationOptions {
   exclusive?: boolean;
   /** Hears of each file, by its index, whose bytes have reached a keeper while that takes long. */
   onSent?: (index: number) => void;
+  /** Asked before the commit: a file that nobody wants any more is left out of it. */
+  isWanted?: (index: number) => boolean;
 }
 
 /**

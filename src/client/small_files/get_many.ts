@@ -27,11 +27,16 @@ const SLICE_MS = 20;
 /** What takes the files that have come. */
 export type FileTaker = Pick<SmallWriter, "write" | "flush" | "syncDirectories" | "drop">;
 
+export interface ManyOptions extends GetManyOptions {
+  /** Asked before a file is written: one that nobody wants any more is left out. */
+  isWanted?: (index: number) => boolean;
+}
+
 /** See `TydfsClient.getMany`. The files go to the local disk, or to another `taker`. */
 export async function getMany(
   context: ClientContext,
   files: readonly ManyFile[],
-  options: GetManyOptions,
+  options: ManyOptions,
   taker?: FileTaker,
 ): Promise<(GetResult | undefined)[]> {
   const { random } = context;
@@ -53,7 +58,7 @@ interface Answer {
 class ManyGetter {
   readonly #context: ClientContext;
   readonly #files: readonly ManyFile[];
-  readonly #options: GetManyOptions;
+  readonly #options: ManyOptions;
   readonly #signal: AbortSignal;
   readonly #results: (GetResult | undefined)[];
   readonly #rounds: HolderRounds;
@@ -64,7 +69,7 @@ class ManyGetter {
   constructor(
     context: ClientContext,
     files: readonly ManyFile[],
-    options: GetManyOptions,
+    options: ManyOptions,
     writer: FileTaker,
   ) {
     const { clock } = context;
@@ -181,6 +186,7 @@ class ManyGetter {
   ): Promise<void> | undefined {
     const file = this.#files[index];
     if (file === undefined || facts === undefined) return undefined;
+    if (this.#options.isWanted?.(index) === false) return undefined;
     const { log, clock } = this.#context;
     const { inode, version, sizeBytes, checksum, mtimeMs, mode } = facts;
     // The block was right. This tells that the bytes are those of the file.

@@ -159,6 +159,28 @@ test("putPacked puts nothing again whose commit was not answered by a master tha
   expect(w.cluster.files.size).toBe(2);
 });
 
+test("putPacked leaves what the first commit can't have made, since its pack has expired", async () => {
+  using w = world();
+  let asked = 0;
+  w.cluster.before = (name) => {
+    if (name !== packCommit.name) return;
+    throw asked++ === 0
+      ? new TydfsError("timeout", "No answer")
+      : new TydfsError("expired", "Late");
+  };
+  const outcomes = await w.cluster.client.putPacked(w.some(2));
+  expect(words(outcomes)).toEqual(["left", "left"]);
+});
+
+test("putPacked leaves out of its commit what nobody wants any more", async () => {
+  using w = world();
+  const outcomes = await w.cluster.client.putPacked(w.some(4), { isWanted: (index) => index > 1 });
+  expect(words(outcomes)).toEqual(["left", "left", "ok", "ok"]);
+  expect([...w.cluster.files.keys()]).toEqual(["/t/f2", "/t/f3"]);
+  const none = await w.cluster.client.putPacked(w.some(2), { isWanted: () => false });
+  expect(words(none)).toEqual(["left", "left"]);
+});
+
 test("putPacked tells of the group of rules that was put, whatever becomes of the next", async () => {
   using w = world();
   let asked = 0;
