@@ -1,7 +1,7 @@
 /**
- * The one list of worker files, and how threads live: spawned, ready, stopped in order. A thread's
- * death is the process's: any close that nobody asked for goes to `onDeath`, and there is no
- * half-alive node.
+ * The one list of worker files, and how threads live: loaded, started, ready, stopped in order. A
+ * thread's death is the process's: any close that nobody asked for goes to `onDeath`, and there is
+ * no half-alive node.
  */
 import { systemClock, withTimeout } from "./base/clock.ts";
 import { decodeError, encodeError, TydfsError } from "./wire/errors.ts";
@@ -10,6 +10,7 @@ import type { FromWorker, ToWorker } from "./wire/thread.ts";
 const WORKER_FILES = {
   tracker: "workers/tracker.ts",
   writer: "workers/writer.ts",
+  checker: "workers/checker.ts",
   sentinel: "workers/sentinel.ts",
   auditor: "workers/auditor.ts",
   replicator: "workers/replicator.ts",
@@ -29,16 +30,30 @@ const ROOT = import.meta.dir.startsWith("/$bunfs") || import.meta.dir.includes("
 
 const READY_MS = 30_000;
 
-export interface SpawnOptions<Start> {
+export interface LoadOptions {
   /** How the log and errors call this thread, e.g. `tracker-0`. */
   name: string;
+  /** The thread has ended though nobody stopped it, or has failed: the process must end. */
+  onDeath: (error: TydfsError) => void;
+}
+
+export interface StartOptions<Start> {
   start: Start;
   /** MessagePorts that go over to the thread. */
   transfer?: MessagePort[];
   /** How long it may take to be ready. */
   readyMs?: number;
-  /** The thread has ended though nobody stopped it, or has failed: the process must end. */
-  onDeath: (error: TydfsError) => void;
+}
+
+export type SpawnOptions<Start> = LoadOptions & StartOptions<Start>;
+
+/** A thread that loads its modules, or has: it does nothing else before its start. */
+export interface LoadedThread<Start, Ready> {
+  readonly name: string;
+  /** Starts it and waits until it is ready. Throws what it threw at its start. */
+  start(options: StartOptions<Start>): Promise<Thread<Ready>>;
+  /** Ends it at once unless it is ready: one that was never started, or is still starting. */
+  discard(): void;
 }
 
 /** A running thread. */
@@ -50,49 +65,69 @@ export interface Thread<Ready> {
   stop(withinMs: number): Promise<void>;
 }
 
-/** Starts a thread and waits until it is ready. Throws what it threw at its start. */
+/** Loads and starts a thread, and waits until it is ready. Throws what it threw at its start. */
 export async function spawnThread<Start, Ready>(
   kind: WorkerKind,
   options: SpawnOptions<Start>,
 ): Promise<Thread<Ready>> {
-  const worker = new Worker(ROOT + WORKER_FILES[kind], { name: options.name });
+  return await loadThread<Start, Ready>(kind, options).start(options);
+}
+
+/** Loads a thread's modules, so that they are there when it is known what it is to start with. */
+export function loadThread<Start, Ready>(
+  kind: WorkerKind,
+  { name, onDeath }: LoadOptions,
+): LoadedThread<Start, Ready> {
+  const worker = new Worker(ROOT + WORKER_FILES[kind], { name });
   const ready = Promise.withResolvers<Ready>();
   const stopped = Promise.withResolvers<void>();
   let stopping = false;
+  let isReady = false;
 
   function die(error: TydfsError): void {
     if (stopping) return stopped.resolve();
     ready.reject(error);
-    options.onDeath(error);
+    onDeath(error);
   }
+  // Who starts it hears of it; nobody may have yet.
+  ready.promise.catch(() => {});
   worker.onmessage = (event: MessageEvent) => {
     const message = event.data as FromWorker<Ready>;
-    if (message.kind === "ready") ready.resolve(message.ready);
-    else if (message.kind === "stopped") stopped.resolve();
+    if (message.kind === "ready") {
+      isReady = true;
+      ready.resolve(message.ready);
+    } else if (message.kind === "stopped") stopped.resolve();
     else die(decodeError(message.error));
   };
   worker.onerror = (event: ErrorEvent) => {
-    die(new TydfsError("internal", `Thread ${options.name} failed: ${event.message}`));
+    die(new TydfsError("internal", `Thread ${name} failed: ${event.message}`));
   };
   worker.addEventListener("close", () => {
-    die(new TydfsError("internal", `Thread ${options.name} ended without being asked to`));
+    die(new TydfsError("internal", `Thread ${name} ended without being asked to`));
   });
 
-  const start: ToWorker<Start> = { kind: "start", start: options.start };
-  worker.postMessage(start, options.transfer ?? []);
-  const late = () => new TydfsError("internal", `Thread ${options.name} was not ready in time`);
+  async function stop(withinMs: number): Promise<void> {
+    stopping = true;
+    worker.postMessage({ kind: "stop" } satisfies ToWorker<Start>);
+    try {
+      const slow = () => new TydfsError("timeout", `Thread ${name} did not stop in time`);
+      await withTimeout(systemClock, stopped.promise, withinMs, slow);
+    } finally {
+      worker.terminate();
+    }
+  }
   return {
-    name: options.name,
-    ready: await withTimeout(systemClock, ready.promise, options.readyMs ?? READY_MS, late),
-    async stop(withinMs) {
+    name,
+    async start({ start, transfer = [], readyMs = READY_MS }) {
+      worker.postMessage({ kind: "start", start } satisfies ToWorker<Start>, transfer);
+      const late = () => new TydfsError("internal", `Thread ${name} was not ready in time`);
+      return { name, ready: await withTimeout(systemClock, ready.promise, readyMs, late), stop };
+    },
+    discard() {
+      if (isReady || stopping) return;
       stopping = true;
-      worker.postMessage({ kind: "stop" } satisfies ToWorker<Start>);
-      try {
-        const slow = () => new TydfsError("timeout", `Thread ${options.name} did not stop in time`);
-        await withTimeout(systemClock, stopped.promise, withinMs, slow);
-      } finally {
-        worker.terminate();
-      }
+      ready.reject(new TydfsError("interrupted", `Thread ${name} was ended before it was ready`));
+      worker.terminate();
     },
   };
 }

@@ -97,7 +97,7 @@ const consoleDoor = {
 const doors: readonly Door[] = [
   {
     module: /^@nats-io\//,
-    allowed: ["src/wire/bus_nats.ts"],
+    allowed: ["src/wire/bus_nats.ts", "src/wire/nats_transport.ts"],
     instead: "take a Bus (src/wire/bus.ts)",
   },
   {

@@ -2,6 +2,7 @@
 import { throwUncaught } from "../src/base/assert.ts";
 import { systemClock as clock } from "../src/base/clock.ts";
 import type { Operation } from "../src/catalog/operation.ts";
+import { isThere, owedCheck } from "../src/master/data_dir.ts";
 import { LateInventory } from "../src/master/late_inventory.ts";
 import { Reports } from "../src/master/reports.ts";
 import { openShippedWriter, openThread, untilHeard } from "../src/master/wiring.ts";
@@ -20,7 +21,8 @@ runThread<WriterStart, WriterReady>(async (start) => {
   }
   const { settings, ticketKey, url } = start;
   const facts = { settings, ticketKey, cluster: url.cluster, masterEpoch: epoch };
-  const reports = new Reports({ ...parts, ...facts, clock, journal, reader });
+  const isChecked = () => writer.checked || !isThere(owedCheck(start.catalogPath));
+  const reports = new Reports({ ...parts, ...facts, clock, journal, reader, isChecked });
   reports.start();
   await untilHeard(parts.bus);
   const stop = async () => {
@@ -30,5 +32,5 @@ runThread<WriterStart, WriterReady>(async (start) => {
     await parts.bus.close();
     reader.close();
   };
-  return { ready: { epoch }, stop };
+  return { ready: { epoch, checked: writer.checked }, stop };
 });

@@ -7,17 +7,29 @@ import { dirname } from "node:path";
  * One writer at a time: its draft is `path` with `.new` behind it.
  */
 export function writePrivate(path: string, text: string): void {
+  writeDraft(path, text, true);
+}
+
+/**
+ * The same of a file that is made anew at each start, and that nobody reads after a loss of power:
+ * whole for whoever looks, and not synced.
+ */
+export function writeFleeting(path: string, text: string): void {
+  writeDraft(path, text, false);
+}
+
+function writeDraft(path: string, text: string, sync: boolean): void {
   const temporary = `${path}.new`;
   rmSync(temporary, { force: true });
   const file = openSync(temporary, "wx", 0o600);
   try {
     writeSync(file, text);
-    fsyncSync(file);
+    if (sync) fsyncSync(file);
   } finally {
     closeSync(file);
   }
   renameSync(temporary, path);
-  syncDirectory(dirname(path));
+  if (sync) syncDirectory(dirname(path));
 }
 
 function syncDirectory(path: string): void {

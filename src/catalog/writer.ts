@@ -12,7 +12,7 @@ import type { Log } from "../base/log.ts";
 import { encode } from "../wire/codec.ts";
 import { TydfsError } from "../wire/errors.ts";
 import { apply } from "./apply.ts";
-import { openCatalog } from "./open.ts";
+import { openCatalog, openCatalogSoon } from "./open.ts";
 import type { Journal, Operation, OperationKind, ResultOf } from "./operation.ts";
 import { readValue } from "./schema.ts";
 import { Tx } from "./transaction.ts";
@@ -25,6 +25,8 @@ export interface CatalogWriterOptions {
   batchMax?: number;
   /** Operations that may wait; one more is refused with `busy`. */
   waitingMax?: number;
+  /** A large catalog is opened without being checked whole: see `checked`. */
+  checkLater?: boolean;
   /**
    * Takes each batch on after its commit, in order. Callers whose operations must not be lost with
    * this disk are answered when what it returns resolves (it never rejects); where there are none,
@@ -61,6 +63,8 @@ const SHIPPING_MAX = 64;
 type Item = BatchItem<Operation, ResultOf<OperationKind>>;
 
 export class CatalogWriter implements Journal {
+  /** Whether the catalog's file was checked; if not, `checkCatalogFile` is owed. */
+  readonly checked: boolean;
   readonly #database: Database;
   readonly #tx: Tx;
   readonly #log: Log;
@@ -79,7 +83,11 @@ export class CatalogWriter implements Journal {
     this.#log = options.log;
     this.#onFatal = options.onFatal;
     this.#ship = options.ship ?? (() => undefined);
-    this.#database = openCatalog(options.path);
+    const { database, checked } = options.checkLater === true
+      ? openCatalogSoon(options.path)
+      : { database: openCatalog(options.path), checked: true };
+    this.#database = database;
+    this.checked = checked;
     this.#tx = new Tx(this.#database);
     const { sequence, hash } = readMark(this.#tx);
     this.#sequence = sequence;

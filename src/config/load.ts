@@ -11,7 +11,14 @@ import { didYouMean, similarWord } from "../base/similar.ts";
 import { ConfigError } from "./config_error.ts";
 import { configHome } from "./home.ts";
 import { parseLabels } from "./labels.ts";
-import { envName, flagName, type OptionKey, OPTIONS, type Settings } from "./options.ts";
+import {
+  defaultHere,
+  envName,
+  flagName,
+  type OptionKey,
+  OPTIONS,
+  type Settings,
+} from "./options.ts";
 import { parseRules, RULE_KEY, type RuleSetting } from "./rules.ts";
 
 export { ConfigError } from "./config_error.ts";
@@ -121,7 +128,7 @@ function findValue(
     { kind: "file", text: `file "${file}", line ${inFile.line}`, written: inFile.text },
   ];
   return places.find(({ written }) => written !== "") ??
-    { kind: "default", text: "default", written: OPTIONS[key].default };
+    { kind: "default", text: "default", written: defaultHere(key) };
 }
 
 /** Parses one setting; `place` is named in the error. */

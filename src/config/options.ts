@@ -4,7 +4,11 @@
  * setting, add a row.
  */
 
+import { availableParallelism } from "node:os";
 import type { RuleSetting } from "./rules.ts";
+
+/** So many cores are busy with one thread of each role, and more threads only share them. */
+const FEW_CORES = 2;
 
 /** How a setting is written; sizes are bytes inside, durations ms. */
 export type OptionType = "text" | "number" | "size" | "duration" | "list" | "labels";
@@ -13,6 +17,8 @@ interface OptionRow<T extends OptionType = OptionType> {
   type: T;
   /** As it would be written; empty: unset. */
   default: string;
+  /** The default on a machine with up to two cores, where it is another one. */
+  defaultOnFewCores?: string;
   /** The commands that take it as a flag. */
   for: readonly ("master" | "keeper" | "client")[];
   sentence: string;
@@ -81,8 +87,9 @@ export const OPTIONS = {
   trackers: row({
     type: "number",
     default: "2",
+    defaultOnFewCores: "1",
     for: ["master"],
-    sentence: "Threads that answer clients",
+    sentence: "Threads that answer clients (1 on up to two cores)",
     min: 1,
     max: 32,
   }),
@@ -259,8 +266,9 @@ export const OPTIONS = {
   streamers: row({
     type: "number",
     default: "2",
+    defaultOnFewCores: "1",
     for: ["keeper"],
-    sentence: "Streaming threads, each with a port of its own",
+    sentence: "Streaming threads, each with a port of its own (1 on up to two cores)",
     min: 1,
     max: 8,
   }),
@@ -372,10 +380,17 @@ export function sentenceFor(key: OptionKey, user: "master" | "keeper" | "client"
   return sentence.charAt(0).toUpperCase() + sentence.slice(1);
 }
 
-/** The default of a setting for one of its users, as it would be written; empty when unset. */
+/** The default of a setting on this machine, as it would be written; empty when unset. */
+export function defaultHere(key: OptionKey): string {
+  const row: OptionRow = OPTIONS[key];
+  if (row.defaultOnFewCores === undefined) return row.default;
+  return availableParallelism() <= FEW_CORES ? row.defaultOnFewCores : row.default;
+}
+
+/** The same for one of its users. */
 export function defaultFor(key: OptionKey, user: "master" | "keeper" | "client"): string {
-  const row: { default: string; defaultFor?: readonly string[] } = OPTIONS[key];
-  return row.defaultFor === undefined || row.defaultFor.includes(user) ? row.default : "";
+  const row: OptionRow = OPTIONS[key];
+  return row.defaultFor === undefined || row.defaultFor.includes(user) ? defaultHere(key) : "";
 }
 
 /** The environment's name of a setting: `TYDFS_CHUNK_SIZE`. */

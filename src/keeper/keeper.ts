@@ -19,8 +19,8 @@ import { systemDisk } from "../chunks/disk.ts";
 import { StoreShare } from "../chunks/store_share.ts";
 import type { Settings } from "../config/options.ts";
 import { PortTable } from "../tables/port_table.ts";
-import type { Thread } from "../threads.ts";
-import { spawnThread } from "../threads.ts";
+import type { LoadedThread, Thread } from "../threads.ts";
+import { loadThread, spawnThread } from "../threads.ts";
 import type { Bus } from "../wire/bus.ts";
 import { serve } from "../wire/bus.ts";
 import { connectNats } from "../wire/bus_nats.ts";
@@ -101,6 +101,9 @@ async function startKeeper(
   const lock = lockDirectory(directory, takeFileLock);
   lifetime.own("lock", () => lock.release());
   await disk.remove(READY_FILE);
+  // Their modules load while the master is being reached.
+  const streamers = choosePorts(settings).map((port, row) => loadStreamer(port, row, log));
+  lifetime.own("modules", () => streamers.forEach(({ loaded }) => loaded.discard()));
 
   notifier.status(`Waiting for the master at ${url.host}:${url.port}`);
   // Before all else that is written: a wrong secret must not bind the directory to a wrong cluster.
@@ -129,13 +132,14 @@ async function startKeeper(
     ...{ keeperId: identity.id, keeperName: name, directory, url, ticketKey: key, settings },
     shared: { ports: ports.buffer, store: share.buffer, masterEpoch: masterEpoch.buffer },
   };
-  const taken = await startStreamers(start, choosePorts(settings), log, lifetime);
+  const taken = await startStreamers(start, streamers, lifetime);
   const scrub = new ScrubShare();
-  await startScrubber({ ...start, scrub: scrub.buffer }, log, lifetime);
 
   const subjects = subjectsOf(url.cluster);
   serveArchive({ keeperId: identity.id, bus, subjects, archive, masterEpoch, log });
-  const parts = { bus, subjects, store, log, ports, scrub, end, signal };
+  const joined = Promise.withResolvers<void>();
+  const onJoined = joined.resolve;
+  const parts = { bus, subjects, store, log, ports, scrub, end, signal, onJoined };
   const introduction: Introduction = {
     ...identityOf(identity, name, version ?? "unknown"),
     host: await chooseHost(settings, url, systemClock),
@@ -143,7 +147,11 @@ async function startKeeper(
     slots: settings.slots,
     labels: settings.label,
   };
-  await join({ ...parts, introduction, masterEpoch }, lifetime);
+  await Promise.all([
+    join({ ...parts, introduction, masterEpoch }, lifetime).then(() => signal.throwIfAborted()),
+    // Nobody waits for the care of the disk, and all wait for the keeper.
+    joined.promise.then(() => startScrubber({ ...start, scrub: scrub.buffer }, log, lifetime)),
+  ]);
   signal.throwIfAborted();
   await markReady(disk, identity.id, lifetime, log);
   log.info("The keeper is ready", { host: introduction.host, ports: taken.join(",") });
@@ -181,28 +189,38 @@ async function connectBus(
   }
 }
 
+/** A streamer that is loaded, and where it is to listen. */
+interface LoadedStreamer {
+  loaded: LoadedThread<StreamerStart, StreamerReady>;
+  row: number;
+  port: number;
+  /** From now on its death is the keeper's; before, it is told to who starts it. */
+  setUp: () => void;
+}
+
+function loadStreamer(port: number, row: number, log: Log): LoadedStreamer {
+  let isUp = false;
+  const loaded = loadThread<StreamerStart, StreamerReady>("streamer", {
+    name: `streamer-${row}`,
+    onDeath(error) {
+      if (!isUp) return;
+      log.error("A streamer has died, and the keeper with it", { error });
+      process.exit(1);
+    },
+  });
+  return { loaded, row, port, setUp: () => void (isUp = true) };
+}
+
 /** Starts all streamers; returns their ports. */
 async function startStreamers(
   start: Omit<StreamerStart, "row" | "port">,
-  ports: readonly number[],
-  log: Log,
+  streamers: readonly LoadedStreamer[],
   lifetime: Lifetime,
 ): Promise<number[]> {
-  let isUp = false;
-  const spawns = ports.map((port, row) =>
-    spawnThread<StreamerStart, StreamerReady>("streamer", {
-      name: `streamer-${row}`,
-      start: { ...start, row, port },
-      onDeath(error) {
-        // While they start, the error reaches the caller of `spawnThread`.
-        if (!isUp) return;
-        log.error("A streamer has died, and the keeper with it", { error });
-        process.exit(1);
-      },
-    })
+  const threads = await Promise.all(
+    streamers.map(({ loaded, row, port }) => loaded.start({ start: { ...start, row, port } })),
   );
-  const threads = await Promise.all(spawns);
-  isUp = true;
+  for (const { setUp } of streamers) setUp();
   const stopOne = (thread: Thread<StreamerReady>) => thread.stop(DRAIN_MS + 1_000);
   lifetime.own("streamers", async () => void await Promise.all(threads.map(stopOne)));
   return threads.map(({ ready }) => ready.port);
@@ -240,6 +258,8 @@ interface JoinParts {
   log: Log;
   signal: AbortSignal;
   end: (status: number) => void;
+  /** The master has taken the keeper in, now or again. */
+  onJoined: () => void;
 }
 
 /** Registers with the master, beats from then on, and obeys what concerns the keeper as a whole. */
@@ -259,6 +279,7 @@ async function join(parts: JoinParts, lifetime: Lifetime): Promise<void> {
     async onJoined({ beatMs }, current) {
       parts.scrub.obeying = current;
       await heartbeats.start(beatMs > 0 ? beatMs : BEAT_MS, { readOnly: !current });
+      parts.onJoined();
     },
     onRefused: (error) => {
       const isRemoved = error instanceof TydfsError && error.data["removed"] === true;

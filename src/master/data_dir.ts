@@ -19,6 +19,8 @@ const FORMAT_LINE = /^tydfs-master (\d+)\n?$/;
 export interface DataDir {
   readonly root: string;
   readonly catalog: string;
+  /** There while the catalog's check is owed: see `owedCheck`. */
+  readonly uncheckedCatalog: string;
   readonly key: string;
   readonly joinClient: string;
   readonly joinKeeper: string;
@@ -44,11 +46,20 @@ export function openDataDir(path: string): DataDir {
   return {
     root,
     catalog: join(root, "catalog.db"),
+    uncheckedCatalog: owedCheck(join(root, "catalog.db")),
     key: join(root, "cluster.key"),
     joinClient: join(root, "join.client"),
     joinKeeper: join(root, "join.keeper"),
     natsUsers: join(root, "nats-users.conf"),
   };
+}
+
+/**
+ * The file that tells that a master has opened this catalog without the check of it, and has not
+ * ended that check since. The next start checks first.
+ */
+export function owedCheck(catalogPath: string): string {
+  return `${catalogPath}.unchecked`;
 }
 
 /**

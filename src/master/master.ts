@@ -5,17 +5,18 @@
  * goes on.
  */
 import { networkInterfaces } from "node:os";
+import { must } from "../base/assert.ts";
 import { systemClock as clock } from "../base/clock.ts";
 import { Lifetime } from "../base/lifetime.ts";
 import type { Log } from "../base/log.ts";
 import type { Notifier } from "../base/notifier.ts";
 import { silentNotifier } from "../base/notifier.ts";
-import { writePrivate } from "../base/private_file.ts";
+import { writeFleeting, writePrivate } from "../base/private_file.ts";
 import { systemRandom as random } from "../base/random.ts";
 import type { Settings } from "../config/options.ts";
 import { buildInfo, embeddedNatsServer } from "../embedded.ts";
-import { spawnThread, type WorkerKind } from "../threads.ts";
-import { TydfsError } from "../wire/errors.ts";
+import { type LoadedThread, loadThread, type WorkerKind } from "../threads.ts";
+import { ERROR_CODES, hasCode, TydfsError, wrapError } from "../wire/errors.ts";
 import { roleSecret, sealKey, ticketKey } from "../wire/secrets.ts";
 import type { ClusterUrl, Role } from "../wire/url.ts";
 import { formatClusterUrl, PORT_DEFAULT } from "../wire/url.ts";
@@ -25,7 +26,14 @@ import { natsUsers } from "./nats_config.ts";
 import { checkExternalNats } from "./nats_external.ts";
 import { isWildcard, localHost, NatsServer } from "./nats_server.ts";
 import { recoverFirst, type RecoverOrder, settingsFor } from "./recovery_start.ts";
-import type { MasterStart, RoleStart, TrackerStart, WriterReady, WriterStart } from "./wiring.ts";
+import type {
+  CheckStart,
+  MasterStart,
+  RoleStart,
+  TrackerStart,
+  WriterReady,
+  WriterStart,
+} from "./wiring.ts";
 import { buffersOf, openTables } from "./wiring.ts";
 
 export interface MasterOptions {
@@ -39,13 +47,20 @@ export interface MasterOptions {
 
 /** The data directory when none is given. */
 const DATA_DEFAULT = "./tydfs-master";
-/** The threads that there is one of each, besides the writer. */
-const ROLES = ["sentinel", "replicator", "archivist", "auditor"] as const;
+/** What clients and keepers wait for at a start, besides trackers: hears who is alive. */
+const FIRST = "sentinel";
+/**
+ * The threads that there is one of each, besides these. They come when the master answers already,
+ * one after the other: what they do is not waited for, and keepers may be starting beside them.
+ */
+const LATER = ["replicator", "archivist", "auditor"] as const;
 /**
  * Time in which the writer must have opened the catalog: it looks at each page of it, 4 GB for ten
  * million files.
  */
 const CATALOG_READY_MS = 10 * 60_000;
+/** The same while the master works: a slow disk, and all that clients ask of it meanwhile. */
+const CHECK_MS = 6 * 60 * 60_000;
 /** Time that one part may take to stop. */
 const STOP_MS = 8_000;
 
@@ -58,9 +73,13 @@ export async function runMaster(options: MasterOptions): Promise<number> {
   const lifetime = new Lifetime(clock, log);
   const end = Promise.withResolvers<number>();
   const stop = new AbortController();
+  let isDying = false;
   const die = (error: TydfsError) => {
+    if (isDying) return;
+    isDying = true;
     log.error("The master must stop", { error });
-    end.resolve(1);
+    // Damage is told by its status, as when it is found before the start.
+    end.resolve(error.code === "corrupt" ? ERROR_CODES.corrupt.exit : 1);
   };
   const onSignal = (signal: NodeJS.Signals) => {
     log.info("Stopping", { signal });
@@ -78,7 +97,8 @@ export async function runMaster(options: MasterOptions): Promise<number> {
       await recoverFirst({ settings, log, dataDir, order, signal: stop.signal });
       if (order.dryRun) return 0;
     }
-    await startMaster({ ...options, settings }, dataDir, lifetime, die);
+    const rest = await startMaster({ ...options, settings }, dataDir, lifetime, die);
+    void runRest(rest, lifetime, die);
     return await end.promise;
   } finally {
     notifier.stopping();
@@ -97,15 +117,52 @@ function openLocked(settings: Settings, lifetime: Lifetime): DataDir {
   return dataDir;
 }
 
+/** What starts when the master answers already, in steps; a step may take long. */
+type Rest = (() => Promise<void>)[];
+
+/** Takes the steps, and no further one when the master stops. */
+async function runRest(
+  rest: Rest,
+  lifetime: Lifetime,
+  die: (error: TydfsError) => void,
+): Promise<void> {
+  let stopping = false;
+  const ended = Promise.withResolvers<void>();
+  lifetime.own("start of the rest", async () => {
+    stopping = true;
+    await ended.promise;
+  });
+  try {
+    for (const step of rest) {
+      if (!stopping) await step();
+    }
+  } catch (error) {
+    if (!stopping && !hasCode(error, "interrupted")) die(wrapError(error));
+  } finally {
+    ended.resolve();
+  }
+}
+
+/** Starts what clients and keepers wait for; returns what is to come after that. */
 async function startMaster(
   { settings, log, notifier = silentNotifier }: MasterOptions,
   dataDir: DataDir,
   lifetime: Lifetime,
   die: (error: TydfsError) => void,
-): Promise<void> {
+): Promise<Rest> {
   const startedMs = clock.monotonicMs();
   const clusterKey = openClusterKey(dataDir, random);
   removeJoinFiles(dataDir);
+
+  // Their modules load while the NATS server starts.
+  const trackers = Array.from({ length: settings.trackers }, (_, index) => `tracker-${index}`);
+  const load = <Start = MasterStart>(kind: WorkerKind, name: string) => {
+    const thread = loadThread<Start, unknown>(kind, { name, onDeath: die });
+    lifetime.own(`modules of ${name}`, () => thread.discard());
+    return thread;
+  };
+  const writer = load("writer", "writer");
+  const first = [load(FIRST, FIRST), ...trackers.map((name) => load("tracker", name))];
 
   const nats = settings.nats === ""
     ? await startNats({ settings, log, dataDir, clusterKey, lifetime, die })
@@ -120,46 +177,54 @@ async function startMaster(
     sealedKey: sealKey(clusterKey),
     tables: buffersOf(tables),
   };
-  const names = Array.from({ length: settings.trackers }, (_, index) => `tracker-${index}`);
-  const journals = new Map(
-    [...ROLES, ...names].map((name) => [name, new MessageChannel()]),
-  );
-  const start = async <Start extends MasterStart, Ready>(
-    kind: WorkerKind,
-    start: Start,
+  const run = async (
+    loaded: LoadedThread<MasterStart, unknown>,
+    start: MasterStart,
     transfer: MessagePort[],
-  ): Promise<Ready> => {
-    const patience = kind === "writer" ? { readyMs: CATALOG_READY_MS } : {};
-    const spawn = { name: start.name, start, transfer, onDeath: die, ...patience };
-    const thread = await spawnThread<Start, Ready>(kind, spawn);
+    readyMs?: number,
+  ): Promise<unknown> => {
+    const patience = readyMs === undefined ? {} : { readyMs };
+    const thread = await loaded.start({ start, transfer, ...patience });
     lifetime.own(start.name, () => thread.stop(STOP_MS));
     return thread.ready;
   };
 
+  const journals = new Map(
+    [FIRST, ...LATER, ...trackers].map((name) => [name, new MessageChannel()]),
+  );
   const callers = [...journals.values()].map(({ port1 }) => port1);
-  const writer: WriterStart = { ...common, name: "writer", callers };
+  const writerStart: WriterStart = { ...common, name: "writer", callers };
   notifier.status("Checks the catalog");
-  const { epoch } = await start<WriterStart, WriterReady>("writer", writer, callers);
-  const roleOf = (name: string, { port2 }: MessageChannel): RoleStart => {
-    return { ...common, name, epoch, journal: port2 };
-  };
-  await Promise.all([...journals].map(([name, channel]) => {
-    const role = roleOf(name, channel);
-    const kind = ROLES.find((known) => known === name);
-    if (kind !== undefined) return start(kind, role, [role.journal]);
+  const ready = await run(writer, writerStart, callers, CATALOG_READY_MS);
+  const { epoch, checked } = ready as WriterReady;
+  const runRole = async (loaded: LoadedThread<MasterStart, unknown>): Promise<void> => {
+    const { name } = loaded;
+    const { port2: journal } = must(journals.get(name), "a thread's way to the writer");
+    const role: RoleStart = { ...common, name, epoch, journal };
     const tracker: TrackerStart = { ...role, natsVersion: nats.version, startedMs };
-    return start("tracker", tracker, [role.journal]);
-  }));
+    await run(loaded, trackers.includes(name) ? tracker : role, [journal]);
+  };
+  await Promise.all(first.map(runRole));
 
   lifetime.own("join lines", () => removeJoinFiles(dataDir));
   const client = joinUrl(settings, nats.url, clusterKey, "client");
   const keeper = joinUrl(settings, nats.url, clusterKey, "keeper");
-  writePrivate(dataDir.joinKeeper, keeper + "\n");
-  writePrivate(dataDir.joinClient, client + "\n");
+  writeFleeting(dataDir.joinKeeper, keeper + "\n");
+  writeFleeting(dataDir.joinClient, client + "\n");
   log.info("The master is ready", { epoch, port: nats.url.port, nats: nats.version });
   log.info(`Keepers join with: TYDFS_URL=${keeper} tydfs keeper`);
   log.info(`Clients join with: export TYDFS_URL=${client}`);
   notifier.ready(`Answers on port ${nats.url.port}`);
+  const check = async (): Promise<void> => {
+    const checker = load<CheckStart>("checker", "checker");
+    const beganMs = clock.monotonicMs();
+    await checker.start({ start: { catalogPath: dataDir.catalog }, readyMs: CHECK_MS });
+    removeFile(dataDir.uncheckedCatalog);
+    log.info("The catalog is whole", { tookMs: Math.round(clock.monotonicMs() - beganMs) });
+  };
+  // Until the catalog is known to be whole nothing decides by it what may be deleted or moved, and
+  // no snapshot of it is made: all that is what the later threads do.
+  return [...(checked ? [] : [check]), ...LATER.map((kind) => () => runRole(load(kind, kind)))];
 }
 
 interface StartNatsOptions extends MasterOptions {

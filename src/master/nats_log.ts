@@ -5,18 +5,27 @@ import type { Log } from "../base/log.ts";
 const LAST_LINES_MAX = 3;
 const LINE_CHARS_MAX = 1000;
 
-/** Passes lines on until the stream ends; the last few grave ones stand in `lastLines`. */
+const READY_WORDS = "Server is ready";
+
+/**
+ * Passes lines on until the stream ends; the last few grave ones stand in `lastLines`. `onReady` is
+ * called when the server says that it is.
+ */
 export async function logNatsLines(
   stream: ReadableStream<Uint8Array>,
   log: Log,
   lastLines: string[],
+  onReady: () => void,
 ): Promise<void> {
   const decoder = new TextDecoder();
   let rest = "";
   for await (const bytes of stream) {
     const lines = (rest + decoder.decode(bytes, { stream: true })).split("\n");
     rest = (lines.pop() ?? "").slice(0, LINE_CHARS_MAX);
-    for (const line of lines) logNatsLine(line.trimEnd(), log, lastLines);
+    for (const line of lines) {
+      if (line.includes(READY_WORDS)) onReady();
+      logNatsLine(line.trimEnd(), log, lastLines);
+    }
   }
   if (rest !== "") logNatsLine(rest, log, lastLines);
 }

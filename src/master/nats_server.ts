@@ -8,7 +8,7 @@ import { basename, join } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import { backoffMs } from "../base/limit.ts";
 import type { Log } from "../base/log.ts";
-import { writePrivate } from "../base/private_file.ts";
+import { writeFleeting } from "../base/private_file.ts";
 import type { Random } from "../base/random.ts";
 import { randomHex } from "../base/random.ts";
 import { TydfsError } from "../wire/errors.ts";
@@ -21,6 +21,8 @@ import { endProcess, processArguments, processesWith } from "./process.ts";
 const READY_MS = 10_000;
 const PROBE_MS = 1_000;
 const POLL_MS = 15;
+/** Time in which it says that it is ready; after that its port is tried. */
+const SAID_MS = 200;
 const STOP_MS = 5_000;
 /** Deaths in a row, each sooner than `STEADY_MS` after its start, after which it is given up. */
 const DEATHS_MAX = 8;
@@ -78,7 +80,7 @@ export class NatsServer {
     const port = options.port === 0 ? findFreePort(host) : options.port;
     await checkPortFree(clock, host, port);
     const serverName = `tydfs-${options.cluster}-${randomHex(options.random, 4)}`;
-    writePrivate(configPath, natsConfig({ ...options, host, port, serverName }));
+    writeFleeting(configPath, natsConfig({ ...options, host, port, serverName }));
     const launch = { executable, configPath, pidPath, host, port, serverName };
     const { child, version } = await launchServer(options, launch);
     return new NatsServer(options, launch, child, version);
@@ -174,10 +176,13 @@ async function launchServer(
     detached: true,
   });
   const lastLines: string[] = [];
-  void logNatsLines(child.stderr, log, lastLines);
-  writePrivate(launch.pidPath, `${child.pid}\n`);
+  const said = Promise.withResolvers<void>();
+  void logNatsLines(child.stderr, log, lastLines, said.resolve);
+  writeFleeting(launch.pidPath, `${child.pid}\n`);
   const deadlineMs = clock.monotonicMs() + READY_MS;
   const address = { host: localHost(launch.host), port: launch.port };
+  // What it says of itself comes first; its words may change, and so its port is tried, too.
+  await Promise.race([said.promise, child.exited, clock.sleep(SAID_MS)]);
   while (clock.monotonicMs() < deadlineMs && child.exitCode === null && !child.killed) {
     const facts = await probeNats(clock, address, PROBE_MS);
     if (facts?.serverName === launch.serverName) return { child, version: facts.version };
@@ -187,8 +192,8 @@ async function launchServer(
     ? `it does not answer on port ${launch.port} within ${READY_MS} ms`
     : `it ended with ${statusOf(child)}`;
   await endProcess(clock, child.pid, STOP_MS);
-  const said = lastLines.length === 0 ? "" : `; it said: ${lastLines.join(" | ")}`;
-  throw new TydfsError("local", `Cannot start the nats-server: ${state}${said}`);
+  const last = lastLines.length === 0 ? "" : `; it said: ${lastLines.join(" | ")}`;
+  throw new TydfsError("local", `Cannot start the nats-server: ${state}${last}`);
 }
 
 /** Where the executable lies: unpacked from this binary into the data directory, or on PATH. */
@@ -203,20 +208,20 @@ async function findExecutable(root: string, embedded: Blob | undefined): Promise
     );
   }
   const path = join(root, "bin", "nats-server");
-  const bytes = new Uint8Array(await embedded.arrayBuffer());
-  if (await isSameFile(path, bytes)) return path;
+  if (await isSameFile(path, embedded)) return path;
   mkdirSync(join(root, "bin"), { recursive: true, mode: 0o700 });
   const temporary = `${path}.new`;
   removeFile(temporary);
-  await Bun.write(temporary, bytes);
+  await Bun.write(temporary, embedded);
   chmodSync(temporary, 0o755);
   renameSync(temporary, path);
   return path;
 }
 
-async function isSameFile(path: string, bytes: Uint8Array): Promise<boolean> {
-  if (!existsSync(path) || statSync(path).size !== bytes.length) return false;
-  return Bun.hash.xxHash3(await Bun.file(path).bytes()) === Bun.hash.xxHash3(bytes);
+async function isSameFile(path: string, embedded: Blob): Promise<boolean> {
+  if (!existsSync(path) || statSync(path).size !== embedded.size) return false;
+  const [found, wanted] = await Promise.all([Bun.file(path).bytes(), embedded.bytes()]);
+  return Bun.hash.xxHash3(found) === Bun.hash.xxHash3(wanted);
 }
 
 /**

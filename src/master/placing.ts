@@ -27,6 +27,10 @@ import type { Tables } from "./wiring.ts";
 /** A PUT must have begun within this time, by the wall clock. */
 const PUT_TICKET_MS = 10 * 60_000;
 
+/** Keepers of a master that has just started are on their way: who is early asks again soon. */
+const YOUNG_MS = 5_000;
+const RETRY_MS = 25;
+
 /** What placing works with. */
 export interface PlacingParts {
   readonly settings: Pick<Settings, "replicas" | "min_copies">;
@@ -37,6 +41,8 @@ export interface PlacingParts {
   readonly slots: Slots;
   readonly tables: Pick<Tables, "keepers">;
   readonly ticketKey: string;
+  /** Monotonic time of the master's start, in ms; long ago unless given. */
+  readonly startedMs?: number;
 }
 
 /** What the keepers of a chunk must have, and the pattern of the rule that says so, if one does. */
@@ -125,7 +131,7 @@ export function checkRoom(parts: PlacingParts, request: RoomRequest): readonly C
     // A full keeper takes part again as soon as it has room: the lack is of space.
     const full = allowedBy(policy, fullKeepers(parts)).length;
     if (candidates.length + full >= minCopies) throw noSpace(request, minCopies);
-    throw tooFew(request, candidates.length, minCopies);
+    throw tooFew(parts, request, candidates.length, minCopies);
   }
   if (!fits(candidates, minCopies, sizeBytes)) throw noSpace(request, minCopies);
   return candidates;
@@ -138,7 +144,7 @@ export function placeChunk(parts: PlacingParts, request: PlaceRequest): Placed {
   const avoid = new Set(request.avoid.flatMap((id) => roster.byId(id)?.number ?? []));
   const { policy } = wish;
   const chain = slots.takeChain({ candidates, goal, minCopies, sizeBytes, avoid, policy });
-  if (chain.kind !== "chain") throw chainRefusal(chain, request);
+  if (chain.kind !== "chain") throw chainRefusal(parts, chain, request);
   const hops: readonly Hop[] = chain.hops;
   const chunk = chunkIds.next();
   const nowMs = clock.wallMs();
@@ -176,6 +182,7 @@ function fullKeepers({ roster, tables, slots }: PlacingParts): Candidate[] {
 }
 
 function chainRefusal(
+  parts: PlacingParts,
   chain: Exclude<Chain, { kind: "chain" }>,
   request: RoomRequest,
 ): TydfsError {
@@ -187,20 +194,26 @@ function chainRefusal(
         { data: { retryAfterMs: chain.retryAfterMs } },
       );
     case "no-keepers":
-      return tooFew(request, chain.alive, chain.needed);
+      return tooFew(parts, request, chain.alive, chain.needed);
     case "no-space":
       return noSpace(request, chain.needed);
   }
 }
 
-function tooFew({ path, wish }: RoomRequest, alive: number, needed: number): TydfsError {
+function tooFew(
+  { clock, startedMs = -Infinity }: PlacingParts,
+  { path, wish }: RoomRequest,
+  alive: number,
+  needed: number,
+): TydfsError {
+  const isYoung = clock.monotonicMs() - startedMs < YOUNG_MS;
   const state = `${alive} ${alive === 1 ? "keeper" : "keepers"}${wanted(wish)} can be written, ` +
     `${needed} ${needed === 1 ? "is" : "are"} needed`;
   return new TydfsError(
     "no-keepers",
     `Cannot upload ${quotePath(path)}: ${state}${because(wish)}`,
     {
-      data: { alive, needed },
+      data: { alive, needed, ...(isYoung ? { retryAfterMs: RETRY_MS } : {}) },
     },
   );
 }

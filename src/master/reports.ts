@@ -56,6 +56,8 @@ export interface ReportsOptions {
   journal: Journal;
   reader: CatalogReader;
   tables: Pick<Tables, "ports" | "keepers" | "archive">;
+  /** Whether the catalog's file was found whole; it was unless given. */
+  isChecked?: () => boolean;
   ticketKey: string;
   masterEpoch: number;
 }
@@ -209,16 +211,16 @@ export class Reports {
     request: { chunks: AsideChunk[] },
     keeper: string,
   ): Promise<{ masterEpoch: number; discard: string[]; wanted: string[] }> {
-    const { reader, settings, clock, tables, masterEpoch } = this.#options;
+    const { reader, settings, clock, tables, masterEpoch, isChecked = () => true } = this.#options;
     const picture = pictureOf(this.#roster.all(), tables.keepers, settings, clock.wallMs());
     const reporter = this.#roster.byId(keeper)?.number;
-    const isOld = tables.archive.readSnapshot().newer > 0;
+    const isDoubtful = tables.archive.readSnapshot().newer > 0 || !isChecked();
     const discard: string[] = [];
     const wanted: string[] = [];
     for (const aside of request.chunks) {
       const chunk = reader.chunk(aside.chunk);
-      // What an older catalog does not need says nothing.
-      if (!isOld && decideDiscard(aside, reporter, chunk, picture)) discard.push(aside.chunk);
+      // What an older catalog does not need says nothing, and neither what a damaged one does.
+      if (!isDoubtful && decideDiscard(aside, reporter, chunk, picture)) discard.push(aside.chunk);
       else if (decideWanted(aside, reporter, chunk, picture)) wanted.push(aside.chunk);
     }
     return { masterEpoch, discard, wanted };

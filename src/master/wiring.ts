@@ -8,10 +8,11 @@ import { systemClock } from "../base/clock.ts";
 import { retry } from "../base/limit.ts";
 import type { Log, LogFormat, LogLevel } from "../base/log.ts";
 import { stderrLog } from "../base/log.ts";
+import { writePrivate } from "../base/private_file.ts";
 import { systemRandom } from "../base/random.ts";
 import { CatalogReader } from "../catalog/reader.ts";
 import type { Journal, Operation, OperationKind, ResultOf } from "../catalog/operation.ts";
-import type { CommittedBatch } from "../catalog/writer.ts";
+import type { CatalogWriterOptions, CommittedBatch } from "../catalog/writer.ts";
 import { CatalogWriter } from "../catalog/writer.ts";
 import type { Settings } from "../config/options.ts";
 import { ArchiveTable } from "../tables/archive_table.ts";
@@ -24,6 +25,7 @@ import { subjectsOf } from "../wire/subjects.ts";
 import { PortCaller } from "../wire/thread.ts";
 import type { ClusterUrl } from "../wire/url.ts";
 import { TailFile } from "./archive_files.ts";
+import { isThere, owedCheck, removeFile } from "./data_dir.ts";
 import { JournalShipper } from "./journal_shipper.ts";
 import { JournalTail } from "./journal_tail.ts";
 import { Roster } from "./roster.ts";
@@ -65,6 +67,13 @@ export interface WriterStart extends MasterStart {
 export interface WriterReady {
   /** This master's epoch: larger than that of any master before on this catalog. */
   epoch: number;
+  /** Whether the catalog's file was checked before it was opened. */
+  checked: boolean;
+}
+
+/** What the thread starts with that checks the catalog's file while the others work. */
+export interface CheckStart {
+  catalogPath: string;
 }
 
 /** A thread that starts after the writer. */
@@ -167,6 +176,18 @@ export function openCatalogEnds(start: RoleStart): { journal: Journal; reader: C
   return { journal, reader: new CatalogReader(start.catalogPath) };
 }
 
+/**
+ * Opens the catalog; a large one without its check, but never twice in a row: the mark that says so
+ * is on disk before anything is written, and the master removes it after the check.
+ */
+function openUnderMark(options: CatalogWriterOptions): CatalogWriter {
+  const owed = owedCheck(options.path);
+  const writer = new CatalogWriter({ ...options, checkLater: !isThere(owed) });
+  if (writer.checked) removeFile(owed);
+  else writePrivate(owed, "The catalog was opened before its check: the next start checks first\n");
+  return writer;
+}
+
 /** Opens the catalog for writing, with what ships its history to keepers. */
 export function openShippedWriter(
   start: WriterStart,
@@ -176,7 +197,7 @@ export function openShippedWriter(
   const path = start.catalogPath;
   const ship = (batch: CommittedBatch, awaited: boolean): Promise<void> | undefined =>
     shipper.ship(batch, awaited);
-  const writer = new CatalogWriter({ path, log, onFatal, ship });
+  const writer = openUnderMark({ path, log, onFatal, ship });
   const reader = new CatalogReader(path);
   const { cluster } = start.url;
   const { sealedKey, settings: { journal_copies: copies } } = start;

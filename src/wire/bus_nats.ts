@@ -4,25 +4,28 @@
  * permission violations instead of hiding them.
  */
 import type {
+  ConnectionOptions,
   Msg,
   NatsConnection,
   Subscription as NatsSubscription,
-} from "@nats-io/transport-node";
+} from "@nats-io/nats-core/internal";
 import {
   AuthorizationError,
-  connect,
+  NatsConnectionImpl,
   NoRespondersError,
   PermissionViolationError,
   RequestError,
+  setTransportFactory,
   TimeoutError,
-} from "@nats-io/transport-node";
+} from "@nats-io/nats-core/internal";
 import { systemClock } from "../base/clock.ts";
 import { Limiter } from "../base/limit.ts";
 import type { Log } from "../base/log.ts";
 import type { Bus, BusMessage, RequestOptions, SubscribeOptions, Subscription } from "./bus.ts";
 import { TydfsError } from "./errors.ts";
-import type { ClusterUrl } from "./url.ts";
+import { SocketTransport, TlsWanted } from "./nats_transport.ts";
 import { reconnectPause } from "./reconnect_pause.ts";
+import type { ClusterUrl } from "./url.ts";
 
 /** Messages that a subscription may hold while its handlers are busy; more are refused by name. */
 const WAITING_MAX = 4096;
@@ -86,6 +89,27 @@ export async function connectNats(options: NatsBusOptions): Promise<Bus> {
       await systemClock.sleep(RETRY_MS);
     }
   }
+}
+
+/** The library has one kind of transport for all connections of a thread, reconnecting too. */
+let needsTls = false;
+
+/** Connects over a plain socket, or by the library's own transport where the server wants TLS. */
+async function connect(options: ConnectionOptions): Promise<NatsConnection> {
+  if (!needsTls) {
+    setTransportFactory({
+      factory: () => new SocketTransport(),
+      dnsResolveFn: async (host) => (await Bun.dns.lookup(host)).map(({ address }) => address),
+    });
+    try {
+      return await NatsConnectionImpl.connect(options);
+    } catch (error) {
+      if (!(error instanceof TlsWanted)) throw error;
+      needsTls = true;
+    }
+  }
+  const library = await import("@nats-io/transport-node");
+  return await library.connect(options);
 }
 
 /**

@@ -1,10 +1,23 @@
 /** What is opened as a catalog, what is refused, and with which words. */
 import { Database } from "bun:sqlite";
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { openCatalog, openCatalogForReading } from "../../src/catalog/open.ts";
+import {
+  checkCatalogFile,
+  openCatalog,
+  openCatalogForReading,
+  openCatalogSoon,
+} from "../../src/catalog/open.ts";
 import { readPragma } from "../../src/catalog/schema.ts";
 import { CATALOG_FORMAT_VERSION } from "../../src/wire/version.ts";
 
@@ -15,6 +28,24 @@ beforeEach(() => {
   path = join(directory, "catalog.db");
 });
 afterEach(() => rmSync(directory, { recursive: true }));
+
+/** Puts rows into the catalog, and closes it. */
+function fillTrash(database: Database, { large }: { large: boolean }): void {
+  const [rows, padding] = large ? [12_000, 1_500] : [5_000, 10];
+  database.run(`INSERT INTO trash (inode, path, removed_ms) WITH RECURSIVE n(i) AS (
+    SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${rows})
+    SELECT i, '/path/' || i || hex(zeroblob(${padding})), i FROM n`);
+  database.run("PRAGMA wal_checkpoint(TRUNCATE)");
+  database.close();
+}
+
+/** Overwrites 64 KiB from this part of the file on. */
+function damage(from: number): void {
+  const file = openSync(path, "r+");
+  const bytes = Buffer.alloc(64 * 1024, 0xa5);
+  writeSync(file, bytes, 0, bytes.length, Math.floor(statSync(path).size * from));
+  closeSync(file);
+}
 
 test("openCatalog makes a durable catalog, and opens it again", () => {
   for (let time = 0; time < 2; time++) {
@@ -53,15 +84,37 @@ test("openCatalog names the check that a damaged file failed", () => {
   );
 
   rmSync(path);
-  const database = openCatalog(path);
-  database.run(`INSERT INTO trash (inode, path, removed_ms) WITH RECURSIVE n(i) AS (
-    SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) SELECT i, '/path/' || i, i FROM n`);
-  database.run("PRAGMA wal_checkpoint(TRUNCATE)");
-  database.close();
-  const bytes = readFileSync(path);
-  bytes.fill(0xa5, Math.floor(bytes.length * 0.6), Math.floor(bytes.length * 0.9));
-  writeFileSync(path, bytes);
+  fillTrash(openCatalog(path), { large: false });
+  damage(0.6);
   expect(() => openCatalog(path)).toThrow(/Cannot open the catalog ".*": quick_check says "/);
+});
+
+test("openCatalogSoon checks a small catalog, and one of an older format, before it opens it", () => {
+  const { database, checked } = openCatalogSoon(path);
+  expect(checked).toBe(true);
+  fillTrash(database, { large: false });
+  damage(0.6);
+  expect(() => openCatalogSoon(path)).toThrow(/Cannot open the catalog ".*": quick_check says "/);
+
+  rmSync(path);
+  const large = openCatalog(path);
+  large.run("PRAGMA user_version = 3");
+  fillTrash(large, { large: true });
+  damage(0.9);
+  expect(() => openCatalogSoon(path)).toThrow(/Cannot open the catalog ".*": quick_check says "/);
+});
+
+test("openCatalogSoon leaves the check of a large catalog to checkCatalogFile", () => {
+  fillTrash(openCatalog(path), { large: true });
+  const { database, checked } = openCatalogSoon(path);
+  expect(checked).toBe(false);
+  checkCatalogFile(path);
+  database.close();
+  damage(0.9);
+  openCatalogSoon(path).database.close();
+  expect(() => checkCatalogFile(path)).toThrow(
+    /Cannot go on with the catalog ".*": quick_check says ".*; the master has worked on it since/,
+  );
 });
 
 test("openCatalogForReading makes nothing and changes nothing", () => {

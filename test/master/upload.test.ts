@@ -116,9 +116,14 @@ test("Too few keepers are told with numbers, and nothing is left behind", async 
   for (const attempt of [world.beginOnly("/few", large), world.put("/few")]) {
     const failure = await failureOf(attempt);
     expect(failure.code).toBe("no-keepers");
-    expect(failure.data).toEqual({ alive: 1, needed: 2 });
+    expect(failure.data).toEqual({ alive: 1, needed: 2, retryAfterMs: 25 });
   }
   expect(await codeOf(world.ask(uploadBegin, beginRequest("/few", GIB)))).toBe("no-keepers");
+  // A master that has been there for a while expects no keepers in the next moment.
+  await world.clock.advance(5_000);
+  const failure = await failureOf(world.put("/few"));
+  expect(failure.code).toBe("no-keepers");
+  expect(failure.data).not.toHaveProperty("retryAfterMs");
   expect(world.inUse()).toBe(0);
   const later = world.clock.wallMs() + 1e6;
   expect(world.reader.uploadsIdleSince(later, 10)).toEqual([]);

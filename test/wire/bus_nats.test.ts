@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { connect } from "@nats-io/transport-node";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import type { AddressInfo, Server as NetServer } from "node:net";
+import type { AddressInfo, Server as NetServer, Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../src/base/clock.ts";
@@ -213,4 +213,26 @@ test("NatsBus tells of an end that nobody asked for, and of no other", async () 
   await connection.close();
   await until(() => ends.length > 0);
   expect(ends).toMatchObject([{ code: "unavailable" }]);
+});
+
+test("connectNats speaks TLS to a server that wants it", async () => {
+  const hellos: number[] = [];
+  const server = createServer((socket: Socket) => {
+    socket.on("error", () => {});
+    const info = { server_id: "tls", version: "2.9.10", proto: 1, tls_required: true };
+    socket.write(`INFO ${JSON.stringify({ ...info, max_payload: 2 ** 20 })}\r\n`);
+    socket.once("data", (bytes: Uint8Array) => {
+      hellos.push(bytes[0] ?? -1);
+      socket.destroy();
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  try {
+    await expect(joinAs(port, "right", false)).rejects.toMatchObject({ code: "no-master" });
+    // A record of a TLS handshake begins so; nothing was said in the clear.
+    expect(new Set(hellos)).toEqual(new Set([0x16]));
+  } finally {
+    await new Promise((resolve) => server.close(resolve));
+  }
 });
