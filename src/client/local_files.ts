@@ -2,7 +2,7 @@
  * Local files that are read, and what goes wrong with local files: every failure of the system
  * becomes a `local` error that names the file. Files that are written are in `local_target.ts`.
  */
-import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readSync, statSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { open, stat } from "node:fs/promises";
 import { KIB } from "../base/bytes.ts";
@@ -128,6 +128,18 @@ interface OpenFacts {
 export interface SeenFile {
   sizeBytes: number;
   mtimeMs: number;
+}
+
+/** What a regular file of up to `bytesMax` is like; undefined for all else, and what can't be seen. */
+export function lookAtSmall(path: string, bytesMax: number): SeenFile | undefined {
+  try {
+    const facts = statSync(path, { bigint: true });
+    if (!facts.isFile() || facts.size > bytesMax) return undefined;
+    return { sizeBytes: Number(facts.size), mtimeMs: Number(facts.mtimeMs) };
+  } catch {
+    // Whoever puts it by itself tells what is wrong.
+    return undefined;
+  }
 }
 
 /**

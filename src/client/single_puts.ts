@@ -2,7 +2,6 @@
  * Puts of single files. Small ones that come while others are under way are gathered, and go
  * together in a pack: one transfer and one commit for all of them.
  */
-import { statSync } from "node:fs";
 import { Gatherer } from "../base/gatherer.ts";
 import { KIB } from "../base/bytes.ts";
 import { TydfsError } from "../wire/errors.ts";
@@ -10,7 +9,7 @@ import { quotePath } from "../wire/names.ts";
 import type { PutOptions, PutResult } from "./api.ts";
 import type { ClientContext } from "./context.ts";
 import { signalOf } from "./context.ts";
-import { LocalSource } from "./local_files.ts";
+import { LocalSource, lookAtSmall } from "./local_files.ts";
 import type { MemoryBytes } from "./memory_source.ts";
 import { memoryBytes, MemorySource } from "./memory_source.ts";
 import type { Packer } from "./packs/packer.ts";
@@ -52,7 +51,7 @@ export class SinglePuts {
   /** See `TydfsClient.put`; `path` is in its one form. */
   async put(local: string, path: string, options: PutOptions): Promise<PutResult> {
     const alone = () => this.#putAlone(local, path, options);
-    const seen = lookAtSmall(local);
+    const seen = lookAtSmall(local, GATHERED_BYTES_MAX);
     if (seen === undefined) return await alone();
     return await this.#gather({ file: { path, local, ...seen }, options, alone });
   }
@@ -128,17 +127,6 @@ async function putTogether(
     options.onProgress?.({ doneBytes: file.sizeBytes, totalBytes: file.sizeBytes });
   }
   return outcomes;
-}
-
-/** What a small regular file is like; undefined for all else, which tells by itself what it is. */
-function lookAtSmall(local: string): { sizeBytes: number; mtimeMs: number } | undefined {
-  try {
-    const facts = statSync(local, { bigint: true });
-    if (!facts.isFile() || facts.size > GATHERED_BYTES_MAX) return undefined;
-    return { sizeBytes: Number(facts.size), mtimeMs: Number(facts.mtimeMs) };
-  } catch {
-    return undefined;
-  }
 }
 
 function ignore(): void {}
