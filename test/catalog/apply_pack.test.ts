@@ -3,6 +3,7 @@
  * leaves behind.
  */
 import { expect, test } from "bun:test";
+import { WISHES_MAX } from "../../src/catalog/wish.ts";
 import { readFiles } from "./pack_lines.ts";
 import { session } from "./session.ts";
 import { idOf, World } from "./world.ts";
@@ -311,5 +312,32 @@ test("pack.commit tells each file with its copies and goal, and logs each", () =
   expect(world.reader.events(0, 9).events.map(({ kind, path }) => `${kind} ${path}`))
     .toEqual(["put /d/b", "put /d/a", "replaced /d/b"]);
   expect(world.apply({ kind: "pack.commit", ...facts })).toEqual({ ...first, events: [] });
+  expect(world.check()).toEqual([]);
+});
+
+test("Of a pack full of copies wishes are only added, until it is emptied kind by kind", () => {
+  using world = new World();
+  world.joinKeepers(3);
+  for (const line of ["packed p 100 k0,k1", "fill p /a=10,/b=10", "packed n 100 k0,k1"]) {
+    expect(world.do(line)).not.toContain(":");
+  }
+  for (let copy = 0; copy < WISHES_MAX; copy++) world.do(`cp /a /c${copy}`);
+  const lines: [string, string][] = [
+    ["apply /c7 4 kind=x", "changed"],
+    ["wish p", "4 copies on kind=x, parted"],
+    ["apply /c7 3", "changed"],
+    ["wish p", "4 copies on kind=x, parted"],
+    ["settle p", "4 copies on kind=x, parted"],
+    ["apply /c8 5", "changed"],
+    ["squeeze -l1000 n p@0+10>0 3", `${WISHES_MAX} moved`],
+    ["wish n", "3 copies on any"],
+    ["lives n", `10 bytes${" 10@0".repeat(100)}`],
+    ["settle p", "5 copies on any, parted"],
+    ["squeeze n p@0+10>0 5", "1 moved"],
+    ["wish n", "5 copies on any, parted"],
+    ["settle p", "3 copies on any"],
+    ["lives p", "10 bytes 10@10"],
+  ];
+  expect(lines.map(([line]) => [line, world.do(line)])).toEqual(lines);
   expect(world.check()).toEqual([]);
 });

@@ -99,7 +99,12 @@ function unrestOfCatalog(cluster: ChaosCluster): string[] {
     [
       "sparse packs",
       `SELECT count(*) AS n FROM chunk WHERE packed = 1 AND refs > 0 AND live < filled / 2
-       AND 2 * (live + ${ENTRY_BYTES} * refs) + ${NAMES_BYTES} < size`,
+       AND 2 * (live + ${ENTRY_BYTES} * (SELECT count(*) FROM (
+         SELECT DISTINCT chunk_offset, length FROM extent WHERE chunk = no))) + ${NAMES_BYTES} < size`,
+    ],
+    [
+      "parted packs",
+      "SELECT count(*) AS n FROM chunk WHERE packed = 1 AND refs > 0 AND parted > 0",
     ],
     ["orphans", `SELECT count(*) AS n FROM chunk c WHERE c.refs = 0 AND ${copies} > 0`],
     [

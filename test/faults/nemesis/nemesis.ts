@@ -20,6 +20,7 @@ import {
 import { cutOneWay, isolate, narrow, reset } from "./network.ts";
 import { pauseClient, pauseKeeper, pauseMaster, pauseNats } from "./pause.ts";
 import { planFaults, type Weights } from "./plan.ts";
+import { changeRules } from "./rules.ts";
 import { flip, truncate } from "./spoil.ts";
 import { loseChunks, loseDirectory } from "./wipe.ts";
 
@@ -38,6 +39,7 @@ const FAULTS: Readonly<Record<string, Begin>> = {
   "flip": flip,
   "truncate": truncate,
   "start-twice": startTwice,
+  "change-rules": changeRules,
   "isolate": isolate,
   "cut-one-way": cutOneWay,
   "reset": reset,
@@ -62,6 +64,7 @@ const PLAIN: Weights = [
   ["flip", 9],
   ["truncate", 5],
   ["start-twice", 2],
+  ["change-rules", 4],
 ];
 /** What needs namespaces and small disks: root. */
 const ROOT: Weights = [["isolate", 6], ["cut-one-way", 7], ["reset", 4], ["narrow", 4], [
