@@ -5,6 +5,7 @@
  */
 import { chmodSync, existsSync, mkdirSync, renameSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
+import { MIB } from "../base/bytes.ts";
 import type { Clock } from "../base/clock.ts";
 import { backoffMs } from "../base/limit.ts";
 import type { Log } from "../base/log.ts";
@@ -24,6 +25,7 @@ const POLL_MS = 15;
 /** Time in which it says that it is ready; after that its port is tried. */
 const SAID_MS = 200;
 const STOP_MS = 5_000;
+const COMPARED_BYTES = 2 * MIB;
 /** Deaths in a row, each sooner than `STEADY_MS` after its start, after which it is given up. */
 const DEATHS_MAX = 8;
 const STEADY_MS = 60_000;
@@ -220,8 +222,16 @@ async function findExecutable(root: string, embedded: Blob | undefined): Promise
 
 async function isSameFile(path: string, embedded: Blob): Promise<boolean> {
   if (!existsSync(path) || statSync(path).size !== embedded.size) return false;
-  const [found, wanted] = await Promise.all([Bun.file(path).bytes(), embedded.bytes()]);
-  return Bun.hash.xxHash3(found) === Bun.hash.xxHash3(wanted);
+  // Piece by piece: the whole would stay in this process's memory for long.
+  const file = Bun.file(path);
+  for (let from = 0; from < embedded.size; from += COMPARED_BYTES) {
+    const pieces = [file, embedded].map((one) => one.slice(from, from + COMPARED_BYTES).bytes());
+    const [found, wanted] = await Promise.all(pieces);
+    if (found === undefined || wanted === undefined || Buffer.compare(found, wanted) !== 0) {
+      return false;
+    }
+  }
+  return true;
 }
 
 /**
