@@ -87,6 +87,8 @@ export interface GetOptions extends OperationOptions {
   sync?: boolean;
   /** The local path is the file's own, also where a directory (or a link to one) is there. */
   exact?: boolean;
+  /** The size that it was listed with: a large file need not wait to be asked for with others. */
+  sizeBytes?: number;
 }
 
 /** A file of the cluster, and the local path that it is to have. */

@@ -130,7 +130,7 @@ export interface SeenFile {
   mtimeMs: number;
 }
 
-/** What a regular file of up to `bytesMax` is like; undefined for all else, and what can't be seen. */
+/** What a regular file of up to `bytesMax` is like; undefined for all else. */
 export function lookAtSmall(path: string, bytesMax: number): SeenFile | undefined {
   try {
     const facts = statSync(path, { bigint: true });

@@ -51,7 +51,8 @@ export class SingleGets {
     const startMs = clock.monotonicMs();
     const place = options.exact === true ? local : await resolveTarget(local, baseName(path));
     // What is there may be gone on with, or is to be replaced.
-    const result = isFresh(place)
+    const mayGather = (options.sizeBytes ?? 0) < SMALL_BYTES_MAX && isFresh(place);
+    const result = mayGather
       ? await this.#gatherer.run({ remote: path, local: place, options }, signalOf(options))
       : await this.#getAlone(path, place, options, () => {});
     return { ...result, elapsedMs: Math.round(clock.monotonicMs() - startMs) };
@@ -67,7 +68,7 @@ export class SingleGets {
     const context = this.#context;
     const signal = signalOf(options);
     const file = await RemoteFile.open(context, path, signal);
-    if (file.facts.sizeBytes > SMALL_BYTES_MAX) release();
+    if (file.facts.sizeBytes >= SMALL_BYTES_MAX) release();
     const { onProgress = ignore, sync = false } = options;
     if (await getSmall(context, file, place, { signal, onProgress, sync })) {
       return { ...file.facts, local: place, resumedBytes: 0 };

@@ -156,6 +156,16 @@ test("gets that come while others are under way are asked for at once", async ()
   expect(new Set(heard)).toEqual(new Set(TWENTY));
 });
 
+test("a large file whose size is known goes its own way at once", async () => {
+  using w = world();
+  const names = ["a", "b", "c", "d", "e", "f"];
+  for (const name of names) w.cluster.store(`/${name}`, someBytes(2 * MIB));
+  const { client } = w.cluster;
+  const options = { exact: true, sizeBytes: 2 * MIB };
+  await Promise.all(names.map((name) => client.get(`/${name}`, w.path(name), options)));
+  expect([w.count(fileLocate.name), w.count(fileLocateMany.name)]).toEqual([6, 0]);
+});
+
 test("each get of a group fails for itself", async () => {
   using w = world();
   w.cluster.storePack(TWENTY.map((n) => [`/f${n}`, someBytes(9)]));

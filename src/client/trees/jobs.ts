@@ -140,7 +140,8 @@ export class LocalJobs implements JobMaker {
         return { local: await this.#writer.makeLink(path, target, mtimeMs), target };
       }
       const local = this.#writer.prepareFile(path);
-      return await this.#client.get(from, local, { ...this.#get, ...options, exact: true });
+      const known = { exact: true, sizeBytes };
+      return await this.#client.get(from, local, { ...this.#get, ...options, ...known });
     };
     const job = { path: this.#writer.place(path), from, sizeBytes, run };
     const bundler = comesTogether ? { bundler: this.#bundler } : {};
