@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { Aside } from "./peers/aside.ts";
+import { Filler } from "./peers/filler.ts";
 import { Limits } from "./peers/limits.ts";
 import { machineFacts } from "./peers/machine.ts";
 import { minio } from "./peers/minio.ts";
@@ -118,6 +119,7 @@ try {
   const directory = mkdtempSync(join(resolve(values.dir), "tydfs-peers-"));
   undo.add("remove the data", () => removeAll(directory));
   const aside = new Aside(directory);
+  const filler = values.cold ? undefined : new Filler(directory);
   const facts = await machineFacts(directory);
   const { chosen, versions } = await prepareAll();
   const sources = new Sources(join(directory, "source"), scale);
@@ -131,6 +133,7 @@ try {
       groups: new Set(own),
       directory,
       aside,
+      filler,
       boundMs,
       cold: values.cold,
       signal: given.signal,

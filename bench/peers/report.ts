@@ -65,6 +65,10 @@ export function formatReport(report: Report): string {
       "Small files that are done with are removed at the end, and a minute goes by between " +
       "systems: for so long ext4 passes over the inodes of removed files whenever one is made, " +
       "which would tell more of what was removed before than of what is measured.",
+      ...(run.cold ? [] : [
+        "Memory is kept full of clean page cache, as on a machine that has run for a while: this " +
+        "guest gives free memory back to its host, and each GiB that it takes again costs 2 s of CPU.",
+      ]),
       "The disk is synced before each row. Large files come back to the same disk, not fsynced.",
       `Rows of many small files end after ${run.boundMs / 1000} s; what was done until then ` +
       "counts.",

@@ -7,6 +7,7 @@ import { dirname, join } from "node:path";
 import { GIB, MIB } from "../../src/base/bytes.ts";
 import { median, timed } from "../figure.ts";
 import type { Aside } from "./aside.ts";
+import type { Filler } from "./filler.ts";
 import type { Limits } from "./limits.ts";
 import { taken } from "./limits.ts";
 import { runTool } from "./processes.ts";
@@ -36,6 +37,8 @@ export interface Pass {
   boundMs: number;
   /** Where what is done with goes. */
   aside: Aside;
+  /** Keeps memory full; not where gets are cold. */
+  filler: Filler | undefined;
   /** Gets read from the disk, not from the page cache. */
   cold: boolean;
   /** The run is being given up. */
@@ -320,9 +323,10 @@ async function firstPut(system: PeerSystem, pass: Pass): Promise<void> {
   });
 }
 
-/** What the row before has left to be written back must not slow this one down. */
+/** What the row before has left to be written back, or freed, must not slow this one down. */
 async function settleDisk(pass: Pass): Promise<void> {
   await runTool(["sync", "-f", pass.directory]);
+  await pass.filler?.fill();
 }
 
 async function beforeGets(system: PeerSystem, pass: Pass): Promise<void> {
