@@ -2,6 +2,7 @@
 import { TydfsError } from "../wire/errors.ts";
 import { quotePath } from "../wire/names.ts";
 import { fileChecksum } from "../wire/sums.ts";
+import { getChunk } from "./chunk_rows.ts";
 import { checkTarget, switchFile } from "./commit.ts";
 import type { CommittedFile, FileFacts, Operation, ResultOf } from "./operation.ts";
 import { policyNumber } from "./policy.ts";
@@ -18,6 +19,7 @@ import {
   takeOver,
   type UploadRow,
 } from "./upload_rows.ts";
+import { placeChunk, type Wish } from "./wish.ts";
 
 type Of<K extends Operation["kind"]> = Extract<Operation, { kind: K }>;
 type Nothing = Record<string, never>;
@@ -31,6 +33,8 @@ interface StoredChunk {
   length: number;
   copies: number;
   sums: Uint8Array;
+  no: number;
+  goal: number;
   policy: number;
 }
 
@@ -38,7 +42,8 @@ const INSERT_UPLOAD = `INSERT INTO upload
   (id, path, mode, mtime_ms, owner, exclusive, goal, min_copies, started_ms, touched_ms, asked,
    size)
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
-const STORED_CHUNKS = `SELECT u.seq, u.offset, u.length, c.copies, c.sums, c.policy
+const STORED_CHUNKS = `SELECT u.seq, u.offset, u.length, c.copies, c.sums,
+    c.no, c.goal, c.policy
   FROM upload_chunk u JOIN chunk c ON c.no = u.chunk WHERE u.upload = ? AND u.seq < ?
   ORDER BY u.seq`;
 const TO_EXTENTS = `INSERT INTO extent (inode, seq, offset, length, chunk, chunk_offset)
@@ -102,7 +107,7 @@ export function commitUpload(
   if (before !== undefined) return before;
   const row = findUpload(tx, upload);
   if (row === undefined) throw unknownUpload("commit", upload);
-  const { path, mode, owner, goal } = row;
+  const { path, mode, owner } = row;
   const file: FileFacts = {
     path,
     mode,
@@ -114,9 +119,9 @@ export function commitUpload(
   const target = checkTarget(tx, file, "commit");
   const chunks = tx.all<StoredChunk>(STORED_CHUNKS, upload, operation.chunks);
   checkStored(chunks, operation, row);
-  // The rules say the same of all of its chunks, but when they were changed meanwhile.
-  const policy = chunks[0]?.policy ?? 0;
-  const version = { sizeBytes, checksum, goal, policy, atMs, sequence };
+  const wish = wishOf(tx, operation, row, chunks);
+  const { goal } = wish;
+  const version = { sizeBytes, checksum, ...wish, atMs, sequence };
   const { inode, replaced, event } = switchFile(tx, target, file, version);
   // What it took over from a longer upload.
   releaseChunksFrom(tx, upload, operation.chunks, atMs);
@@ -124,6 +129,11 @@ export function commitUpload(
   // Each chunk's reference by the upload becomes one by the file: `refs` stays.
   closeUpload(tx, upload);
   supersedeUploads(tx, path, atMs);
+  // Rules may have changed since some of them were placed.
+  for (const { no, ...held } of chunks) {
+    const isRight = held.goal === goal && held.policy === wish.policy;
+    if (!isRight) placeChunk(tx, getChunk(tx, no), wish, atMs);
+  }
   const copies = chunks.reduce((least, chunk) => Math.min(least, chunk.copies), Infinity);
   const committed = {
     path,
@@ -136,6 +146,18 @@ export function commitUpload(
   };
   rememberCommit(tx, upload, committed);
   return { ...committed, event };
+}
+
+/** What a new file wants: what it asked for, else what the rules say by now. */
+function wishOf(
+  tx: Tx,
+  { wish }: Of<"upload.commit">,
+  { asked, goal }: UploadRow,
+  chunks: StoredChunk[],
+): Wish {
+  // A master before this one has not told.
+  if (wish === undefined) return { goal, policy: chunks[0]?.policy ?? 0 };
+  return { goal: asked === 0 ? wish.goal : asked, policy: policyNumber(tx, wish.policy) };
 }
 
 /**

@@ -145,6 +145,8 @@ export type Operation =
     sizeBytes: number;
     chunks: number;
     checksum: string;
+    /** What the rules say now: copies unless the upload asked for some, and the policy. */
+    wish?: { goal: number; policy?: PolicyFacts };
     atMs: number;
   }
   /**

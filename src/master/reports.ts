@@ -137,7 +137,7 @@ export class Reports {
    * operation throws.
    */
   async stored(request: StoredRequest, keeper: string): Promise<{ committed?: Committed }> {
-    const { clock } = this.#options;
+    const { clock, settings } = this.#options;
     await failpoint("master.report.received");
     const ticket = this.#ticketOf(request);
     const known = ticket === undefined ? request.keepers : ticket.hops.map((hop) => hop.keeper);
@@ -146,8 +146,11 @@ export class Reports {
     }
     if (ticket === undefined) return this.#storedCopy(request, keeper);
     // The rules of now, whatever they were when the chunk was placed: what lies wrong is moved.
-    const policy = policyOf(this.#rulebook.find(ticket.origin.path));
-    const operation = storedOperation(request, ticket, { atMs: clock.wallMs(), policy });
+    const rule = this.#rulebook.find(ticket.origin.path);
+    const { replicas = rule?.copies ?? settings.replicas } = ticket.commit ?? {};
+    const goal = ticket.commit === undefined ? ticket.goal : replicas;
+    const wish = { goal, policy: policyOf(rule) };
+    const operation = storedOperation(request, ticket, { atMs: clock.wallMs(), ...wish });
     const { committed, event } = await this.#record(operation);
     this.#releaseGrants(request, ticket);
     announceChange(this.#announce, event);
@@ -319,9 +322,9 @@ export function keeperOf(subject: string): string {
 function storedOperation(
   request: StoredRequest,
   ticket: PutTicket,
-  { atMs, policy }: { atMs: number; policy: PolicyFacts | undefined },
+  { atMs, goal, policy }: { atMs: number; goal: number; policy: PolicyFacts | undefined },
 ): Extract<Operation, { kind: "chunk.stored" }> {
-  const { chunk: id, sizeBytes, sums, goal, origin, commit, minCopies } = ticket;
+  const { chunk: id, sizeBytes, sums, origin, commit, minCopies } = ticket;
   const { path, upload, seq, offset } = origin;
   const chunk = { id, sizeBytes, sums, goal, ...(policy === undefined ? {} : { policy }) };
   const stored = { kind: "chunk.stored", chunk, keepers: request.keepers, atMs } as const;

@@ -260,6 +260,37 @@ test("Rules are applied by pages, and leave uploads that are under way alone", a
   expect(await applyRules()).toEqual([2, 300, 0]);
 });
 
+test("A file is held as the rules say when it is committed, whatever they said of its chunks", async () => {
+  world = await World.start();
+  await world.addKeepers(["v1", "v2"], VIDEO);
+  await world.addKeepers(["o1", "o2"], OTHER);
+  const pieces = [new Uint8Array(9), new Uint8Array(8)];
+  const { upload } = await world.ask(uploadBegin, beginRequest("/long.mp4", 17));
+  const asked = { ...beginRequest("/asked.mp4", 17), replicas: 3 };
+  const { upload: other } = await world.ask(uploadBegin, asked);
+  const chunks: string[] = [];
+  for (const [seq, piece] of pieces.entries()) {
+    for (const each of [upload, other]) {
+      const offer = { ...offerOf(piece), seq, offset: seq * 9 };
+      const { placement } = await world.ask(uploadExtend, { upload: each, offer });
+      if (placement === undefined) throw new Error("The chunk was not placed");
+      await world.store(placement);
+      chunks.push(placement.chunk);
+    }
+    // Between the two chunks; nobody applies it to what is under way.
+    if (seq === 0) await addRule({ pattern: "*.mp4", require: { kind: "video" }, copies: 2 });
+  }
+  const whole = { sizeBytes: 17, chunks: 2, checksum: fileChecksum(pieces.map(sumsOf)) };
+  for (const each of [upload, other]) await world.ask(uploadCommit, { upload: each, ...whole });
+  const goals = chunks.map((chunk) => world.reader.chunk(chunk)?.goal);
+  expect(goals).toEqual([2, 3, 2, 3]);
+  const policies = new Set(chunks.map((chunk) => world.reader.chunk(chunk)?.policy));
+  expect(policies.size).toBe(1);
+  expect(policies.has(0)).toBe(false);
+  // To apply a rule takes back only the copies that were asked for.
+  expect((await applyRules())[2]).toBe(1);
+});
+
 test("A file whose chunks take several pages counts as one", async () => {
   world = await World.start();
   const keepers = (await world.addKeepers(["o1", "o2", "o3"], OTHER)).map(({ id }) => id);

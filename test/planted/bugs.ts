@@ -52,7 +52,7 @@ export const PLANTED: readonly PlantedBug[] = [
       replace:
         'if (chunk === "" && hashBlock(bytes) !== getSum(sums, block) && isRight !== undefined) {',
     }],
-    caughtBy: { seeds: { from: 180, count: 120 } },
+    caughtBy: { seeds: { from: 850, count: 60 } },
   },
   {
     name: "reuse an id",
@@ -146,8 +146,8 @@ export const PLANTED: readonly PlantedBug[] = [
     name: "answer before the commit of a pack",
     file: "src/client/packs/send.ts",
     edits: [{
-      find: "return await commit(context, pack, latest.placement.chunk, options);",
-      replace: `void commit(context, pack, latest.placement.chunk, options).catch(() => {});
+      find: "return await commitWanted(context, pack, latest.placement.chunk, options);",
+      replace: `void commitWanted(context, pack, latest.placement.chunk, options).catch(() => {});
   const { replicas: goal = 2 } = options;
   return pack.files.map((file) => {
     return { ...file, version: 0, copies: goal, goal };

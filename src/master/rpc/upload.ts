@@ -5,7 +5,7 @@
  */
 import { MIB } from "../../base/bytes.ts";
 import { failpoint } from "../../base/failpoint.ts";
-import type { FileFacts } from "../../catalog/operation.ts";
+import type { FileFacts, PolicyFacts } from "../../catalog/operation.ts";
 import type { UploadRecord } from "../../catalog/upload_reader.ts";
 import { TydfsError } from "../../wire/errors.ts";
 import { makeId } from "../../wire/ids.ts";
@@ -145,10 +145,22 @@ export async function commit(
   request: { upload: string; sizeBytes: number; chunks: number; checksum: string },
 ): Promise<Committed> {
   const atMs = desk.clock.wallMs();
-  const operation = { kind: "upload.commit", ...request, atMs } as const;
+  const path = desk.reader.upload(request.upload)?.path;
+  const wish = path === undefined ? {} : { wish: wishNow(desk, path) };
+  const operation = { kind: "upload.commit", ...request, ...wish, atMs } as const;
   const { replaced: _replaced, event, ...file } = await desk.journal.submit(operation);
   announceChange(desk.announce, event);
   return file;
+}
+
+/** What the rules say of a file now, whatever they said when its chunks were placed. */
+function wishNow(
+  { settings, rulebook }: Pick<Desk, "settings" | "rulebook">,
+  path: string,
+): { goal: number; policy?: PolicyFacts } {
+  const rule = rulebook.find(path);
+  const policy = policyOf(rule);
+  return { goal: rule?.copies ?? settings.replicas, ...(policy === undefined ? {} : { policy }) };
 }
 
 /** `upload.abort`. */
