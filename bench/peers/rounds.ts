@@ -49,6 +49,7 @@ export interface Pass {
 
 /** All groups but `repair`, which wants a system that holds nothing else. */
 export async function passSystem(create: () => PeerSystem, pass: Pass): Promise<void> {
+  await settleDisk(pass);
   const system = create();
   try {
     const startMs = await timed(async () => {
@@ -82,6 +83,7 @@ export async function passRepair(create: () => PeerSystem, pass: Pass): Promise<
   const system = create();
   const { replaceServer, isWhole } = system;
   if (replaceServer === undefined || isWhole === undefined) return;
+  await settleDisk(pass);
   try {
     await system.start();
     await firstPut(system, pass);
