@@ -44,6 +44,8 @@ export interface LiveCost {
 const READY_MS = 10 * 60_000;
 const TRY_MS = 60_000;
 const JOINS_AT_ONCE = 64;
+/** Inventories under way at once. */
+const LISTS_AT_ONCE = 8;
 const LISTED_MAX = 100;
 const WATCH_MS = 8_000;
 /** A second's beats are sent in so many parts. */
@@ -134,13 +136,13 @@ function readInventories(path: string, listed: number): [string, number][][] {
   return pages;
 }
 
-/** All of them at once, each page by page. */
+/** Some at once, each page by page: what waits longer than a keeper does would be asked again. */
 async function listAll(
   bus: Bus,
   keepers: readonly KeeperFacts[],
   inventories: readonly [string, number][][],
 ): Promise<void> {
-  await Promise.all(inventories.map(async (all, number) => {
+  await forEachLimited(inventories.entries(), LISTS_AT_ONCE, async ([number, all]) => {
     const subject = subjects.report(keepers[number]?.id ?? "", reportInventory.name);
     for (let first = 0, after = "", last = false; !last; first += INVENTORY_PAGE_MAX) {
       const chunks = all.slice(first, first + INVENTORY_PAGE_MAX);
@@ -149,7 +151,7 @@ async function listAll(
       await call(bus, subject, reportInventory, request, { timeoutMs: TRY_MS });
       after = chunks.at(-1)?.[0] ?? after;
     }
-  }));
+  });
 }
 
 /** Sends each keeper's beat once a second, spread over it. Returns how that ends. */
