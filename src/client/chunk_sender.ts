@@ -158,7 +158,11 @@ export class ChunkSender {
         if (partBytes > 0) onPart(0);
         signal.throwIfAborted();
         if (!(error instanceof TydfsError)) throw error;
-        if (!mayPass(error) && !hasCode(error, ...FAILOVER_CODES)) throw error;
+        if (!mayPass(error) && !hasCode(error, ...FAILOVER_CODES)) {
+          // A file that has shrunk announces fewer bytes than are due, which a keeper refuses.
+          await this.#source.check();
+          throw error;
+        }
         log.debug("A keeper failed to store a chunk", {
           keeper: hop.keeper,
           seq: chunk.seq,

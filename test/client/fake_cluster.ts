@@ -306,6 +306,7 @@ export class FakeCluster {
     const pack = this.#packs.get(request.chunk);
     const upload = pack ? undefined : must(this.#uploads.get(uploadId), "the ticket's upload");
     const offer = pack?.request ?? must(upload?.offers.get(Number(seq)), "the ticket's offer");
+    if (bytes.length !== offer.sizeBytes) throw new TydfsError("invalid", "Of another length");
     if (!sameSums(sumsOf(bytes), offer.sums)) throw new TydfsError("corrupt", "The sums differ");
     const holders = this.keepers.filter(({ id, fault }) =>
       hops.includes(id) && fault !== "refuse" && fault !== "hang"

@@ -3,7 +3,7 @@
  * committed.
  */
 import { expect, test } from "bun:test";
-import { appendFileSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { KIB, MIB } from "../../src/base/bytes.ts";
 import { TydfsError } from "../../src/wire/errors.ts";
 import { uploadCommit } from "../../src/wire/upload.ts";
@@ -159,6 +159,18 @@ test("put commits nothing when the file changes while it is read", async () => {
   await expect(put).rejects.toMatchObject({ code: "changed" });
   expect(cluster.aborted.length).toBe(1);
   expect(cluster.calls).not.toContain("upload.commit");
+});
+
+test("put tells of a file that has shrunk, and not what the keeper says of its length", async () => {
+  using scratch = scratchDirectory();
+  const cluster = new FakeCluster();
+  writeFileSync(scratch.path("a"), someBytes(300_000));
+  cluster.after = (name) => {
+    if (name === "upload.begin") truncateSync(scratch.path("a"), 0);
+  };
+  const put = cluster.client.put(scratch.path("a"), "/a");
+  await expect(put).rejects.toMatchObject({ code: "changed" });
+  expect(cluster.files.size).toBe(0);
 });
 
 test("put blames no keeper when the file vanishes", async () => {
